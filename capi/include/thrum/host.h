@@ -1,0 +1,217 @@
+/* thrum for language hosts and embedders: domains, park and unpark, G-local
+ * storage, and what a host may see. The rules and the tags are those of
+ * <thrum/thrum.h>. Bindings use public headers only.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef THRUM_HOST_H
+#define THRUM_HOST_H
+#include "thrum.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Domains ----------------------------------------------------------------
+ * A domain is a token that at most one M holds, for host code that must not
+ * run twice at once: a Python interpreter's GIL, a lua_State, a UI thread. A G
+ * spawned with thrum_spawn_opts.domain runs only while its M holds the token.
+ * The M drains the domain's queue with direct switches and lets go when it is
+ * empty or the slice ends; no M waits for the host's lock while it holds a P.
+ *
+ * The hooks. All but preempt run on the M's own stack with no P and no lock of
+ * thrum's held, outside any G; they may call plain functions and thrum_unpark.
+ * acquire and release come in pairs on the same M. switch_to is called once per
+ * switch: on the way in (from NULL), from G to G, and on the way out (to NULL).
+ *
+ * Gs of a domain hold it: release it as soon as no further spawns into it are
+ * wanted.
+ */
+typedef struct thrum_domain thrum_domain;
+
+/* Zero is the default of every field but struct_size; a hook may be NULL,
+ * except that THRUM_DOMAIN_HOST_LOCK needs acquire and release. */
+typedef struct thrum_domain_ops {
+  uint32_t struct_size; /* bytes: sizeof(thrum_domain_ops) */
+  uint32_t flags;       /* THRUM_DOMAIN_* */
+  int64_t handover_ns;  /* THRUM_DOMAIN_HOST_LOCK only. 0: the slice */
+  /* Takes the host's lock; may block the M. < 0: the host is ending, and the
+   * domain closes. */
+  int (*acquire)(void* arg);
+  /* Gives the host's lock back, on the M that acquired it. */
+  void (*release)(void* arg);
+  /* Makes the host's state that of another G. `from` and `to` are the Gs'
+   * spawn args, NULL: none. Must not park. */
+  void (*switch_to)(void* arg, void* from, void* to);
+  /* Asks running host code to come to a thrum call soon (lua_sethook). Called
+   * from a signal handler: must be async-signal-safe. */
+  void (*preempt)(void* arg, void* running);
+} thrum_domain_ops;
+
+/* acquire itself excludes (a GIL). While a G of the domain has been outside
+ * thrum for longer than handover_ns and others wait, another M may call
+ * acquire; at its next thrum call that G is switched out and queued. Without
+ * this flag there are never two Ms inside. */
+#define THRUM_DOMAIN_HOST_LOCK 1u
+/* Its Gs run only inside thrum_domain_pump, on the thread that pumps (a game's
+ * main thread, a UI thread, the thread that owns a lua_State). */
+#define THRUM_DOMAIN_PUMPED 2u
+
+/* Makes a domain of rt and gives the caller one reference. *ops is copied;
+ * `arg` is handed to every hook and must stay valid until the domain is closed
+ * or rt has stopped.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_E2BIG THRUM_ENOMEM THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_domain_new(thrum_rt* rt, const thrum_domain_ops* ops,
+                               void* arg, thrum_domain** out);
+
+/* Adds a reference.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: none */
+THRUM_API void thrum_domain_retain(thrum_domain* d);
+
+/* Releases a reference; allowed after thrum_rt_free too.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: none */
+THRUM_API void thrum_domain_release(thrum_domain* d);
+
+/* Leaves the domain: the calling G goes on outside as a migrating G, so that
+ * long native work does not hold the host up. Never ended by cancel or limit.
+ * Threads: in-G  Class: parking  Parks: yes  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_ENOTG THRUM_EPERM (not inside a domain) THRUM_EFORKED */
+THRUM_API int thrum_domain_leave(void);
+
+/* Comes back into the domain that was left. Shielded: no cancel or limit ends
+ * the wait. If the domain was closed meanwhile it does not return, because the
+ * domain's Gs never run again.
+ * Threads: in-G  Class: parking  Parks: yes  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_ENOTG THRUM_EPERM (no domain was left) THRUM_EFORKED */
+THRUM_API int thrum_domain_enter(void);
+
+/* Runs the Gs of a pumped domain on the calling thread, as thrum_pump does:
+ * until the deadline or until none is runnable. Returns 0 if the domain has no
+ * G left, 1 if all that are left wait, 2 if runnable work is left.
+ * Threads: host  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EPERM (from a G) THRUM_EINVAL (also a domain that is not
+ *   THRUM_DOMAIN_PUMPED) THRUM_EBUSY (another thread pumps it)
+ *   THRUM_EAGAIN (no P is free) THRUM_ENOMEM THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_domain_pump(thrum_domain* d, int64_t deadline_ns);
+
+/* Returns a descriptor that polls readable when pumping this domain is worth
+ * while, and not otherwise. Poll it, never read, write or close it; it lives
+ * as long as the domain.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also a domain that is not THRUM_DOMAIN_PUMPED)
+ *   THRUM_ENOMEM THRUM_EMFILE THRUM_ENFILE THRUM_ENOTSUP THRUM_ECLOSED
+ *   THRUM_EFORKED */
+THRUM_API int thrum_domain_wake_fd(thrum_domain* d);
+
+/* Closes the domain, because the host is ending: its Gs never run again, with
+ * no drop and no unwinding; joining one gives THRUM_ECLOSED, and so does
+ * spawning one. The host's memory that they held is the host's to forget.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ECLOSED (it was closed already) THRUM_EFORKED */
+THRUM_API int thrum_domain_close(thrum_domain* d);
+
+/* ---- Park and unpark --------------------------------------------------------
+ * One permit per G, from which a host builds waits of its own: check the
+ * condition, park, check again. An unpark before the park is not lost. Neither
+ * disturbs any other wait of the G.
+ */
+/* Takes the permit of the calling G, else waits for it. `reason` is shown in
+ * traces and must be a static string; NULL shows "park".
+ * Threads: in-G  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_ENOTG THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED
+ *   THRUM_EFORKED */
+THRUM_API int thrum_park(const char* reason, int64_t deadline_ns);
+
+/* Gives g its permit; at most one is kept. Allowed in hooks too.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (never a G of this runtime) THRUM_ESTALE (ended)
+ *   THRUM_EFORKED */
+THRUM_API int thrum_unpark(thrum_rt* rt, thrum_g g);
+
+/* ---- G-local storage --------------------------------------------------------
+ * What thread_local is to a thread. Keys belong to the process and are never
+ * given back: make one per use in the program, not one per object.
+ */
+/* Makes a key. `drop` (NULL: none) gets each value that is not NULL when its G
+ * ends: on that G, before the G's own drop, shielded; it may park.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ENOMEM (also: no key is left) */
+THRUM_API int thrum_local_new(void (*drop)(void* value), uint32_t* out);
+
+/* Sets the calling G's value. The former value is not dropped; NULL unsets.
+ * Threads: in-G  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_ENOTG THRUM_EINVAL (no such key) THRUM_ENOMEM */
+THRUM_API int thrum_local_set(uint32_t key, void* value);
+
+/* Returns the calling G's value; NULL if unset, if there is no such key, or
+ * outside a G.
+ * Threads: any  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: NULL */
+THRUM_API void* thrum_local_get(uint32_t key);
+
+/* ---- What a host may see ----------------------------------------------------
+ * For debuggers, collectors and crash reports.
+ */
+/* Filled in by the library; read only what struct_size covers. */
+typedef struct thrum_g_info {
+  uint32_t struct_size;
+  uint32_t state; /* THRUM_STATE_* */
+  thrum_g g;
+  thrum_domain* domain; /* NULL: none */
+  const char* name;     /* valid during the callback; NULL: none */
+  const char* reason;   /* what a parked G waits for; valid during the callback;
+                           NULL: it does not wait */
+  int64_t since_ns;     /* in this state since (thrum_now of its runtime) */
+  void* arg;            /* the spawn arg, also of a G that has not begun */
+  void* stack_lo;       /* NULL before it first runs */
+  void* stack_hi;       /* NULL before it first runs */
+  void* sp;             /* NULL before it first runs and while it runs; the
+                           callee-saved registers lie above it */
+} thrum_g_info;
+
+#define THRUM_STATE_NEW 1u      /* spawned, has not begun */
+#define THRUM_STATE_RUNNABLE 2u /* could run, waits for its turn */
+#define THRUM_STATE_RUNNING 3u  /* on an M, with or without a P */
+#define THRUM_STATE_PARKED 4u   /* waits: see reason */
+#define THRUM_STATE_BLOCKING 5u /* inside thrum_enter_blocking */
+
+/* Calls fn once for every G of rt that has not ended and returns 0. A snapshot:
+ * Gs that begin or end meanwhile may be missing. fn must not park; it may call
+ * plain functions only.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_g_each(thrum_rt* rt,
+                           void (*fn)(void* arg, const thrum_g_info* info),
+                           void* arg);
+
+/* Tells the bounds of the calling G's stack, lowest address and end; they are
+ * constant for its life. Either pointer may be NULL.
+ * Threads: in-G  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_ENOTG */
+THRUM_API int thrum_stack(void** lo, void** hi);
+
+/* Sets what runs first (`start`) and last (`stop`) on each M that thrum
+ * creates for rt, with no P held: to make an OS thread known to the host. Call
+ * it before the runtime's first spawn. Either may be NULL. They may block the
+ * thread and call plain functions. Lent threads are not told.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EBUSY (a G was spawned already) THRUM_ECLOSED
+ *   THRUM_EFORKED */
+THRUM_API int thrum_on_thread(thrum_rt* rt, void (*start)(void* arg),
+                              void (*stop)(void* arg), void* arg);
+
+/* Sets what becomes of elements that are left in the buffer when the channel
+ * is freed: drop(arg, elem) for each, on the thread of the last release, with
+ * no lock held; it must not park. Call it before the channel's first use.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EBUSY (elements are buffered) */
+THRUM_API int thrum_chan_set_drop(thrum_chan* ch,
+                                  void (*drop)(void* arg, void* elem),
+                                  void* arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+#include "mem/heap.hpp"
+#include "time/sleep.hpp"
+#include "translate.hpp"
+
+using namespace thrum;
+using namespace thrum::capi;
+
+namespace {
+
+bool stopped(Runtime* rt) { return rt->stopping.load(acquire) == 2; }
+
+int to_opts(M* m, Runtime* rt, SpawnOpts& out, const thrum_spawn_opts* opts) {
+  thrum_spawn_opts in;
+  if (int err = read_struct(in, opts)) {
+    return err;
+  }
+  Domain* domain = reinterpret_cast<Domain*>(in.domain);
+  if (in.affinity > THRUM_PIN_M || in.priority > THRUM_PRIO_LOW ||
+      (in.flags & ~THRUM_G_HIBERNATE) || (domain && domain_rt(domain) != rt)) {
+    return kEINVAL;
+  }
+  if (in.affinity == THRUM_PIN_M && !(g_of(m) && m->rt == rt)) {
+    return kENOTG;
+  }
+  if (in.stack_size) {
+    out.stack_class = mem::stack_class(in.stack_size);
+    if (out.stack_class == mem::kStackClasses) {
+      return kEINVAL;
+    }
+  }
+  out.name = in.name;
+  out.drop = in.drop;
+  out.domain = domain;
+  out.affinity = static_cast<u8>(in.affinity);
+  out.priority = static_cast<u8>(in.priority);
+  out.flags = in.flags & THRUM_G_HIBERNATE ? kHibernate : u8{0};
+  return 0;
+}
+
+}  // namespace
+
+extern "C" {
+
+int thrum_spawn(thrum_rt* rt, const thrum_spawn_opts* opts, thrum_fn fn,
+                void* arg, thrum_g* out) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (THRUM_UNLIKELY(!r || !fn)) {
+    return kEINVAL;
+  }
+  if (THRUM_LIKELY(!opts)) {
+    return spawn(e.m, r, nullptr, fn, arg, out);
+  }
+  SpawnOpts o;
+  int err = to_opts(e.m, r, o, opts);
+  return err ? err : spawn(e.m, r, &o, fn, arg, out);
+}
+
+int thrum_join(thrum_rt* rt, thrum_g g, int64_t deadline_ns) {
+  EnterParking e(deadline_ns);
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r) {
+    return kEINVAL;
+  }
+  return join(e.m, r, g, deadline_ns);
+}
+
+int thrum_cancel(thrum_rt* rt, thrum_g g) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  return !r ? kEINVAL : (stopped(r) ? kECLOSED : cancel(e.m, r, g));
+}
+
+int thrum_cancelled(void) {
+  M* m = this_m();
+  G* g = g_of(m);
+  if (!g) {
+    return kENOTG;
+  }
+  return g->word.load(relaxed) & (kCancel | kCancelled) ? 1
+         : m->rt->stopping.load(relaxed)                ? 1
+                                                        : 0;
+}
+
+int thrum_cancel_clear(void) {
+  G* g = g_of(this_m());
+  if (!g) {
+    return kENOTG;
+  }
+  constexpr u64 both = kCancel | kCancelled;
+  return g->word.fetch_and(~both, relaxed) & both ? 1 : 0;
+}
+
+int thrum_shield(int32_t delta) {
+  G* g = g_of(this_m());
+  if (!g) {
+    return kENOTG;
+  }
+  Body* b = g->body;
+  if ((delta != 1 && delta != -1) || b->shield + delta < 0) {
+    return kEINVAL;
+  }
+  b->shield += delta;
+  return 0;
+}
+
+int64_t thrum_limit(int64_t deadline_ns) {
+  G* g = g_of(this_m());
+  if (!g) {
+    return kENOTG;
+  }
+  int64_t former = g->body->limit;
+  g->body->limit = deadline_ns;
+  return former;
+}
+
+thrum_g thrum_self(void) { return self(this_m()); }
+
+int thrum_yield(void) {
+  EnterParking e;
+  return g_of(e.m) ? yield(e.m) : kENOTG;
+}
+
+int thrum_sleep(int64_t ns) {
+  EnterParking e;
+  return sleep_for(e.m, ns);
+}
+
+int thrum_check(void) {
+  M* m = this_m();
+  G* g = g_of(m);
+  if (THRUM_UNLIKELY(!g)) {
+    return kENOTG;
+  }
+  if (THRUM_LIKELY(!must_check(m, g))) {
+    return 0;
+  }
+  EnterParking e;
+  return check(e.m);
+}
+
+int thrum_enter_blocking(void) {
+  Enter e;
+  return g_of(e.m) ? enter_blocking(e.m) : kENOTG;
+}
+
+int thrum_exit_blocking(void) {
+  Enter e;
+  if (!g_of(e.m)) {
+    return kENOTG;
+  }
+  int err = exit_blocking(e.m);
+  e.moved();
+  return err;
+}
+
+int thrum_lock_thread(void) {
+  Enter e;
+  return g_of(e.m) ? lock_thread(e.m) : kENOTG;
+}
+
+int thrum_unlock_thread(void) {
+  Enter e;
+  return g_of(e.m) ? unlock_thread(e.m) : kENOTG;
+}
+
+void* thrum_alloc(size_t size) { return mem::alloc(size); }
+void* thrum_calloc(size_t count, size_t size) {
+  return mem::zalloc(count, size);
+}
+void* thrum_realloc(void* p, size_t size) { return mem::realloc(p, size); }
+void thrum_free(void* p) { mem::free(p); }
+
+}  // extern "C"

@@ -1,0 +1,155 @@
+// The composition root: the only file that knows all rooms.
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+
+#include "observe/each.hpp"
+#include "os/os.hpp"
+#include "place/budget.hpp"
+#include "time/sleep.hpp"
+#include "translate.hpp"
+
+using namespace thrum;
+using namespace thrum::capi;
+
+namespace {
+
+constexpr u32 kKnownFlags = THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED;
+
+u32 default_procs() {
+  if (const char* text = os::env("THRUM_PROCS")) {
+    char* end;
+    long n = strtol(text, &end, 10);
+    if (*end == 0 && n >= 1 && n <= static_cast<long>(kMaxProcs)) {
+      return static_cast<u32>(n);
+    }
+  }
+  return min(budget_procs(), kMaxProcs);
+}
+
+int to_config(Config& out, const thrum_config& in) {
+  if ((in.flags & ~kKnownFlags) || in.procs > kMaxProcs || in.slice_ns < 0) {
+    return kEINVAL;
+  }
+  out = Config{};
+  out.deterministic = in.flags & THRUM_RT_DETERMINISTIC;
+  out.hosted = in.flags & THRUM_RT_HOSTED;
+  out.procs = out.deterministic ? 1 : (in.procs ? in.procs : default_procs());
+  out.max_threads = in.max_threads ? in.max_threads : 10000;
+  out.stack_class =
+      mem::stack_class(in.stack_size ? in.stack_size : size_t{256} << 10);
+  out.slice_ns = in.slice_ns ? in.slice_ns : 10'000'000;
+  out.seed = in.seed;
+  out.report = report_gs;
+  return out.stack_class < mem::kStackClasses ? 0 : kEINVAL;
+}
+
+bool stopped(Runtime* rt) { return rt->stopping.load(acquire) == 2; }
+
+}  // namespace
+
+extern "C" {
+
+void thrum_config_init(thrum_config* config, uint32_t struct_size) {
+  if (config && struct_size >= sizeof struct_size) {
+    memset(config, 0, struct_size);
+    config->struct_size = struct_size;
+  }
+}
+
+int thrum_rt_new(thrum_rt** out, const thrum_config* config) {
+  if (!out) {
+    return kEINVAL;
+  }
+  *out = nullptr;
+  thrum_config given{};
+  if (config) {
+    if (int err = read_struct(given, config)) {
+      return err;
+    }
+  }
+  Config c;
+  if (int err = to_config(c, given)) {
+    return err;
+  }
+  Runtime* rt;
+  int err = rt_new(&rt, c);
+  if (!err) {
+    *out = face(rt);
+  }
+  return err;
+}
+
+int thrum_rt_stop(thrum_rt* rt, int64_t deadline_ns) {
+  if (!rt) {
+    return kEINVAL;
+  }
+  EnterParking e;
+  return rt_stop(e.m, core(rt), deadline_ns);
+}
+
+void thrum_rt_retain(thrum_rt* rt) {
+  if (rt) {
+    rt_retain(core(rt));
+  }
+}
+
+void thrum_rt_free(thrum_rt* rt) {
+  if (rt) {
+    rt_release(core(rt));
+  }
+}
+
+thrum_rt* thrum_rt_current(void) {
+  M* m = this_m();
+  return g_of(m) ? face(m->rt) : nullptr;
+}
+
+int thrum_run(thrum_rt* rt, thrum_fn fn, void* arg) {
+  if (!rt || !fn) {
+    return kEINVAL;
+  }
+  EnterParking e;
+  return run(e.m, core(rt), fn, arg);
+}
+
+int thrum_pump(thrum_rt* rt, int64_t deadline_ns) {
+  if (!rt) {
+    return kEINVAL;
+  }
+  EnterParking e;
+  return stopped(core(rt)) ? kECLOSED : pump(e.m, core(rt), deadline_ns);
+}
+
+int64_t thrum_next_wake(thrum_rt* rt) {
+  return rt ? next_wake(core(rt)) : int64_t{kEINVAL};
+}
+
+int thrum_wake_fd(thrum_rt* rt) { return rt ? wake_fd(core(rt)) : kEINVAL; }
+
+int thrum_procs(thrum_rt* rt) {
+  Runtime* r = rt_or_own(this_m(), rt);
+  return r ? static_cast<int>(r->procs.load(relaxed)) : kEINVAL;
+}
+
+int thrum_set_procs(thrum_rt* rt, uint32_t n) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r || n == 0 || n > kMaxProcs || (seeded(r) && n != 1)) {
+    return kEINVAL;
+  }
+  return stopped(r) ? kECLOSED : set_procs(e.m, r, n);
+}
+
+int thrum_available_procs(void) { return static_cast<int>(budget_procs()); }
+
+int64_t thrum_now(void) {
+  M* m = this_m();
+  return now_of(g_of(m) ? m : nullptr);
+}
+
+int64_t thrum_after(int64_t ns) {
+  M* m = this_m();
+  return after(g_of(m) ? m : nullptr, ns);
+}
+
+}  // extern "C"

@@ -1,0 +1,95 @@
+// Channels: Go's semantics over any element size.
+//
+// Invariants, under Chan::lock (after Go's chan.go):
+//   at most one of recvq and sendq holds live waiters;
+//   a waiting receiver means an empty buffer, a waiting sender a full one;
+//   waiters are served first in, first out.
+// A parked peer is served directly: the value goes from memory to memory, the
+// buffer sees it only where its order demands. The lock word's unlock is the last
+// touch of the channel by a call (destruction safety): elements that a peer hands
+// over are copied, and the peer is readied, after it.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <string.h>
+
+#include "sched/api.hpp"
+
+namespace thrum {
+
+struct Chan {
+  WordLock lock;
+  u32 elem_size;      // const
+  u32 capacity;       // const
+  Atomic<u32> len;    // lock writes, chan_len reads
+  u32 head;           // lock: index of the oldest element
+  bool closed;        // lock
+  WaitQueue recvq;    // lock
+  WaitQueue sendq;    // lock
+  Atomic<u32> refs;   // atomic
+  u64 order;          // const: select locks channels in this order
+  void (*drop)(void* arg, void* elem);  // const after first use
+  void* drop_arg;                       // const after first use
+  // elements follow
+
+  char* slot(u32 index) {
+    return reinterpret_cast<char*>(this + 1) + size_t{index} * elem_size;
+  }
+};
+
+inline void copy_elem(void* to, const void* from, u32 size) {
+  if (THRUM_LIKELY(size == 8)) {
+    memcpy(to, from, 8);
+  } else if (size) {
+    memcpy(to, from, size);
+  }
+}
+
+// Buffer operations, under the lock.
+inline void buffer_put(Chan* c, const void* src) {
+  u32 len = c->len.load(relaxed);
+  u32 at = c->head + len;
+  if (at >= c->capacity) {
+    at -= c->capacity;
+  }
+  copy_elem(c->slot(at), src, c->elem_size);
+  c->len.store(len + 1, relaxed);
+}
+
+inline void buffer_get(Chan* c, void* dst) {
+  copy_elem(dst, c->slot(c->head), c->elem_size);
+  if (++c->head == c->capacity) {
+    c->head = 0;
+  }
+  c->len.store(c->len.load(relaxed) - 1, relaxed);
+}
+
+// What an operation did under the lock, and owes afterwards.
+struct Served {
+  Waiter* peer;  // claimed; null: none
+  int result;    // of the caller, valid if done
+  bool done;     // the operation completed
+  bool copy;     // peer's elem takes the caller's value (send) or gives its own
+};
+
+// One attempt, under the lock; nothing is linked. `elem` is the caller's.
+Served try_send(Chan* c, const void* elem);
+Served try_recv(Chan* c, void* elem);
+
+int chan_new(u32 elem_size, u32 capacity, Chan** out);
+void chan_retain(Chan* c);
+void chan_release(Chan* c);
+int chan_send(M* m, Chan* c, const void* src, i64 deadline);
+int chan_recv(M* m, Chan* c, void* dst, i64 deadline);
+int chan_close(M* m, Chan* c);
+
+struct SelectCase {  // thrum_case, field for field
+  Chan* chan;
+  void* elem;
+  u32 op;
+  i32 result;
+};
+constexpr u32 kSend = 1;
+constexpr u32 kRecv = 2;
+int select(M* m, SelectCase* cases, u32 n, i64 deadline);
+
+}  // namespace thrum

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "observe/each.hpp"
+
+#include <string.h>
+
+#include "base/die.hpp"
+#include "sched/table.hpp"
+
+namespace thrum {
+
+namespace {
+
+// Copies what can be seen of a G under the lock that keeps its Ext; false: the
+// slot is free.
+bool look(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
+  G* g = table_g(rt->table, slot);
+  if (!g) {
+    return false;
+  }
+  Locked held(rt->join_locks[slot % kJoinLocks]);
+  u64 word = g->word.load(acquire);
+  if (!(word & kLive)) {
+    return false;
+  }
+  v = GView{};
+  v.handle = handle_of(rt->tag, slot, word);
+  v.state = g->state.load(relaxed);
+  v.arg = g->arg;
+  name[0] = 0;
+  if (Ext* e = g->ext) {
+    memcpy(name, e->name, sizeof name);
+    v.domain = e->domain;
+  }
+  v.name = name;
+  Body* b = g->body;
+  if (b) {
+    v.why = b->why.load(relaxed);
+    v.since = b->since;
+    v.stack_lo = b->stack.lo;
+    v.stack_hi = b->stack.hi;
+    v.sp = v.state == State::waiting ? b->sp : nullptr;
+    v.reason = v.why == Why::park && b->reason ? b->reason : nullptr;
+  }
+  if (!v.reason) {
+    v.reason = v.why == Why::none ? "" : why_name(v.why);
+  }
+  return true;
+}
+
+void line(void* arg, const GView& v) {
+  u32& n = *static_cast<u32*>(arg);
+  if (n++ < 64) {
+    say("  G %u \"%s\" %s %s", handle_slot(v.handle), v.name,
+        state_name(v.state), v.reason);
+  }
+}
+
+}  // namespace
+
+const char* state_name(State s) {
+  constexpr const char* kNames[] = {"none",    "runnable", "running",
+                                    "waiting", "blocking", "dead"};
+  return kNames[static_cast<u8>(s)];
+}
+
+void each_g(Runtime* rt, void (*fn)(void*, const GView&), void* arg) {
+  u32 end = table_end(rt->table);
+  for (u32 slot = 0; slot < end; ++slot) {
+    GView v;
+    char name[48];
+    if (look(rt, slot, v, name)) {
+      fn(arg, v);
+    }
+  }
+}
+
+void report_gs(Runtime* rt, const char* title) {
+  say("%s", title);
+  u32 n = 0;
+  each_g(rt, line, &n);
+  if (n > 64) {
+    say("  and %u more", n - 64);
+  }
+}
+
+}  // namespace thrum

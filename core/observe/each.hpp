@@ -1,0 +1,30 @@
+// Looking at every G: what hosts enumerate and reports print.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "sched/runtime.hpp"
+
+namespace thrum {
+
+struct GView {
+  u64 handle;
+  State state;
+  Why why;
+  const char* reason;  // thrum_park's text, else the wait reason's name
+  const char* name;    // "" if it has none
+  Domain* domain;
+  void* arg;
+  i64 since;
+  void* stack_lo;
+  void* stack_hi;
+  void* sp;
+};
+
+// Calls fn for each live G, one at a time; the view's strings are valid during
+// the call, in which no lock is held. Gs go on meanwhile: a view is of its
+// moment.
+void each_g(Runtime* rt, void (*fn)(void* arg, const GView& view), void* arg);
+
+// Says on stderr: the title, then a line for each live G (at most 64).
+void report_gs(Runtime* rt, const char* title);
+
+}  // namespace thrum

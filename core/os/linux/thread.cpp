@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "os/os.hpp"
+#include "os/posix/errno.hpp"
+
+namespace thrum::os {
+
+u32 thread_id() {
+  ErrnoKeep keep;
+  return static_cast<u32>(syscall(SYS_gettid));
+}
+
+int thread_count() {
+  ErrnoKeep keep;
+  DIR* dir = opendir("/proc/self/task");
+  if (!dir) {
+    return -errno;
+  }
+  int n = 0;
+  while (dirent* e = readdir(dir)) {
+    n += e->d_name[0] != '.';
+  }
+  closedir(dir);
+  return n;
+}
+
+void timer_slack(u64 ns) {
+  ErrnoKeep keep;
+  prctl(PR_SET_TIMERSLACK, ns, 0, 0, 0);
+}
+
+// FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC deadline, so an early
+// return never stretches the wait.
+void futex_wait(Atomic<u32>* word, u32 expected, i64 deadline) {
+  ErrnoKeep keep;
+  timespec ts;
+  timespec* at = nullptr;
+  if (deadline != kForever) {
+    ts.tv_sec = static_cast<time_t>(deadline / 1'000'000'000);
+    ts.tv_nsec = static_cast<long>(deadline % 1'000'000'000);
+    at = &ts;
+  }
+  syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, at,
+          nullptr, FUTEX_BITSET_MATCH_ANY);
+}
+
+void futex_wake(Atomic<u32>* word, int n) {
+  ErrnoKeep keep;
+  syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, n, nullptr, nullptr,
+          0);
+}
+
+int cpus_allowed() {
+  ErrnoKeep keep;
+  // The mask grows with the machine; a too small set answers EINVAL.
+  for (size_t cpus = 1024; cpus <= 65536; cpus *= 4) {
+    cpu_set_t* set = CPU_ALLOC(cpus);
+    if (!set) {
+      break;
+    }
+    size_t size = CPU_ALLOC_SIZE(cpus);
+    int rc = sched_getaffinity(0, size, set);
+    int n = rc == 0 ? CPU_COUNT_S(size, set) : 0;
+    CPU_FREE(set);
+    if (rc == 0) {
+      return n > 0 ? n : 1;
+    }
+    if (errno != EINVAL) {
+      break;
+    }
+  }
+  return 1;
+}
+
+bool fd_readable(int fd) {
+  ErrnoKeep keep;
+  pollfd p{fd, POLLIN, 0};
+  return poll(&p, 1, 0) > 0;
+}
+
+}  // namespace thrum::os

@@ -1,0 +1,67 @@
+// The OS seam, the whole of it on one page: facts and mechanisms, no decisions.
+// Functions return 0 or a plain number on success and a negated errno on
+// failure; none changes errno of the calling thread, none is a cancellation
+// point, all survive EPERM, ENOSYS and ENOENT.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "base/atomic.hpp"
+#include "base/defs.hpp"
+
+namespace thrum::os {
+
+// ---- clock -----------------------------------------------------------------
+i64 now_ns();                // CLOCK_MONOTONIC
+i64 cpu_ns();                // CPU time of the process
+
+// ---- thread ----------------------------------------------------------------
+struct Thread {
+  unsigned long handle = 0;  // owner: whoever joins
+};
+// Starts fn(arg) with all signals blocked that the creator has blocked.
+int thread_start(Thread& t, void (*fn)(void*), void* arg, const char* name);
+void thread_join(Thread& t);
+void thread_yield();
+void thread_sleep(i64 ns);
+u32 thread_id();             // gettid
+int thread_count();          // threads of this process now, -errno
+void timer_slack(u64 ns);    // of the calling thread
+
+// ---- futex note ------------------------------------------------------------
+// Sleeps while *word == expected, until the deadline (CLOCK_MONOTONIC, kForever
+// for none). May return early.
+void futex_wait(Atomic<u32>* word, u32 expected, i64 deadline);
+void futex_wake(Atomic<u32>* word, int n);
+
+// ---- virtual memory --------------------------------------------------------
+size_t page_size();
+// Reserves address space that costs nothing until touched; null: none left.
+void* vm_reserve(size_t size);
+void vm_release(void* p, size_t size);
+// Makes [p, p + size) trap. One VMA where the kernel has MADV_GUARD_INSTALL
+// (6.13), else mprotect. -errno: not guarded.
+int vm_guard(void* p, size_t size);
+void vm_drop(void* p, size_t size);   // contents become zero, memory goes back
+void vm_huge(void* p, size_t size, bool on);
+
+// ---- descriptors for host loops ----------------------------------------------
+// One pollable descriptor: readable when raised, or when its timer is due.
+struct WakeFd {
+  int epoll = -1, event = -1, timer = -1;  // const after open
+};
+int wake_fd_open(WakeFd& w);
+void wake_fd_close(WakeFd& w);
+void wake_fd_raise(WakeFd& w);
+void wake_fd_clear(WakeFd& w);
+void wake_fd_at(WakeFd& w, i64 deadline);  // kForever: no timer
+
+// ---- process ---------------------------------------------------------------
+const char* env(const char* name);    // null in set-uid programs
+int cpus_allowed();                   // affinity mask of the process, >= 1
+// CPU limit of the tightest cgroup on our path in 1/1000 CPU; 0: none.
+u32 cpu_quota_milli();
+// The per-thread C++ exception globals of the calling thread, if a C++ runtime
+// is loaded; else null.
+void* eh_globals();
+bool fd_readable(int fd);
+
+}  // namespace thrum::os

@@ -1,0 +1,162 @@
+// A 4-ary heap of deadlines in ns: earliest first, equal ones in order of
+// arming (or by a seeded tie in a deterministic runtime).
+//
+// The heap holds {when, tie, id}; a dense table maps ids to timers and places,
+// so that sifting touches two small arrays and never the timers themselves
+// (100,000 of them would each be a cache miss). Guarded by the caller's lock.
+// `reserve` first: then `arm` cannot fail.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "base/atomic.hpp"
+#include "base/defs.hpp"
+#include "mem/heap.hpp"
+
+namespace thrum {
+
+struct Timer {
+  static constexpr u32 kIdle = UINT32_MAX;
+  // Heap's lock. kIdle (release): not armed, and whoever fired it is done with
+  // its owner; pairs with the acquire of an owner that skips the lock.
+  Atomic<u32> id{kIdle};
+};
+
+class TimerHeap {
+ public:
+  void destroy() {
+    mem::free(heap_);
+    mem::free(table_);
+    heap_ = nullptr;
+    table_ = nullptr;
+    count_ = capacity_ = 0;
+    free_ = Timer::kIdle;
+  }
+
+  u32 count() const { return count_; }
+  i64 earliest() const { return count_ ? heap_[0].when : kForever; }
+
+  // Room for one more; false: out of memory.
+  bool reserve() {
+    if (count_ < capacity_) {
+      return true;
+    }
+    u32 n = capacity_ ? capacity_ * 2 : 16;
+    void* h = mem::realloc(heap_, n * sizeof(Entry));
+    if (!h) {
+      return false;
+    }
+    heap_ = static_cast<Entry*>(h);
+    void* t = mem::realloc(table_, n * sizeof(Row));
+    if (!t) {
+      return false;
+    }
+    table_ = static_cast<Row*>(t);
+    for (u32 i = n; i-- > capacity_;) {
+      table_[i].place = free_;
+      free_ = i;
+    }
+    capacity_ = n;
+    return true;
+  }
+
+  // Returns whether it is the earliest now.
+  bool arm(Timer* t, i64 when, u64 tie) {
+    u32 id = free_;
+    free_ = table_[id].place;
+    table_[id].timer = t;
+    t->id.store(id, relaxed);
+    place(count_++, Entry{when, tie, id});
+    sift_up(count_ - 1);
+    return heap_[0].id == id;
+  }
+
+  void disarm(Timer* t) {
+    u32 id = t->id.load(relaxed);
+    remove(table_[id].place);
+    table_[id].place = free_;
+    free_ = id;
+    t->id.store(Timer::kIdle, release);  // see Timer::id
+  }
+
+  // The earliest if it is due, else null. The caller does with the owner what
+  // is to be done and then disarms it.
+  Timer* due(i64 now) const {
+    return count_ && heap_[0].when <= now ? table_[heap_[0].id].timer : nullptr;
+  }
+
+ private:
+  struct Entry {
+    i64 when;
+    u64 tie;
+    u32 id;
+  };
+  struct Row {
+    Timer* timer;
+    u32 place;  // in heap_, or the next free id
+  };
+
+  static bool before(const Entry& a, const Entry& b) {
+    return a.when != b.when ? a.when < b.when : a.tie < b.tie;
+  }
+
+  void place(u32 at, Entry e) {
+    heap_[at] = e;
+    table_[e.id].place = at;
+  }
+
+  void remove(u32 at) {
+    --count_;
+    if (at != count_) {
+      Entry last = heap_[count_];
+      place(at, last);
+      if (at > 0 && before(last, heap_[(at - 1) / 4])) {
+        sift_up(at);
+      } else {
+        sift_down(at);
+      }
+    }
+  }
+
+  void sift_up(u32 at) {
+    Entry e = heap_[at];
+    while (at > 0) {
+      u32 up = (at - 1) / 4;
+      if (!before(e, heap_[up])) {
+        break;
+      }
+      place(at, heap_[up]);
+      at = up;
+    }
+    place(at, e);
+  }
+
+  void sift_down(u32 at) {
+    Entry e = heap_[at];
+    for (;;) {
+      u32 child = at * 4 + 1;
+      if (child >= count_) {
+        break;
+      }
+      u32 end = min(child + 4, count_);
+      u32 least = child;
+      for (u32 c = child + 1; c < end; ++c) {
+        if (before(heap_[c], heap_[least])) {
+          least = c;
+        }
+      }
+      if (!before(heap_[least], e)) {
+        break;
+      }
+      place(at, heap_[least]);
+      at = least;
+    }
+    place(at, e);
+  }
+
+  Entry* heap_ = nullptr;
+  Row* table_ = nullptr;
+  u32 count_ = 0;
+  u32 capacity_ = 0;
+  u32 free_ = Timer::kIdle;
+};
+
+}  // namespace thrum

@@ -1,0 +1,127 @@
+// What the rooms above sched may call, grouped by the file that owns it.
+//
+// Everything here takes the calling M (this_m() at the door, null on a foreign
+// thread). After a call that parks, that M is stale: fetch it again.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "base/err.hpp"
+#include "sched/runtime.hpp"
+
+namespace thrum {
+
+// The G that calls, or null: a foreign thread, or a lent one outside its Gs.
+inline G* g_of(M* m) { return m ? m->cur : nullptr; }
+
+// ---- park.cpp: waiting -------------------------------------------------------
+struct Wait {
+  i64 deadline;
+  Why why;
+  bool hard = false;    // cancel does not end it
+  bool parked = false;  // thrum_park: a permit ends it
+  const char* reason = nullptr;
+};
+// May this wait begin? 0, kEAGAIN (kTry), kETIMEDOUT, kECANCELED (consumes the
+// request), kENOMEM. Cuts the deadline to the G's limit and makes room for its
+// timer. Call it under the object's lock, before the node is linked.
+int wait_begin(M* m, Wait& w);
+// Parks the caller (G or thread) until someone claims `wake`; releases what
+// `unlock` names once the caller's context is saved. Returns wake->result: what
+// the claimer wrote, kETIMEDOUT or kECANCELED.
+int wait(M* m, Wake* wake, const Wait& w, Unlock unlock);
+// The waiting party of the caller: its G's, or `own` on a foreign thread.
+Wake* wake_of(M* m, Wake& own);
+// A node for one wait of the caller: its G's, or `own`.
+Waiter* waiter_of(M* m, Waiter& own);
+
+// ---- ready.cpp ---------------------------------------------------------------
+// Makes a claimed waiter go on. A G of the caller's runtime runs next on this P.
+void ready(M* m, Wake* wake);
+void ready_list(M* m, Waiter* list);  // of claim_list
+// A G that is runnable again, behind the others.
+void ready_behind(M* m, G* g);
+void wake_p(Runtime* rt);
+
+// ---- spawn.cpp, exit.cpp, join.cpp, cancel.cpp ---------------------------------
+struct SpawnOpts {
+  const char* name = nullptr;
+  void (*drop)(void*) = nullptr;
+  Domain* domain = nullptr;
+  RunCall* run = nullptr;
+  u32 stack_class = kStackDefault;
+  u8 affinity = 0;
+  u8 priority = 0;
+  u8 flags = 0;
+
+  static constexpr u32 kStackDefault = UINT32_MAX;
+};
+int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
+          void* arg, u64* out);
+u64 self(M* m);
+int join(M* m, Runtime* rt, u64 handle, i64 deadline);
+int cancel(M* m, Runtime* rt, u64 handle);
+void cancel_all(M* m, Runtime* rt);
+int unpark(M* m, Runtime* rt, u64 handle);
+
+// ---- park.cpp: the calling G ---------------------------------------------------
+int yield(M* m);
+int check(M* m);  // safepoint
+inline bool must_check(M* m, G* g) {
+  P* p = m->p;
+  return (p && p->attention.load(relaxed)) |
+         ((g->word.load(relaxed) & kCancel) != 0) |
+         (m->rt->stopping.load(relaxed) != 0);
+}
+int park(M* m, const char* reason, i64 deadline);
+
+// ---- timers.cpp ----------------------------------------------------------------
+// The clock of the caller: virtual in a G of a deterministic runtime.
+i64 now_of(M* m);
+
+// ---- blocking.cpp, pinned.cpp --------------------------------------------------
+int enter_blocking(M* m);
+int exit_blocking(M* m);
+// A parking call inside a declared block takes a P back for its time.
+void block_pause(M* m);
+void block_resume(M* m);
+int lock_thread(M* m);
+int unlock_thread(M* m);
+
+// ---- local.cpp -----------------------------------------------------------------
+int local_new(void (*drop)(void*), u32* out);
+int local_set(M* m, u32 key, void* value);
+void* local_get(M* m, u32 key);
+
+// ---- domain.cpp ----------------------------------------------------------------
+struct DomainOps {
+  u32 flags;
+  i64 handover_ns;
+  int (*acquire)(void*);
+  void (*release)(void*);
+  void (*switch_to)(void*, void*, void*);
+};
+constexpr u32 kDomainHostLock = 1;
+constexpr u32 kDomainPumped = 2;
+int domain_new(Runtime* rt, const DomainOps& ops, void* arg, Domain** out);
+void domain_retain(Domain* d);
+void domain_release(Domain* d);
+Runtime* domain_rt(Domain* d);
+int domain_leave(M* m);
+int domain_enter(M* m);
+int domain_pump(M* m, Domain* d, i64 deadline);
+int domain_wake_fd(Domain* d);
+int domain_close(M* m, Domain* d);
+
+// ---- lifecycle.cpp, pump.cpp, procs.cpp ----------------------------------------
+int rt_new(Runtime** out, const Config& config);
+void rt_retain(Runtime* rt);
+void rt_release(Runtime* rt);
+int rt_stop(M* m, Runtime* rt, i64 deadline);
+int rt_on_thread(Runtime* rt, void (*start)(void*), void (*stop)(void*),
+                 void* arg);
+int run(M* m, Runtime* rt, void (*fn)(void*), void* arg);
+int pump(M* m, Runtime* rt, i64 deadline);
+i64 next_wake(Runtime* rt);
+int wake_fd(Runtime* rt);
+int set_procs(M* m, Runtime* rt, u32 n);
+
+}  // namespace thrum

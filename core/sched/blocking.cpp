@@ -1,0 +1,145 @@
+// Declared blocking: the only file that lets a P go while its M lives on.
+//
+// enter: if work waits the P goes to another M at once; else it stays within
+// reach in state `blocking`, and whoever needs a P takes it by CAS. exit: one
+// CAS takes it back, or the G gets another P, or queues.
+// SPDX-License-Identifier: MIT
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+namespace {
+
+void let_go(M* m) {
+  Runtime* rt = m->rt;
+  P* p = m->p;
+  m->retake.store(kRetakeBlocked, relaxed);
+  m->p = nullptr;
+  m->blocked_p = nullptr;
+  rt->blocking.fetch_add(1, seq_cst);
+  if (p->queued() || rt->global_count.load(relaxed) ||
+      p->attention.load(relaxed)) {
+    give_p(rt, p, false);
+    return;
+  }
+  if (p->earliest.load(relaxed) != kForever || rt->config.hosted) {
+    // Somebody must be there when its timers are due.
+    if (!rt->config.hosted) {
+      give_p(rt, p, false);
+    } else {
+      Locked held(rt->lock);
+      idle_p_push(rt, p);
+    }
+    return;
+  }
+  m->blocked_p = p;
+  // release: pairs with the CAS of whoever takes it.
+  p->state.store(PState::blocking, release);
+  rt->blocked_ps.fetch_add(1, seq_cst);
+  if (rt->global_count.load(seq_cst)) {  // Dekker with wake_p
+    retake_blocked(rt);
+  }
+}
+
+// Back with a P; may change the M.
+M* come_back(M* m) {
+  Runtime* rt = m->rt;
+  if (P* p = m->blocked_p) {
+    m->blocked_p = nullptr;
+    PState was = PState::blocking;
+    if (p->state.compare_exchange_strong(was, PState::running, acq_rel,
+                                         relaxed)) {
+      rt->blocked_ps.fetch_sub(1, relaxed);
+      take_p(m, p);
+    }
+  }
+  if (!m->p) {
+    P* p;
+    {
+      Locked held(rt->lock);
+      p = idle_p_pop(rt);
+    }
+    if (p) {
+      take_p(m, p);
+    }
+  }
+  rt->blocking.fetch_sub(1, seq_cst);
+  m->retake.store(kRetakeNone, relaxed);
+  if (m->p) {
+    return m;
+  }
+  G* g = m->cur;
+  if (g->flags & kRouted) {  // bound to this M, or inside its domain
+    want_p(m);
+    return m;
+  }
+  m->after = After{.kind = AfterKind::yield_global, .g = g};
+  return switch_to_loop(m, g->body);
+}
+
+}  // namespace
+
+// Takes a P whose M is in a blocking call and gives it to another.
+void retake_blocked(Runtime* rt) {
+  if (!rt->blocked_ps.load(seq_cst)) {
+    return;
+  }
+  u32 n = rt->p_count.load(acquire);
+  for (u32 i = 0; i < n; ++i) {
+    P* p = rt->ps[i];
+    PState was = PState::blocking;
+    if (p->state.load(relaxed) == was &&
+        p->state.compare_exchange_strong(was, PState::running, acq_rel,
+                                         relaxed)) {
+      rt->blocked_ps.fetch_sub(1, relaxed);
+      bump(p->handoffs);
+      give_p(rt, p, false);
+      return;
+    }
+  }
+}
+
+void retake_surplus(Runtime* rt) {
+  u32 n = rt->p_count.load(acquire);
+  for (u32 i = rt->procs.load(relaxed); i < n; ++i) {
+    P* p = rt->ps[i];
+    PState was = PState::blocking;
+    if (p->state.compare_exchange_strong(was, PState::running, acq_rel,
+                                         relaxed)) {
+      rt->blocked_ps.fetch_sub(1, relaxed);
+      give_p(rt, p, false);  // whoever gets it retires it
+    }
+  }
+}
+
+int enter_blocking(M* m) {
+  Body* b = m->cur->body;
+  if (b->block_depth++ == 0) {
+    m->cur->state.store(State::blocking, relaxed);
+    b->why.store(Why::blocking, relaxed);
+    let_go(m);
+  }
+  return 0;
+}
+
+int exit_blocking(M* m) {
+  Body* b = m->cur->body;
+  if (b->block_depth == 0) {
+    return kEPERM;
+  }
+  if (--b->block_depth == 0) {
+    m = come_back(m);
+    m->cur->state.store(State::running, relaxed);
+    b->why.store(Why::none, relaxed);
+  }
+  return 0;
+}
+
+void block_pause(M* m) { come_back(m); }
+void block_resume(M* m) {
+  if (m->cur->body->block_depth) {
+    let_go(m);
+  }
+}
+
+}  // namespace thrum

@@ -1,0 +1,90 @@
+// The door between guest and core, once per call (DESIGN 4).
+//
+// Entering: in_core = 1, then a look at `retake`. Leaving: in_core = what it was,
+// with a release store and nothing of the P touched after it. `prev_` lives in
+// the frame and moves with the G, so callbacks nest.
+// retake != none today means one thing: the G is in a declared blocking call and
+// gave its P away. Non-parking calls then run without a P (m->p is null: global
+// pools, global queue); parking calls take a P for their time.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "sched/api.hpp"
+
+namespace thrum {
+
+// For calls that neither wait nor change the OS thread.
+class Enter {
+ public:
+  Enter() : m(this_m()) {
+    if (m) {
+      prev_ = m->in_core.load(relaxed);
+      m->in_core.store(1, relaxed);
+      compiler_fence();
+    }
+  }
+  ~Enter() {
+    if (m) {
+      m->in_core.store(prev_, release);  // pairs with sysmon's acquire
+    }
+  }
+  Enter(const Enter&) = delete;
+  Enter& operator=(const Enter&) = delete;
+
+  void moved() { m = m ? this_m() : nullptr; }  // exit_blocking parks, too
+
+  M* m;
+
+ private:
+  u32 prev_ = 0;
+};
+
+// For calls that may park: the M they return on may be another.
+class EnterParking {
+ public:
+  // With kTry a call does not park, and then needs no P either.
+  explicit EnterParking(i64 deadline = kForever) : m(this_m()) {
+    if (m) {
+      prev_ = m->in_core.load(relaxed);
+      m->in_core.store(1, relaxed);
+      compiler_fence();
+      if (THRUM_UNLIKELY(m->retake.load(relaxed) != kRetakeNone) && m->cur &&
+          deadline != kTry) {
+        block_pause(m);
+        paused_ = true;
+        m = this_m();
+      }
+    }
+  }
+  ~EnterParking() {
+    if (m) {
+      M* now = this_m();
+      if (THRUM_UNLIKELY(paused_)) {
+        block_resume(now);
+      }
+      now->in_core.store(prev_, release);
+    }
+  }
+  EnterParking(const EnterParking&) = delete;
+  EnterParking& operator=(const EnterParking&) = delete;
+
+  M* m;
+
+ private:
+  u32 prev_ = 0;
+  bool paused_ = false;
+};
+
+// Around a callback into the host, from a G's stack: guest code runs with
+// in_core = 0.
+template <class F>
+void call_guest(M* m, F f) {
+  if (!m) {
+    return f();
+  }
+  m->in_core.store(0, release);
+  f();
+  this_m()->in_core.store(1, relaxed);
+  compiler_fence();
+}
+
+}  // namespace thrum

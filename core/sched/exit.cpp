@@ -1,0 +1,183 @@
+// A G's first and last moments on its stack.
+// SPDX-License-Identifier: MIT
+#include "mem/heap.hpp"
+#include "sched/domain.hpp"
+#include "sched/enter.hpp"
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+void locals_drop(M* m, G* g);  // local.cpp
+
+namespace {
+
+// Ends the G's word: from here on its handle is stale. Joiners go on.
+void retire(M* m, G* g) {
+  u64 v = g->word.load(relaxed);
+  u64 dead;
+  do {
+    u64 gen = (v + (u64{1} << kGenShift)) & kGenMask;
+    dead = gen ? gen : u64{1} << kGenShift;
+    // acq_rel: releases all the G did to whoever joins it; acquires kJoined's
+    // node.
+  } while (!g->word.compare_exchange_weak(v, dead, acq_rel, relaxed));
+  g->state.store(State::dead, relaxed);
+  if (THRUM_LIKELY(!(v & kJoined))) {
+    return;
+  }
+  WordLock& lock = m->rt->join_locks[g->slot % kJoinLocks];
+  Waiter* list = nullptr;
+  {
+    Locked held(lock);
+    while (Waiter* w = g->joiners) {
+      g->joiners = w->next;
+      w->linked = false;
+      if (claim(w->wake)) {
+        w->wake->result = 0;
+        w->next = list;
+        list = w;
+      }
+    }
+  }
+  while (Waiter* w = list) {  // claimed: it stays until it is readied
+    list = w->next;
+    ready(m, w->wake);
+  }
+}
+
+// What a G with an Ext owes its spawner. Guest code: may park, may move.
+void settle(M* m, G* g) {
+  Ext* e = g->ext;
+  ++g->body->shield;
+  locals_drop(m, g);
+  m = this_m();
+  if (e->drop) {
+    call_guest(m, [&] { e->drop(g->arg); });
+  }
+}
+
+// Frees what is left, after the last guest code of g has run. Returns whether
+// its domain was closed under it: then it has been counted as ended already.
+bool dismiss(M* m, G* g) {
+  Ext* e = g->ext;
+  {
+    // Observers and close_gs read the Ext under this lock.
+    Locked held(m->rt->join_locks[g->slot % kJoinLocks]);
+    g->ext = nullptr;
+  }
+  bool lost = e->lost;
+  if (e->domain) {
+    domain_g_gone(e->domain);
+  }
+  mem::free(e->locals);
+  mem::free(e);
+  return lost;
+}
+
+// Never ran and its runtime stops: fn is not started any more if someone else
+// (drop) looks after its argument.
+bool skip_fn(M* m, G* g) {
+  return m->rt->stopping.load(relaxed) && g->ext && g->ext->drop;
+}
+
+// A G without Ext and class that can run on the stack that is free now.
+bool fits(M* m, Body* b, G* g) {
+  return !kFibreNotes && !g->body && !(g->flags & kToken) && !g->ext &&
+         g->affinity == 0 && b->stack.size_class == m->rt->config.stack_class;
+}
+
+// Ends the calling G and goes on with another. Returns only to run a fresh G
+// on this very stack.
+M* leave_for_good(M* m, G* g) {
+  Body* b = g->body;
+  RunCall* run = nullptr;
+  bool lost = false;
+  if (THRUM_UNLIKELY(g->ext != nullptr)) {
+    run = g->ext->run ? run_take(m->rt, g->ext) : nullptr;
+    lost = dismiss(m, g);
+  }
+  b->eh = EhGlobals{};
+  retire(m, g);
+  bump(m->p->exited, lost ? 0 : 1);
+  table_put(m->rt, m->p, g);
+  if (THRUM_UNLIKELY(run != nullptr)) {
+    run_ended(m, run);
+  }
+  if (THRUM_UNLIKELY(m->rt->stopping.load(relaxed))) {
+    exit_counted(m, m->rt);
+  }
+  G* next = pick_next(m);
+  if (THRUM_LIKELY(next != nullptr)) {
+    if (fits(m, b, next)) {
+      fp_reset();
+      body_dress(m, next, b);
+      start_running(m, next);
+      return m;
+    }
+    if (!next->body && !bind(m, next)) {
+      next = nullptr;
+    }
+  }
+  m->after = After{.kind = AfterKind::exit, .body = b};
+  if (next) {
+    start_running(m, next);
+    m->arrived_native = false;
+    note_leave(b->note, next->body->note, true);
+    thrum_switch(&b->sp, next->body->sp, m);
+  } else {
+    note_leave(b->note, m->note0, true);
+    thrum_switch(&b->sp, m->sp0, m);
+  }
+  THRUM_DIE("a G that has ended was resumed");
+}
+
+}  // namespace
+
+void g_main(void* carry) {
+  M* m = static_cast<M*>(carry);
+  note_arrive(m->cur->body->note, m->arrived_native ? &m->note0 : nullptr);
+  finish(m);
+  for (;;) {
+    G* g = m->cur;
+    if (THRUM_LIKELY(!skip_fn(m, g))) {
+      m->in_core.store(0, release);
+      g->fn(g->arg);
+      m = this_m();
+      m->in_core.store(1, relaxed);
+      compiler_fence();
+    }
+    if (THRUM_UNLIKELY(m->retake.load(relaxed) != kRetakeNone)) {
+      m->cur->body->block_depth = 1;  // left inside a declared block
+      exit_blocking(m);
+      m = this_m();
+    }
+    if (THRUM_UNLIKELY(g->ext != nullptr)) {
+      settle(m, g);
+      m = this_m();
+    }
+    m = leave_for_good(m, g);
+  }
+}
+
+void finish_slow(M* m) {
+  After a = m->after;
+  m->after.kind = AfterKind::none;
+  switch (a.kind) {
+    case AfterKind::exit:
+      body_put(m, a.body);
+      break;
+    case AfterKind::route:
+      ready_behind(m, a.g);
+      break;
+    case AfterKind::yield_global: {
+      a.g->state.store(State::runnable, relaxed);
+      G* one[1] = {a.g};
+      push_batch(m->rt, one, 1);
+      break;
+    }
+    default:
+      break;
+  }
+}
+
+}  // namespace thrum

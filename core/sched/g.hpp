@@ -1,0 +1,253 @@
+// G: a green thread. Three parts with three lives:
+//
+//   G     64 bytes at an address that its slot gives (sched/table.hpp); all that
+//         exists of a G that has not run. Type-stable: never unmapped while its
+//         runtime lives, so a stale handle is an answer and not a crash.
+//   Body  what it needs to run: a stack, saved context, wait nodes, timer. Taken
+//         warm from the P's cache at first execute, returned at exit.
+//   Ext   what few Gs have: a name, drop, a domain, locals. Heap, on demand.
+//
+// Who may write what: every field ends with its guard. "owner" is the M that
+// runs the G or, while it waits, whoever claimed it (exactly one, see Wake).
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "arch/sanitize.hpp"
+#include "base/atomic.hpp"
+#include "base/defs.hpp"
+#include "mem/stack.hpp"
+#include "queue/timer_heap.hpp"
+
+namespace thrum {
+
+struct Domain;
+struct G;
+struct M;
+struct P;
+struct RunCall;
+struct Runtime;
+struct Waiter;
+
+// Why a G waits. A closed list: traces, dumps and deadlock reports print it.
+#define THRUM_WAIT_REASONS(X)                                                 \
+  X(none) X(sleep) X(join) X(park) X(chan_send) X(chan_recv) X(select)        \
+  X(mutex) X(rwmutex_read) X(rwmutex_write) X(cond) X(waitgroup) X(semaphore) \
+  X(once) X(domain) X(blocking)
+enum class Why : u8 {
+#define X(name) name,
+  THRUM_WAIT_REASONS(X)
+#undef X
+};
+const char* why_name(Why why);
+
+// For observers; the truth about waiting is G::word. Next states in brackets.
+enum class State : u8 {
+  none,      // a free slot                               [runnable]
+  runnable,  // in a queue; no M is on its stack          [running, dead]
+  running,   // an M is on its stack                      [runnable waiting
+             //                                            blocking dead]
+  waiting,   // parked                                    [runnable]
+  blocking,  // on its stack, in a declared blocking call [running runnable]
+  dead,
+};
+const char* state_name(State s);
+
+// ---- G::word: generation, phase and requests in one atomic -------------------
+// All changes are RMWs, so a request and a park never miss each other.
+constexpr u64 kPhase = 3;       // 0: not waiting
+constexpr u64 kWait = 1;        // waiting; cancel may end it
+constexpr u64 kWaitHard = 2;    // waiting; cancel may not (shielded, a FOREVER
+                                // lock)
+constexpr u64 kCancel = 4;      // a cancel request is pending
+constexpr u64 kCancelled = 8;   // one was delivered and not cleared
+constexpr u64 kPermit = 16;     // thrum_unpark's permit
+constexpr u64 kParked = 32;     // the wait is thrum_park's: a permit ends it
+constexpr u64 kJoined = 64;     // someone joins: exit looks at G::joiners
+constexpr u64 kLive = 256;      // spawned and not ended
+constexpr u32 kGenShift = 34;   // 30 bits, never 0 in a handle
+constexpr u64 kGenMask = ((u64{1} << 30) - 1) << kGenShift;
+
+// ---- G::affinity: THRUM_MIGRATE, THRUM_PIN_STARTED, THRUM_PIN_M ---------------
+constexpr u8 kMigrate = 0;
+constexpr u8 kPinStarted = 1;
+constexpr u8 kPinM = 2;
+
+// ---- G::flags ------------------------------------------------------------------
+constexpr u8 kRouted = 1;    // not for the P's ring as it is: pinned, in a
+                             // domain, or in a deterministic runtime
+constexpr u8 kToken = 2;     // stands for a domain with runnable Gs
+constexpr u8 kStarted = 4;   // has a body
+constexpr u8 kHibernate = 8; // THRUM_G_HIBERNATE
+
+struct Body;
+struct Ext;
+
+struct alignas(kCacheLine) G {
+  Atomic<u64> word;     // atomic (RMW by anyone)
+  G* next;              // the queue that holds it
+  void (*fn)(void*);    // const after spawn
+  void* arg;            // const after spawn
+  u32 slot;             // const
+  Atomic<State> state;  // owner; observers read
+  u8 affinity;          // const after spawn
+  u8 priority;          // const after spawn
+  u8 flags;             // owner
+  Body* body;           // owner; null before it first runs
+  Ext* ext;             // owner; null: nothing special
+  Waiter* joiners;      // Runtime.join_lock of its slot
+};
+static_assert(sizeof(G) == 64, "an unstarted G is one cache line");
+
+struct Ext {
+  char name[48];             // const
+  void (*drop)(void*);       // const
+  Domain* domain;            // const; owns a reference
+  bool outside;              // owner: has left its domain
+  bool lost;                 // Runtime.join_lock: its domain was closed
+  M* pin;                    // const: THRUM_PIN_M
+  u32 stack_class;           // const
+  RunCall* run;              // const: the thrum_run that waits for it
+  void** locals;             // owner; by key
+  u32 local_count;           // owner
+};
+
+// ---- waiting -------------------------------------------------------------------
+// A Wake is one waiting party: a G (in its body) or a foreign thread (on that
+// thread's stack, for the time of one call). Whoever ends a wait first claims it
+// by moving its word's phase back to 0; the claimer alone writes result and by,
+// then calls ready(). Claims happen under the lock of the structure that holds
+// the node (channel, timer heap), or, for cancel and unpark, on a word that
+// carries the generation. The woken side unlinks all its other nodes, under
+// their locks, before its call returns, so no node outlives its wait.
+struct Wake {
+  Atomic<u64>* word;  // const during a wait
+  G* g;               // const; null: a foreign thread
+  int result;         // claimer
+  Waiter* by;         // claimer: the node that ended a select
+  Atomic<u32> note;   // foreign threads: 1 = readied
+  Atomic<u64> own;    // foreign threads: the word
+};
+
+struct Waiter {
+  Waiter* next;  // the object's lock
+  Waiter* prev;  // the object's lock
+  Wake* wake;    // const while linked
+  void* elem;    // const while linked: source or destination
+  u64 data;      // the object's lock: select arm, lock kind
+  bool linked;   // the object's lock
+};
+
+struct WaitQueue {
+  Waiter* head;
+  Waiter* tail;
+
+  bool empty() const { return !head; }
+
+  void push(Waiter* w) {
+    w->next = nullptr;
+    w->prev = tail;
+    w->linked = true;
+    if (tail) {
+      tail->next = w;
+    } else {
+      head = w;
+    }
+    tail = w;
+  }
+
+  void push_front(Waiter* w) {
+    w->prev = nullptr;
+    w->next = head;
+    w->linked = true;
+    (head ? head->prev : tail) = w;
+    head = w;
+  }
+
+  void remove(Waiter* w) {
+    (w->prev ? w->prev->next : head) = w->next;
+    (w->next ? w->next->prev : tail) = w->prev;
+    w->linked = false;
+  }
+
+  Waiter* pop() {
+    Waiter* w = head;
+    if (w) {
+      remove(w);
+    }
+    return w;
+  }
+};
+
+// Moves the phase back to 0; false: another party was faster. `clear` and `set`
+// let cancel and unpark consume their request in the same step.
+inline bool claim(Wake* wake, u64 clear = 0, u64 set = 0) {
+  u64 v = wake->word->load(relaxed);
+  do {
+    if (!(v & kPhase)) {
+      return false;
+    }
+    // acq_rel: acquires what the waiter wrote before it published its phase
+    // (commit_park), releases what the claimer wrote to the waiter's memory.
+  } while (!wake->word->compare_exchange_weak(
+      v, (v & ~(kPhase | kParked | clear)) | set, acq_rel, relaxed));
+  return true;
+}
+
+// The first waiter that can be claimed, unlinked; the caller owes it a result and
+// ready(). Under the lock of the queue.
+inline Waiter* pop_claimed(WaitQueue& q) {
+  while (Waiter* w = q.pop()) {
+    if (THRUM_LIKELY(claim(w->wake))) {
+      return w;
+    }
+  }
+  return nullptr;
+}
+
+// Up to `most` of them, in order, linked by next, with their result set.
+inline Waiter* claim_list(WaitQueue& q, u64 most, int result) {
+  Waiter* first = nullptr;
+  Waiter* last = nullptr;
+  while (most--) {
+    Waiter* w = pop_claimed(q);
+    if (!w) {
+      break;
+    }
+    w->wake->result = result;
+    w->wake->by = w;
+    w->next = nullptr;
+    (last ? last->next : first) = w;
+    last = w;
+  }
+  return first;
+}
+
+struct EhGlobals {  // __cxa_eh_globals: two words per thread
+  void* caught;
+  u64 uncaught;
+};
+
+struct Body {
+  void* sp;          // owner: context while it is not running
+  Body* next;        // the cache that holds it
+  Body* all;         // Runtime.body_lock: every body of the runtime
+  mem::Stack stack;  // const
+  StackNote note;    // owner
+  EhGlobals eh;      // owner: of the G, while another runs
+  M* pin;            // owner: where it must run; null: anywhere
+  i64 limit;         // owner: thrum_limit
+  i32 shield;        // owner
+  u32 lock_depth;    // owner: thrum_lock_thread
+  u32 block_depth;   // owner: thrum_enter_blocking
+  bool lock_pinned;  // owner: pin stems from lock_thread
+  Atomic<Why> why;   // owner
+  const char* reason;  // owner: thrum_park's text
+  i64 since;           // owner: when the wait began, 0: not stamped
+  Timer timer;         // timer_home's lock
+  P* timer_home;       // owner
+  Wake wake;
+  Waiter waiter;
+  Waiter* nodes;   // owner: of selects, kept for the next one
+  u32 node_count;  // owner
+};
+
+}  // namespace thrum

@@ -1,0 +1,200 @@
+// Handles: join, cancel, unpark.
+//
+// A handle is checked against G::word, which carries the generation, in the same
+// RMW that changes it: a request never reaches a successor in the slot.
+// SPDX-License-Identifier: MIT
+#include "sched/domain.hpp"
+
+namespace thrum {
+
+namespace {
+
+enum class Found { alive, ended, never };
+
+// Generations are compared by distance, so they may wrap.
+Found judge(u64 word, u64 gen) {
+  u64 now = word >> kGenShift;
+  if (now == gen) {
+    return word & kLive ? Found::alive : Found::never;
+  }
+  u64 distance = (now - gen) & ((u64{1} << 30) - 1);
+  return gen && distance < (u64{1} << 29) ? Found::ended : Found::never;
+}
+
+G* g_from(Runtime* rt, u64 handle) {
+  return handle_tag(handle) == rt->tag ? table_g(rt->table, handle_slot(handle))
+                                       : nullptr;
+}
+
+void unlink_joiner(WordLock& lock, G* g, Waiter* w) {
+  Locked held(lock);
+  if (!w->linked) {
+    return;
+  }
+  w->linked = false;
+  (w->prev ? w->prev->next : g->joiners) = w->next;
+  if (w->next) {
+    w->next->prev = w->prev;
+  }
+}
+
+// One try of a cancel; false: the word changed meanwhile.
+bool cancel_once(M* m, G* g, u64 v) {
+  if (v & kCancel) {
+    return true;
+  }
+  if ((v & kPhase) != kWait) {
+    return g->word.compare_exchange_weak(v, v | kCancel, acq_rel, relaxed);
+  }
+  // It waits: claim it and deliver the request in one step.
+  if (!g->word.compare_exchange_weak(v, (v & ~(kPhase | kParked)) | kCancelled,
+                                     acq_rel, relaxed)) {
+    return false;
+  }
+  Wake* wake = &g->body->wake;
+  wake->result = kECANCELED;
+  ready(m, wake);
+  return true;
+}
+
+}  // namespace
+
+int join(M* m, Runtime* rt, u64 handle, i64 deadline) {
+  G* g = g_from(rt, handle);
+  if (!g) {
+    return kEINVAL;
+  }
+  if (g == g_of(m) && judge(g->word.load(relaxed), handle_gen(handle)) ==
+                          Found::alive) {
+    return kEDEADLOCK;
+  }
+  u64 v = g->word.load(acquire);  // pairs with the RMW in retire
+  Found found = judge(v, handle_gen(handle));
+  if (found != Found::alive) {
+    return found == Found::ended ? 0 : kEINVAL;
+  }
+  Wait w{deadline, Why::join};
+  int err = wait_begin(m, w);
+  if (err) {
+    return err;
+  }
+  Wake own_wake;
+  Waiter own;
+  Wake* wake = wake_of(m, own_wake);
+  Waiter* node = waiter_of(m, own);
+  WordLock& lock = rt->join_locks[g->slot % kJoinLocks];
+  lock.lock();
+  // kJoined is set in the word that ends the G: either it sees the flag and
+  // looks for us under the lock, or we see that it has ended.
+  v = g->word.load(relaxed);
+  do {
+    bool ended = judge(v, handle_gen(handle)) != Found::alive;
+    if (ended || (g->ext && g->ext->lost)) {
+      lock.unlock();
+      return ended ? 0 : kECLOSED;
+    }
+  } while (!g->word.compare_exchange_weak(v, v | kJoined, acq_rel, relaxed));
+  node->wake = wake;
+  node->linked = true;
+  node->prev = nullptr;
+  node->next = g->joiners;
+  if (node->next) {
+    node->next->prev = node;
+  }
+  g->joiners = node;
+  int result = wait(m, wake, w, Unlock{&lock});
+  if (result) {
+    unlink_joiner(lock, g, node);
+  }
+  return result;
+}
+
+// Joiners of a closed domain's Gs go on with an error; the Gs count as ended.
+void close_gs(M* m, Runtime* rt, Domain* d) {
+  u32 end = table_end(rt->table);
+  for (u32 slot = 0; slot < end; ++slot) {
+    G* g = table_g(rt->table, slot);
+    if (!g) {
+      continue;
+    }
+    Waiter* list = nullptr;
+    {
+      Locked held(rt->join_locks[slot % kJoinLocks]);
+      Ext* e = g->word.load(acquire) & kLive ? g->ext : nullptr;
+      if (!e || e->domain != d || e->outside || e->lost) {
+        continue;
+      }
+      e->lost = true;
+      while (Waiter* w = g->joiners) {
+        g->joiners = w->next;
+        w->linked = false;
+        if (claim(w->wake)) {
+          w->wake->result = kECLOSED;
+          w->next = list;
+          list = w;
+        }
+      }
+    }
+    rt->foreign_exited.fetch_add(1, release);
+    while (Waiter* w = list) {
+      list = w->next;
+      ready(m, w->wake);
+    }
+  }
+}
+
+int cancel(M* m, Runtime* rt, u64 handle) {
+  G* g = g_from(rt, handle);
+  if (!g) {
+    return kEINVAL;
+  }
+  for (;;) {
+    u64 v = g->word.load(acquire);
+    Found found = judge(v, handle_gen(handle));
+    if (found != Found::alive) {
+      return found == Found::ended ? kESTALE : kEINVAL;
+    }
+    if (cancel_once(m, g, v)) {
+      return 0;
+    }
+  }
+}
+
+void cancel_all(M* m, Runtime* rt) {
+  u32 end = table_end(rt->table);
+  for (u32 slot = 0; slot < end; ++slot) {
+    G* g = table_g(rt->table, slot);
+    for (;;) {
+      u64 v = g ? g->word.load(acquire) : 0;
+      if (!(v & kLive) || cancel_once(m, g, v)) {
+        break;
+      }
+    }
+  }
+}
+
+int unpark(M* m, Runtime* rt, u64 handle) {
+  G* g = g_from(rt, handle);
+  if (!g) {
+    return kEINVAL;
+  }
+  u64 v = g->word.load(acquire);
+  for (;;) {
+    Found found = judge(v, handle_gen(handle));
+    if (found != Found::alive) {
+      return found == Found::ended ? kESTALE : kEINVAL;
+    }
+    bool parked = (v & kParked) && (v & kPhase);
+    u64 to = parked ? v & ~(kPhase | kParked) : v | kPermit;
+    // acq_rel: what the caller did before is seen after the park.
+    if (g->word.compare_exchange_weak(v, to, acq_rel, relaxed)) {
+      if (parked) {
+        g->body->wake.result = 0;
+        ready(m, &g->body->wake);
+      }
+      return 0;
+    }
+  }
+}
+
+}  // namespace thrum

@@ -1,0 +1,357 @@
+// A runtime's beginning and end, and the Ms it owns.
+// SPDX-License-Identifier: MIT
+#include <new>
+#include <stdlib.h>
+
+#include "mem/heap.hpp"
+#include "sched/domain.hpp"
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+namespace {
+
+// Tags of live runtimes, process-wide: a handle of one is never taken for
+// another's. 0 is no runtime.
+constinit Atomic<u64> g_tags[4] = {};
+
+u32 tag_take() {
+  for (u32 tag = 1; tag < 256; ++tag) {
+    u64 bit = u64{1} << (tag % 64);
+    if (!(g_tags[tag / 64].fetch_or(bit, relaxed) & bit)) {
+      return tag;
+    }
+  }
+  return 0;
+}
+
+void tag_give(u32 tag) {
+  g_tags[tag / 64].fetch_and(~(u64{1} << (tag % 64)), relaxed);
+}
+
+// About what a wake costs (linux.md 9): a spinner that gives in earlier sleeps
+// too often, a later one wastes a CPU.
+constexpr i64 kWakeCost = 30'000;
+
+// cpu_ticks per kWakeCost, from a short look at both clocks.
+u64 measure_wake_ticks() {
+  i64 t0 = os::now_ns();
+  u64 c0 = cpu_ticks();
+  while (os::now_ns() - t0 < 20'000) {
+  }
+  u64 c1 = cpu_ticks();
+  i64 t1 = os::now_ns();
+  return max((c1 - c0) * static_cast<u64>(kWakeCost) /
+                 static_cast<u64>(t1 - t0),
+             u64{1});
+}
+
+void destroy(Runtime* rt) {
+  for (u32 slot = 0; slot < rt->table.bump; ++slot) {
+    G* g = table_g(rt->table, slot);
+    if (g && g->ext && (g->word.load(relaxed) & kLive)) {
+      mem::free(g->ext->locals);
+      mem::free(g->ext);
+    }
+  }
+  while (M* m = rt->ms) {
+    rt->ms = m->next_m;
+    mem::free(m);
+  }
+  for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
+    rt->ps[i]->timers.destroy();
+    mem::free(rt->ps[i]);
+  }
+  body_free_all(rt);
+  table_destroy(rt->table);
+  mem::free(rt->drawer.items);
+  os::wake_fd_close(rt->wake_fd);
+  tag_give(rt->tag);
+  mem::free(rt);
+}
+
+M* m_make(Runtime* rt, bool lent) {
+  M* m = static_cast<M*>(mem::alloc_aligned(sizeof(M), alignof(M)));
+  if (!m) {
+    return nullptr;
+  }
+  new (m) M{};
+  m->rt = rt;
+  m->lent = lent;
+  Locked held(rt->lock);
+  m->id = rt->m_ids++;
+  m->next_m = rt->ms;
+  rt->ms = m;
+  return m;
+}
+
+void m_main(void* arg) {
+  M* m = static_cast<M*>(arg);
+  Runtime* rt = m->rt;
+  set_this_m(m);
+  m->in_core.store(1, relaxed);
+  m->eh = static_cast<EhGlobals*>(os::eh_globals());
+  note_native(m->note0);
+  if (rt->thread_start) {
+    rt->thread_start(rt->thread_arg);
+  }
+  P* p = m->next_p;
+  m->next_p = nullptr;
+  take_p(m, p);
+  loop(m);
+  if (m->p) {
+    drop_p(m);
+  }
+  if (rt->thread_stop) {
+    rt->thread_stop(rt->thread_arg);
+  }
+  set_this_m(nullptr);
+}
+
+// Ends and joins every M and sysmon. Every G has ended.
+void join_ms(Runtime* rt) {
+  {
+    Locked held(rt->lock);
+    for (M* m = rt->ms; m; m = m->next_m) {
+      if (m->lent) {
+        continue;
+      }
+      m->leaving = true;
+      if (m->idle) {
+        idle_m_remove(rt, m);
+      }
+    }
+  }
+  for (M* m = rt->ms; m; m = m->next_m) {  // nobody makes Ms any more
+    if (!m->lent) {
+      note_wake(m);
+      os::thread_join(m->thread);
+    }
+  }
+  if (rt->sysmon_on) {
+    rt->sysmon_leave.store(true, release);
+    sysmon_wake(rt);
+    os::thread_join(rt->sysmon);
+    rt->sysmon_on = false;
+  }
+}
+
+// One step towards no Gs: runs them (a runtime without threads of its own) or
+// waits for one to end.
+void drain(M* m, Runtime* rt, i64 deadline) {
+  constexpr i64 kStep = 10'000'000;
+  i64 until = min(deadline, os::now_ns() + kStep);
+  if (rt->config.hosted || seeded(rt)) {
+    if (pump(nullptr, rt, until) == 1) {
+      os::thread_sleep(min(max(until - os::now_ns(), i64{0}), i64{200'000}));
+    }
+    return;
+  }
+  u32 seen = rt->stop_note.load(acquire);
+  if (live_gs(rt)) {
+    wake_p(rt);
+    os::futex_wait(&rt->stop_note, seen, until);
+  }
+  (void)m;
+}
+
+bool leave_stop(Runtime* rt) {
+  Locked held(rt->stop_lock);
+  rt->stop_busy = false;
+  return false;
+}
+
+}  // namespace
+
+int rt_new(Runtime** out, const Config& config) {
+  Runtime* rt = mem::make<Runtime>();
+  if (!rt) {
+    return kENOMEM;
+  }
+  rt->config = config;
+  rt->refs.store(1, relaxed);
+  rt->tag = tag_take();
+  rt->sleep_until.store(kForever, relaxed);
+  rt->virtual_now.store(1'000'000'000, relaxed);
+  rt->seeded.state = config.seed;
+  rt->trace = 0xcbf29ce484222325u;
+  rt->wake_ticks = measure_wake_ticks();
+  rt->spin_ns = os::cpus_allowed() > 1 ? kWakeCost : 0;
+  rt->wake_fd.epoll = rt->wake_fd.event = rt->wake_fd.timer = -1;
+  int err = rt->tag ? 0 : kEAGAIN;
+  if (!err && (config.hosted || seeded(rt))) {
+    err = os::wake_fd_open(rt->wake_fd);
+  }
+  if (!err) {
+    err = min(set_procs(nullptr, rt, config.procs), 0);
+  }
+  if (err) {
+    destroy(rt);
+    return err;
+  }
+  *out = rt;
+  return 0;
+}
+
+void rt_retain(Runtime* rt) { rt->refs.fetch_add(1, relaxed); }
+
+void rt_release(Runtime* rt) {
+  // acq_rel: the last one sees what all others did.
+  if (rt->refs.fetch_sub(1, acq_rel) != 1) {
+    return;
+  }
+  if (rt->stopping.load(acquire) != 2) {
+    rt->refs.store(1, relaxed);
+    say("a runtime was freed without thrum_rt_stop; it stays");
+    return;
+  }
+  destroy(rt);
+}
+
+int rt_on_thread(Runtime* rt, void (*start)(void*), void (*stop)(void*),
+                 void* arg) {
+  if (rt->stopping.load(relaxed)) {
+    return kECLOSED;
+  }
+  if (live_gs(rt) || rt->ms) {
+    return kEBUSY;
+  }
+  rt->thread_start = start;
+  rt->thread_stop = stop;
+  rt->thread_arg = arg;
+  return 0;
+}
+
+bool m_create(Runtime* rt, P* p, G* g, bool spinning) {
+  M* m = m_make(rt, false);
+  if (!m) {
+    return false;
+  }
+  m->next_p = p;
+  m->next_g = g;
+  m->spinning = spinning;
+  bool monitor = false;
+  {
+    Locked held(rt->lock);
+    if (!rt->sysmon_on) {
+      monitor = rt->sysmon_on = true;
+    }
+  }
+  if (monitor && !sysmon_start(rt)) {
+    Locked held(rt->lock);
+    rt->sysmon_on = false;
+  }
+  if (os::thread_start(m->thread, m_main, m, "thrum-m") == 0) {
+    return true;
+  }
+  say("no more threads: %u run", rt->m_count - 1);
+  Locked held(rt->lock);
+  M** at = &rt->ms;
+  while (*at != m) {
+    at = &(*at)->next_m;
+  }
+  *at = m->next_m;
+  mem::free(m);
+  return false;
+}
+
+// The calling thread as an M of rt. The struct stays with the runtime: Gs pinned
+// to this thread wait on it for the thread's next call.
+M* m_lend(Runtime* rt) {
+  u64 who = thread_pointer();
+  M* m = nullptr;
+  {
+    Locked held(rt->lock);
+    for (M* x = rt->ms; x; x = x->next_m) {
+      if (x->lent && x->lender == who && !x->lent_now) {
+        m = x;
+        break;
+      }
+    }
+  }
+  if (!m && !(m = m_make(rt, true))) {
+    return nullptr;
+  }
+  {
+    Locked held(rt->lock);
+    m->lender = who;
+    m->lent_now = true;
+    m->slow.store(seeded(rt) ? kSlowSeeded : 0, relaxed);
+  }
+  rt->lent.fetch_add(1, seq_cst);
+  m->outer = this_m();
+  m->in_core.store(1, relaxed);
+  m->eh = static_cast<EhGlobals*>(os::eh_globals());
+  note_native(m->note0);
+  set_this_m(m);
+  return m;
+}
+
+void m_unlend(M* m) {
+  Runtime* rt = m->rt;
+  set_this_m(m->outer);
+  rt->lent.fetch_sub(1, seq_cst);
+  Locked held(rt->lock);
+  if (m->idle) {
+    idle_m_remove(rt, m);
+  }
+  m->lent_now = false;
+  m->note.store(0, relaxed);
+}
+
+void exit_counted(M* m, Runtime* rt) {
+  (void)m;
+  rt->stop_note.fetch_add(1, release);
+  if (live_gs(rt) == 0) {
+    os::futex_wake(&rt->stop_note, INT32_MAX);
+  }
+}
+
+int rt_stop(M* m, Runtime* rt, i64 deadline) {
+  if (m && m->cur && m->rt == rt) {
+    return kEDEADLOCK;
+  }
+  for (;;) {  // a second caller waits for the first
+    {
+      Locked held(rt->stop_lock);
+      if (rt->stopping.load(acquire) == 2) {
+        return 0;
+      }
+      if (!rt->stop_busy) {
+        rt->stop_busy = true;
+        break;
+      }
+    }
+    if (deadline != kForever && os::now_ns() >= deadline) {
+      return kETIMEDOUT;
+    }
+    os::thread_sleep(1'000'000);
+  }
+  u32 was = 0;
+  rt->stopping.compare_exchange_strong(was, 1, seq_cst, relaxed);
+  while (live_gs(rt)) {
+    // Again each round: a spawn or a wait that was under way may have missed it.
+    cancel_all(m, rt);
+    drain(m, rt, deadline);
+    if (live_gs(rt) && deadline != kForever && os::now_ns() >= deadline) {
+      if (rt->config.report) {
+        rt->config.report(rt, "still stopping; these green threads go on");
+      }
+      leave_stop(rt);
+      return kETIMEDOUT;
+    }
+  }
+  while (rt->lent.load(seq_cst)) {  // threads inside run and pump go home
+    os::thread_sleep(100'000);
+    if (deadline != kForever && os::now_ns() >= deadline) {
+      leave_stop(rt);
+      return kETIMEDOUT;
+    }
+  }
+  join_ms(rt);
+  rt->stopping.store(2, release);
+  leave_stop(rt);
+  return 0;
+}
+
+}  // namespace thrum

@@ -1,0 +1,341 @@
+// The loop of an M, on its own stack: find a runnable G, run it, until there is
+// nothing to do; then sleep. The only file that enters a G's stack (with
+// switch.hpp, which goes from G to G).
+//
+// Where a G comes from, in this order: what another file left in next_g; Gs
+// pinned to this M; due timers; every 61st time the global queue; this P's
+// queues; the global queue; other Ps.
+//
+// Why no work is left behind when an M goes to sleep: it puts its P in the idle
+// list, stops counting as a spinner (seq_cst), and looks once more at every
+// queue. Whoever queues work after that look sees an idle P and no spinner, and
+// wakes one (wake_p). The queue's own store may still be in the waker's buffer
+// when it reads those counters: that window, some ns wide, costs a delay of one
+// sysmon tick at most, for it wakes an idle P for any work it sees.
+// SPDX-License-Identifier: MIT
+#include "sched/domain.hpp"
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+namespace {
+
+// Looks for work for about as long as a wake would cost, then gives in.
+bool spin(M* m) {
+  Runtime* rt = m->rt;
+  if (!m->spinning) {
+    u32 busy = rt->procs.load(relaxed) - rt->idle_count.load(relaxed);
+    if (2 * rt->spinning.load(relaxed) >= max(busy, 1u)) {
+      return false;
+    }
+    rt->spinning.fetch_add(1, seq_cst);
+    m->spinning = true;
+  }
+  if (rt->spin_ns == 0) {
+    return false;
+  }
+  u64 until = cpu_ticks() + rt->wake_ticks;
+  while (cpu_ticks() < until) {
+    if (has_work(rt) || m->pinned_n.load(relaxed) || m->slow.load(relaxed) ||
+        m->p->attention.load(relaxed)) {
+      return true;
+    }
+    for (int i = 0; i < 8; ++i) {
+      cpu_relax();
+    }
+  }
+  return false;
+}
+
+void stop_spinning(M* m) {
+  if (m->spinning) {
+    m->spinning = false;
+    m->rt->spinning.fetch_sub(1, seq_cst);
+  }
+}
+
+// Found work while spinning: the next idle P may be worth waking.
+void found(M* m) {
+  if (m->spinning) {
+    stop_spinning(m);
+    maybe_wake(m->p);
+  }
+}
+
+// Puts M and P to the idle lists in one step; false: work turned up.
+bool go_idle(M* m) {
+  Runtime* rt = m->rt;
+  P* p = m->p;
+  {
+    Locked held(rt->lock);
+    if (!rt->global.empty() || !m->pinned.empty() || m->leaving.load(relaxed) ||
+        p->attention.load(relaxed)) {
+      return false;
+    }
+    m->p = nullptr;
+    idle_p_push(rt, p);
+    idle_m_push(rt, m);
+  }
+  stop_spinning(m);
+  if (has_work(rt)) {
+    wake_p(rt);  // most likely this very M
+  }
+  return true;
+}
+
+// Nobody inside can wake anybody: every P idle, nothing queued, no timer, no
+// blocking call. If no thread of the host could either, the wait is for ever.
+bool all_dead(Runtime* rt) {
+  if (rt->lent.load(relaxed) == 0 || rt->blocking.load(relaxed) ||
+      rt->idle_count.load(relaxed) != rt->procs.load(relaxed) ||
+      earliest_timer(rt) != kForever || has_work(rt) ||
+      rt->stopping.load(relaxed)) {
+    return false;
+  }
+  if (seeded(rt)) {
+    return true;
+  }
+#if defined(THRUM_TSAN)
+  return false;  // TSan has threads of its own: the count below says nothing
+#else
+  u32 ours;
+  {
+    Locked held(rt->lock);
+    ours = rt->m_count + rt->lent.load(relaxed) + (rt->sysmon_on ? 1 : 0);
+  }
+  int all = os::thread_count();
+  return all > 0 && static_cast<u32>(all) <= ours;
+#endif
+}
+
+// Ends every thrum_run in progress with a deadlock verdict.
+void declare_dead(Runtime* rt) {
+  Locked held(rt->lock);
+  for (M* m = rt->ms; m; m = m->next_m) {
+    if (m->run_call && !m->run_call->done.load(relaxed)) {
+      m->run_call->done.store(2, relaxed);
+      m->slow.fetch_or(kSlowStop, relaxed);
+      if (m->idle) {
+        idle_m_remove(rt, m);
+        note_wake(m);
+      }
+    }
+  }
+}
+
+// Sleeps without a P until woken with one, or until the earliest timer.
+void sleep_idle(M* m) {
+  Runtime* rt = m->rt;
+  i64 until = kForever;
+  {
+    Locked held(rt->lock);
+    if (m->idle) {
+      i64 first = earliest_timer(rt);
+      if (first < rt->sleep_until.load(relaxed)) {
+        rt->sleeper.store(m, relaxed);
+        rt->sleep_until.store(first, seq_cst);  // Dekker with timer_armed
+      }
+      if (rt->sleeper.load(relaxed) == m) {
+        until = min(first, rt->sleep_until.load(relaxed));
+      }
+    }
+  }
+  bool judge = rt->lent.load(relaxed) && until == kForever;
+  if (judge && all_dead(rt)) {
+    declare_dead(rt);
+  } else if (judge && m->run_call) {
+    // A thread of the host may end without waking anybody: look again.
+    until = os::now_ns() + 1'000'000'000;
+  }
+  note_wait(m, until);
+  P* p;
+  {
+    Locked held(rt->lock);
+    if (rt->sleeper.load(relaxed) == m) {
+      rt->sleeper.store(nullptr, relaxed);
+      rt->sleep_until.store(kForever, relaxed);
+    }
+    if (m->idle && (until != kForever && until <= os::now_ns())) {
+      p = idle_p_pop(rt);  // a timer is due: take any P for it
+      if (!p) {
+        return;  // all Ps are busy and look at their timers themselves
+      }
+      idle_m_remove(rt, m);
+    } else {
+      p = m->next_p;
+      m->next_p = nullptr;
+    }
+  }
+  if (p) {
+    take_p(m, p);
+  }
+}
+
+// For a G without a stack: no memory. It waits in the global queue.
+void starved(M* m, G* g) {
+  if (!m->rt->said_starved.exchange(1, relaxed)) {
+    say("G %u waits: no memory for its stack", g->slot);
+  }
+  push_batch(m->rt, &g, 1);
+  os::thread_sleep(1'000'000);
+}
+
+}  // namespace
+
+bool has_work(Runtime* rt) {
+  if (rt->global_count.load(relaxed)) {
+    return true;
+  }
+  u32 n = rt->p_count.load(acquire);
+  for (u32 i = 0; i < n; ++i) {
+    P* p = rt->ps[i];
+    if (p->runq.size() + p->fresh.size()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void take_p(M* m, P* p) {
+  m->p = p;
+  p->m = m;
+  p->state.store(PState::running, relaxed);
+}
+
+void drop_p(M* m) {
+  Runtime* rt = m->rt;
+  P* p = m->p;
+  m->p = nullptr;
+  stop_spinning(m);
+  if (p->queued() || rt->global_count.load(relaxed)) {
+    give_p(rt, p, false);
+    return;
+  }
+  Locked held(rt->lock);
+  idle_p_push(rt, p);
+}
+
+G* find_runnable(M* m, bool may_wait) {
+  Runtime* rt = m->rt;
+  for (;;) {
+    if (THRUM_UNLIKELY(m->slow.load(relaxed) & kSlowStop)) {
+      if (G* g = m->next_g) {  // a plain one: it came from a P's queue
+        m->next_g = nullptr;
+        push_batch(rt, &g, 1);
+        wake_p(rt);
+      }
+      return nullptr;
+    }
+    if (!m->p) {
+      if (m->leaving.load(relaxed)) {
+        return nullptr;
+      }
+      {
+        Locked held(rt->lock);
+        if (!m->idle && !m->next_p) {
+          if (!m->pinned.empty() && !m->wanting) {
+            wanted_push(rt, m);
+          } else if (m->pinned.empty()) {
+            idle_m_push(rt, m);
+          }
+        }
+      }
+      sleep_idle(m);
+      continue;
+    }
+    P* p = m->p;
+    if (G* g = m->next_g) {
+      m->next_g = nullptr;
+      found(m);
+      return g;
+    }
+    if (THRUM_UNLIKELY(p->attention.load(relaxed)) && !attend(m, p)) {
+      continue;
+    }
+    if (G* g = take_pinned(m)) {
+      found(m);
+      return g;
+    }
+    if (p->earliest.load(relaxed) != kForever && !seeded(rt)) {
+      run_timers(m, p, os::now_ns());
+    }
+    if (seeded(rt)) {
+      if (G* g = draw(m, may_wait)) {
+        return g;
+      }
+      if (!may_wait) {
+        return nullptr;
+      }
+    } else {
+      if (--p->fair_in == 0) {
+        if (G* g = pick_fair(m, p)) {
+          found(m);
+          return g;
+        }
+      }
+      G* g = p->runq.take_next();
+      if (!g) {
+        g = ++p->turn % 8 ? p->fresh.pop() : p->runq.get();
+      }
+      if (!g && !(g = p->runq.get())) {
+        g = p->fresh.pop();
+      }
+      if (!g) {
+        g = take_global(m, p, true);
+      }
+      if (!g) {
+        g = steal(m);
+      }
+      if (g) {
+        found(m);
+        return g;
+      }
+      if (!may_wait || m->leaving.load(relaxed)) {
+        return nullptr;
+      }
+      if (spin(m)) {
+        continue;
+      }
+    }
+    if (go_idle(m)) {
+      sleep_idle(m);
+    }
+  }
+}
+
+void execute(M* m, G* g) {
+  if (THRUM_UNLIKELY(g->flags & kToken)) {
+    domain_run(m, g);
+    return;
+  }
+  if (!g->body && !bind(m, g)) {
+    m->next_g = nullptr;
+    if (g->affinity == kPinStarted && m->lent && !m->rt->config.hosted) {
+      P* p = m->p;
+      m->p = nullptr;
+      if (!start_m(m->rt, p, g, false, true)) {
+        m->p = p;
+        say("G %u waits: no thread to pin it to", g->slot);
+        starved(m, g);
+      }
+      return;
+    }
+    starved(m, g);
+    return;
+  }
+  start_running(m, g);
+  m->arrived_native = true;
+  note_leave(m->note0, g->body->note, false);
+  M* back = static_cast<M*>(thrum_switch(&m->sp0, g->body->sp, m));
+  note_arrive(m->note0, nullptr);
+  back->cur = nullptr;
+  finish(back);
+}
+
+void loop(M* m) {
+  while (G* g = find_runnable(m, true)) {
+    execute(m, g);
+  }
+}
+
+}  // namespace thrum

@@ -1,0 +1,98 @@
+// M: an OS thread that runs Gs, its own or one lent by the host for the time of
+// a thrum_run or thrum_pump.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "base/list.hpp"
+#include "os/lock.hpp"
+#include "os/os.hpp"
+#include "sched/g.hpp"
+
+namespace thrum {
+
+// What a park releases: one lock word, to a value; or many, by a function.
+struct Unlock {
+  WordLock* lock = nullptr;
+  u64 to = 0;
+  void (*many)(void*) = nullptr;
+  void* arg = nullptr;
+
+  void go() const {
+    if (lock) {
+      lock->unlock(to);
+    } else if (many) {
+      many(arg);
+    }
+  }
+};
+
+// What the next context does for the one that was left, as soon as that one's
+// registers are saved: only then may others resume it.
+enum class AfterKind : u8 { none, yield, yield_global, route, park, exit };
+struct After {
+  AfterKind kind = AfterKind::none;
+  bool hard = false;    // park: cancel does not end it
+  bool parked = false;  // park: a permit ends it
+  G* g = nullptr;       // all but exit
+  Body* body = nullptr; // exit: to the cache
+  Unlock unlock{};      // park
+  i64 deadline = 0;     // park
+};
+
+// M::retake (DESIGN 4): sysmon asks for the P of a G that has left the core.
+// The entry and exit of every call have their place for it (sched/enter.hpp);
+// declared blocking uses kBlocked already, sysmon's requests come with the
+// retake issue.
+constexpr u32 kRetakeNone = 0;
+constexpr u32 kRetakeBlocked = 1;  // in a declared blocking call, P let go
+
+// Bits of M::slow: every switch goes through the loop.
+constexpr u32 kSlowPump = 1;    // a budget is checked at each switch
+constexpr u32 kSlowStop = 2;    // the lent thread's call is over
+constexpr u32 kSlowSeeded = 4;  // deterministic
+constexpr u32 kSlowDomain = 8;  // drains a domain
+
+struct M {
+  G* cur;                  // owner: the G on this M, null in the loop
+  P* p;                    // owner
+  Runtime* rt;             // const
+  Atomic<u32> in_core;     // owner writes, sysmon reads (DESIGN 4)
+  Atomic<u32> retake;      // see kRetake…
+  Atomic<u32> slow;        // atomic bits
+  After after;             // owner
+  EhGlobals* eh;           // const: this thread's exception globals
+  void* sp0;               // owner: the loop's context
+  StackNote note0;         // owner
+  G* next_g;               // owner: run this first, in the loop
+  Domain* domain;          // owner: the domain whose Gs it runs
+  P* blocked_p;            // owner: the P it had when a declared block began
+  bool spinning;           // owner
+  bool lent;               // const: a thread of the host
+  bool arrived_native;     // owner: the last switch came from the loop
+  u32 id;                  // const
+
+  Atomic<u32> note;        // futex: 1 = go on
+  P* next_p;               // Runtime.lock: the P it is woken with
+  M* next_idle;            // Runtime.lock
+  M* prev_idle;            // Runtime.lock
+  bool idle;               // Runtime.lock: in the idle list
+  bool wanting;            // Runtime.lock: in the list of Ms that want a P
+  M* next_wanting;         // Runtime.lock
+  Atomic<bool> leaving;    // Runtime.lock writes: its loop must end
+
+  Fifo<G> pinned;          // Runtime.lock: ready Gs that run only here
+  Atomic<u32> pinned_n;    // Runtime.lock writes, owner reads
+
+  M* next_m;               // Runtime.lock: all Ms
+  os::Thread thread;       // const; not for lent ones
+  M* outer;                // owner: what this_m() was before it was lent
+  u64 lender;              // Runtime.lock: the host's thread, see m_lend
+  bool lent_now;           // Runtime.lock: inside run or pump
+  RunCall* run_call;       // Runtime.lock: the thrum_run it is inside
+};
+
+// The calling thread's M, null outside. The one thread-local of the library,
+// behind an opaque call: compilers may not keep its address across a park.
+M* this_m();
+void set_this_m(M* m);
+
+}  // namespace thrum

@@ -1,0 +1,80 @@
+// P: the right to run Gs, and all that goes with it. An M that holds a P owns
+// these fields ("owner"); thieves touch the queues as their files allow.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "base/choice.hpp"
+#include "base/list.hpp"
+#include "os/lock.hpp"
+#include "queue/fresh.hpp"
+#include "queue/runq.hpp"
+#include "queue/timer_heap.hpp"
+#include "sched/g.hpp"
+
+namespace thrum {
+
+#ifndef THRUM_RING  // the stress build makes it tiny
+#define THRUM_RING 256
+#endif
+constexpr u32 kRing = THRUM_RING;
+
+constexpr u32 kFairEvery = 61;   // Go's schedtick % 61: the global queue first
+constexpr u32 kNextStreak = 128; // hand-overs in a row before others get a turn
+constexpr u32 kBodyCache = 128;  // warm bodies a P keeps
+constexpr u32 kSlotBatch = 64;   // slots moved between a P and the runtime
+
+enum class PState : u32 {
+  idle,      // in the idle list
+  running,   // an M holds it
+  blocking,  // its M is in a declared blocking call; anyone may CAS it away
+  dead,      // surplus: above procs
+};
+
+// Bits of P::attention: the owner leaves its G at the next dispatch and looks.
+constexpr u32 kAttnWanted = 1;   // an M with a pinned or domain G wants a P
+constexpr u32 kAttnRetire = 2;   // the P is surplus
+constexpr u32 kAttnSlice = 4;    // the slice is over (sysmon)
+constexpr u32 kAttnTimers = 8;   // timers are due (sysmon)
+
+struct P {
+  u32 id;                   // const
+  Runtime* rt;              // const
+  Atomic<PState> state;     // atomic
+  M* m;                     // owner
+  Atomic<u32> attention;    // atomic
+  u32 fair_in;              // owner: dispatches until the fairness tick
+  u32 turn;                 // owner: counts picks
+  u32 streak;               // owner: hand-overs in a row
+  Choice choice;            // owner
+  u64 sampled;              // owner: cpu_ticks at the last fairness tick
+  Atomic<u32> mean_run;     // owner: ticks per dispatch, smoothed; 0: unknown
+
+  Atomic<u64> dispatches;   // owner writes; sysmon and observers read
+  Atomic<u64> spawned, exited, parks, steals, stolen, handoffs;  // likewise
+
+  P* next_idle;             // Runtime.lock
+
+  G* free_g;                // owner: slots
+  u32 free_g_count;         // owner
+  u32 bump, bump_end;       // owner: slots never used yet
+  Body* bodies;             // owner: warm, default size
+  u32 body_count;           // owner
+
+  WordLock timer_lock;
+  TimerHeap timers;         // timer_lock
+  u64 timer_tie;            // timer_lock
+  Atomic<i64> earliest;     // timer_lock writes; anyone reads
+
+  Runq<G, kRing> runq;
+  Fresh<G, kRing> fresh;
+
+  u32 queued() const {
+    return runq.size() + fresh.size() + (runq.has_next() ? 1 : 0);
+  }
+};
+
+// Owner-only counters: a plain add, visible to observers.
+inline void bump(Atomic<u64>& counter, u64 by = 1) {
+  counter.store(counter.load(relaxed) + by, relaxed);
+}
+
+}  // namespace thrum

@@ -1,0 +1,234 @@
+// Parking: the only file besides exit.cpp that leaves a G's stack.
+//
+// Order of a park, and why no wake-up is lost: the waiter links its node under
+// the object's lock and keeps the lock; it switches away; the next context, with
+// the waiter's registers saved, publishes the phase (commit_park) and only then
+// releases the lock. A peer needs the lock to find the node, so it finds a G
+// that may be resumed. Cancel and unpark need no lock: they set a bit in the same
+// word, and commit_park's RMW returns it.
+// SPDX-License-Identifier: MIT
+#include "sched/switch.hpp"
+
+namespace thrum {
+
+namespace {
+
+constexpr const char* kWhyNames[] = {
+#define X(name) #name,
+    THRUM_WAIT_REASONS(X)
+#undef X
+};
+
+// Consumes a cancel request of the calling G, if it may.
+bool take_cancel(M* m, G* g) {
+  if (THRUM_LIKELY(!(g->word.load(relaxed) & kCancel) &&
+                   !m->rt->stopping.load(relaxed))) {
+    return false;
+  }
+  if (g->body->shield > 0) {
+    return false;
+  }
+  u64 v = g->word.load(relaxed);
+  while (!g->word.compare_exchange_weak(v, (v & ~kCancel) | kCancelled, relaxed,
+                                        relaxed)) {
+  }
+  return true;
+}
+
+// Ends the wait of g as its own claimer, if it still waits the wait that
+// `phase` describes. The word carries the generation: g may have run on, ended
+// and been spawned anew since.
+void claim_self(M* m, G* g, u64 gen, u64 need, u64 clear, u64 set, int result) {
+  u64 v = g->word.load(relaxed);
+  for (;;) {
+    if ((v & kGenMask) != gen || (v & need) != need || !(v & kPhase)) {
+      return;
+    }
+    if (g->word.compare_exchange_weak(
+            v, (v & ~(kPhase | kParked | clear)) | set, acq_rel, relaxed)) {
+      break;
+    }
+  }
+  g->body->wake.result = result;
+  ready_behind(m, g);
+}
+
+void disarm(Body* b) {
+  // acquire: pairs with TimerHeap::disarm: whoever fired it is done with us.
+  if (b->timer.id.load(acquire) == Timer::kIdle) {
+    return;
+  }
+  P* home = b->timer_home;
+  Locked held(home->timer_lock);
+  if (b->timer.id.load(relaxed) != Timer::kIdle) {
+    home->timers.disarm(&b->timer);
+    home->earliest.store(home->timers.earliest(), relaxed);
+  }
+}
+
+int wait_as_thread(Wake* wake, const Wait& w, const Unlock& unlock) {
+  wake->note.store(0, relaxed);
+  wake->own.store(kWaitHard, relaxed);  // published by the unlock
+  unlock.go();
+  // acquire: pairs with the release store in ready().
+  while (!wake->note.load(acquire)) {
+    os::futex_wait(&wake->note, 0, w.deadline);
+    if (w.deadline != kForever && !wake->note.load(acquire) &&
+        os::now_ns() >= w.deadline) {
+      if (claim(wake)) {
+        return kETIMEDOUT;
+      }
+      while (!wake->note.load(acquire)) {  // the claimer is on its way
+        os::futex_wait(&wake->note, 0, kForever);
+      }
+    }
+  }
+  return wake->result;
+}
+
+}  // namespace
+
+const char* why_name(Why why) { return kWhyNames[static_cast<u8>(why)]; }
+
+int wait_begin(M* m, Wait& w) {
+  if (w.deadline == kTry) {
+    return kEAGAIN;
+  }
+  G* g = g_of(m);
+  if (!g) {
+    return w.deadline != kForever && w.deadline <= os::now_ns() ? kETIMEDOUT
+                                                                : 0;
+  }
+  Body* b = g->body;
+  w.hard |= b->shield > 0;
+  if (!w.hard && b->limit < w.deadline) {
+    w.deadline = b->limit;
+  }
+  if (THRUM_UNLIKELY(w.deadline != kForever)) {
+    if (w.deadline <= now_of(m)) {
+      return kETIMEDOUT;
+    }
+    Locked held(m->p->timer_lock);
+    if (!m->p->timers.reserve()) {
+      return kENOMEM;
+    }
+  }
+  return !w.hard && take_cancel(m, g) ? kECANCELED : 0;
+}
+
+Wake* wake_of(M* m, Wake& own) {
+  if (G* g = g_of(m)) {
+    return &g->body->wake;
+  }
+  own.word = &own.own;
+  own.g = nullptr;
+  own.by = nullptr;
+  return &own;
+}
+
+Waiter* waiter_of(M* m, Waiter& own) {
+  G* g = g_of(m);
+  return g ? &g->body->waiter : &own;
+}
+
+int wait(M* m, Wake* wake, const Wait& w, Unlock unlock) {
+  G* g = wake->g;
+  if (THRUM_UNLIKELY(!g)) {
+    return wait_as_thread(wake, w, unlock);
+  }
+  Body* b = g->body;
+  b->why.store(w.why, relaxed);
+  b->reason = w.reason;
+  bump(m->p->parks);
+  m->after = After{.kind = AfterKind::park,
+                   .hard = w.hard,
+                   .parked = w.parked,
+                   .g = g,
+                   .unlock = unlock,
+                   .deadline = w.deadline};
+  switch_away(m, b);
+  b->why.store(Why::none, relaxed);
+  if (THRUM_UNLIKELY(w.deadline != kForever)) {
+    disarm(b);
+  }
+  return b->wake.result;
+}
+
+void commit_park(M* m, const After& a) {
+  G* g = a.g;
+  Body* b = g->body;
+  g->state.store(State::waiting, relaxed);
+  u64 phase = (a.hard ? kWaitHard : kWait) | (a.parked ? kParked : 0);
+  u64 old;
+  if (THRUM_LIKELY(a.deadline == kForever)) {
+    // acq_rel: releases the saved context and the node to whoever claims.
+    old = g->word.fetch_add(phase, acq_rel);
+  } else {
+    // Phase and timer become visible together: firing and disarming take this
+    // lock, so neither meets a half-parked G.
+    P* p = m->p;
+    bool first;
+    {
+      Locked held(p->timer_lock);
+      b->timer_home = p;
+      u64 tie = seeded(p->rt) ? p->rt->seeded.next() : p->timer_tie++;
+      first = p->timers.arm(&b->timer, a.deadline, tie);
+      if (first) {
+        p->earliest.store(a.deadline, seq_cst);  // Dekker with sleep_until
+      }
+      old = g->word.fetch_add(phase, acq_rel);
+    }
+    if (first) {
+      timer_armed(p, a.deadline);
+    }
+  }
+  a.unlock.go();  // from here on g may be anywhere
+  if (THRUM_UNLIKELY(old & (kCancel | kPermit))) {
+    u64 gen = old & kGenMask;
+    if ((old & kPermit) && a.parked) {
+      claim_self(m, g, gen, kParked | kPermit, kPermit, 0, 0);
+    } else if ((old & kCancel) && !a.hard) {
+      claim_self(m, g, gen, kWait | kCancel, kCancel, kCancelled, kECANCELED);
+    }
+  }
+}
+
+int yield(M* m) {
+  G* g = m->cur;
+  if (take_cancel(m, g)) {
+    return kECANCELED;
+  }
+  Body* b = g->body;
+  if (THRUM_UNLIKELY(g->flags & kRouted)) {
+    m->after = After{.kind = AfterKind::route, .g = g};
+    switch_away(m, b);
+    return 0;
+  }
+  g->state.store(State::runnable, relaxed);
+  m->after.kind = AfterKind::yield;
+  m->after.g = g;
+  switch_away(m, b);
+  return 0;
+}
+
+int check(M* m) {
+  G* g = m->cur;
+  if (THRUM_UNLIKELY(m->p && m->p->attention.load(relaxed))) {
+    return yield(m);
+  }
+  return take_cancel(m, g) ? kECANCELED : 0;
+}
+
+int park(M* m, const char* reason, i64 deadline) {
+  G* g = m->cur;
+  if (g->word.load(relaxed) & kPermit) {
+    // acquire: pairs with the RMW of unpark.
+    g->word.fetch_and(~kPermit, acq_rel);
+    return 0;
+  }
+  Wait w{deadline, Why::park, false, true, reason};
+  int err = wait_begin(m, w);
+  return err ? err : wait(m, &g->body->wake, w, Unlock{});
+}
+
+}  // namespace thrum

@@ -1,0 +1,118 @@
+// Gs that run on one M only (THRUM_PIN_M, a started THRUM_PIN_STARTED,
+// thrum_lock_thread), and Ms that want a P.
+//
+// A ready pinned G queues on its M. If that M has a P it takes the G at its next
+// dispatch; if it sleeps it gets an idle P or, when all are busy, stands in the
+// `wanting` queue: every P is asked (attention), and the first M that dispatches
+// hands its own P over and goes to sleep.
+// SPDX-License-Identifier: MIT
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+void wanted_push(Runtime* rt, M* m) {
+  m->wanting = true;
+  m->next_wanting = nullptr;
+  if (rt->wanting_tail) {
+    rt->wanting_tail->next_wanting = m;
+  } else {
+    rt->wanting_head = m;
+  }
+  rt->wanting_tail = m;
+  rt->wanting.store(rt->wanting.load(relaxed) + 1, relaxed);
+  u32 n = rt->p_count.load(relaxed);
+  for (u32 i = 0; i < n; ++i) {
+    rt->ps[i]->attention.fetch_or(kAttnWanted, relaxed);
+  }
+}
+
+void ready_pinned(M* m, M* pin, G* g) {
+  Runtime* rt = pin->rt;
+  M* wake = nullptr;
+  {
+    Locked held(rt->lock);
+    pin->pinned.push(g);
+    pin->pinned_n.store(pin->pinned.count, relaxed);
+    if (pin != m && pin->idle) {
+      if (P* p = idle_p_pop(rt)) {
+        idle_m_remove(rt, pin);
+        pin->next_p = p;
+        wake = pin;
+      } else if (!pin->wanting) {
+        idle_m_remove(rt, pin);
+        wanted_push(rt, pin);
+      }
+    }
+  }
+  if (wake) {
+    note_wake(wake);
+  } else if (pin->lent && rt->config.hosted) {
+    raise_wake_fd(rt);
+  } else if (pin != m) {
+    retake_blocked(rt);
+  }
+}
+
+G* take_pinned(M* m) {
+  if (!m->pinned_n.load(relaxed)) {
+    return nullptr;
+  }
+  // Every other dispatch, so that pinned Gs and the P's own share the M.
+  if (m->p->queued() && ++m->p->turn % 2) {
+    return nullptr;
+  }
+  Locked held(m->rt->lock);
+  G* g = m->pinned.pop();
+  m->pinned_n.store(m->pinned.count, relaxed);
+  return g;
+}
+
+void want_p(M* m) {
+  Runtime* rt = m->rt;
+  P* p;
+  {
+    Locked held(rt->lock);
+    p = idle_p_pop(rt);
+    if (!p) {
+      wanted_push(rt, m);
+    }
+  }
+  if (!p) {
+    retake_blocked(rt);
+  }
+  while (!p) {
+    note_wait(m, kForever);
+    Locked held(rt->lock);
+    p = m->next_p;
+    m->next_p = nullptr;
+  }
+  take_p(m, p);
+}
+
+int lock_thread(M* m) {
+  Body* b = m->cur->body;
+  if (b->lock_depth++ == 0 && !b->pin) {
+    b->pin = m;
+    b->lock_pinned = true;
+    m->cur->flags |= kRouted;
+  }
+  return 0;
+}
+
+int unlock_thread(M* m) {
+  G* g = m->cur;
+  Body* b = g->body;
+  if (b->lock_depth == 0) {
+    return kEPERM;
+  }
+  if (--b->lock_depth == 0 && b->lock_pinned) {
+    b->lock_pinned = false;
+    b->pin = nullptr;
+    if (!seeded(m->rt) && !(g->ext && g->ext->domain && !g->ext->outside)) {
+      g->flags &= static_cast<u8>(~kRouted);
+    }
+  }
+  return 0;
+}
+
+}  // namespace thrum

@@ -1,0 +1,163 @@
+// Ps: making them, and changing their number while everything runs.
+//
+// A surplus P (id >= procs) is asked to retire; at its next scheduling point its
+// M moves the queues to the global one and lets go. Nothing stops; no G is lost.
+// P structs are never freed before the runtime: their timers are still looked at
+// by everyone.
+// SPDX-License-Identifier: MIT
+#include <new>
+
+#include "mem/heap.hpp"
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+namespace {
+
+void empty_queues(M* m, P* p) {
+  Fifo<G> all;
+  if (G* g = p->runq.take_next()) {
+    all.push(g);
+  }
+  while (G* g = p->runq.get()) {
+    all.push(g);
+  }
+  while (G* g = p->fresh.pop()) {
+    all.push(g);
+  }
+  Locked held(m->rt->lock);
+  m->rt->global.splice(all);
+  m->rt->global_count.store(m->rt->global.count, relaxed);
+}
+
+bool surplus(P* p) { return p->id >= p->rt->procs.load(relaxed); }
+
+// Gives P to the first M that wants one; false: none does any more.
+bool give_wanted(M* m, P* p) {
+  Runtime* rt = m->rt;
+  M* to;
+  {
+    Locked held(rt->lock);
+    to = rt->wanting_head;
+    if (!to) {
+      return false;
+    }
+    rt->wanting_head = to->next_wanting;
+    if (!rt->wanting_head) {
+      rt->wanting_tail = nullptr;
+    }
+    rt->wanting.store(rt->wanting.load(relaxed) - 1, relaxed);
+    to->wanting = false;
+    to->next_p = p;
+    m->p = nullptr;
+    if (rt->wanting_head) {  // one P each: ask on
+      p->attention.fetch_or(kAttnWanted, relaxed);
+    }
+  }
+  note_wake(to);
+  return true;
+}
+
+}  // namespace
+
+P* p_make(Runtime* rt, u32 id) {
+  P* p = static_cast<P*>(mem::alloc_aligned(sizeof(P), alignof(P)));
+  if (!p) {
+    return nullptr;
+  }
+  new (p) P{};
+  p->id = id;
+  p->rt = rt;
+  p->fair_in = kFairEvery;
+  p->earliest.store(kForever, relaxed);
+  p->choice.state = rt->config.seed ^ (u64{id} << 32) ^ 0x7468726d;
+  return p;
+}
+
+bool attend(M* m, P* p) {
+  u32 bits = p->attention.exchange(0, relaxed);
+  if (bits & kAttnTimers) {
+    run_timers(m, p, os::now_ns());
+  }
+  if ((bits & kAttnSlice) && p->runq.has_next()) {
+    if (G* g = p->runq.take_next()) {
+      runq_put(m, p, g);
+    }
+  }
+  if ((bits & kAttnRetire) && surplus(p)) {
+    empty_queues(m, p);
+    {
+      Locked held(m->rt->lock);
+      p->state.store(PState::dead, relaxed);
+      p->m = nullptr;
+      m->p = nullptr;
+    }
+    if (m->spinning) {
+      m->spinning = false;
+      m->rt->spinning.fetch_sub(1, seq_cst);
+    }
+    wake_p(m->rt);
+    return false;
+  }
+  if ((bits & kAttnWanted) && m->rt->wanting.load(relaxed)) {
+    if (give_wanted(m, p)) {
+      if (m->spinning) {
+        m->spinning = false;
+        m->rt->spinning.fetch_sub(1, seq_cst);
+      }
+      return false;
+    }
+  }
+  return true;
+}
+
+int set_procs(M* m, Runtime* rt, u32 n) {
+  (void)m;
+  u32 old;
+  u32 fresh = 0;
+  {
+    Locked held(rt->lock);
+    old = rt->procs.load(relaxed);
+    u32 made = rt->p_count.load(relaxed);
+    for (; made < n; ++made) {
+      P* p = p_make(rt, made);
+      if (!p) {
+        return kENOMEM;
+      }
+      p->state.store(PState::dead, relaxed);
+      rt->ps[made] = p;
+      rt->p_count.store(made + 1, release);  // pairs with the acquire of readers
+    }
+    rt->procs.store(n, relaxed);
+    for (u32 i = 0; i < made; ++i) {
+      P* p = rt->ps[i];
+      if (i < n) {
+        p->attention.fetch_and(~kAttnRetire, relaxed);
+        if (p->state.load(relaxed) == PState::dead) {
+          idle_p_push(rt, p);
+          ++fresh;
+        }
+      } else if (p->state.load(relaxed) != PState::dead) {
+        p->attention.fetch_or(kAttnRetire, relaxed);
+      }
+    }
+    // Idle surplus Ps go at once.
+    P** at = &rt->idle_p;
+    while (P* p = *at) {
+      if (p->id < n) {
+        at = &p->next_idle;
+        continue;
+      }
+      *at = p->next_idle;
+      p->state.store(PState::dead, relaxed);
+      rt->idle_count.store(rt->idle_count.load(relaxed) - 1, seq_cst);
+    }
+  }
+  retake_surplus(rt);
+  while (fresh--) {
+    wake_p(rt);
+  }
+  return static_cast<int>(old);
+}
+
+}  // namespace thrum

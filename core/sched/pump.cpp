@@ -1,0 +1,153 @@
+// Threads of the host as Ms for a time: thrum_run and thrum_pump.
+// SPDX-License-Identifier: MIT
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+// A P for a lent M; false: none is free (and it may not wait).
+bool lend_p(M* m, bool wait) {
+  Runtime* rt = m->rt;
+  P* p;
+  {
+    Locked held(rt->lock);
+    p = idle_p_pop(rt);
+  }
+  if (!p && wait) {
+    want_p(m);
+    return true;
+  }
+  if (p) {
+    take_p(m, p);
+  }
+  return p != nullptr;
+}
+
+RunCall* run_take(Runtime* rt, Ext* e) {
+  Locked held(rt->lock);
+  RunCall* call = e->run;
+  if (call) {
+    call->main = nullptr;
+  }
+  return call;
+}
+
+// The G of a thrum_run has ended: its lender goes home, wherever it is.
+void run_ended(M* m, RunCall* call) {
+  Runtime* rt = m->rt;
+  M* wake = nullptr;
+  {
+    Locked held(rt->lock);
+    M* lender = call->lender;
+    lender->slow.fetch_or(kSlowStop, relaxed);
+    if (lender->idle) {
+      idle_m_remove(rt, lender);
+      wake = lender;
+    }
+    // release: pairs with the acquire in run: what main did is seen there.
+    call->done.store(1, release);
+  }
+  if (wake) {
+    note_wake(wake);
+  }
+}
+
+int run(M* m, Runtime* rt, void (*fn)(void*), void* arg) {
+  if (g_of(m)) {
+    return kEPERM;
+  }
+  if (rt->stopping.load(acquire)) {
+    return kECLOSED;
+  }
+  M* lender = m_lend(rt);
+  if (!lender) {
+    return kENOMEM;
+  }
+  RunCall call{lender, nullptr, {0}};
+  {
+    Locked held(rt->lock);
+    lender->run_call = &call;
+  }
+  lend_p(lender, true);
+  SpawnOpts opts;
+  opts.run = &call;
+  int err = spawn(lender, rt, &opts, fn, arg, nullptr);
+  if (!err) {
+    loop(lender);
+  }
+  if (lender->p) {
+    drop_p(lender);
+  }
+  {
+    Locked held(rt->lock);
+    lender->run_call = nullptr;
+    if (call.main) {  // a deadlock: main lives on without us
+      call.main->run = nullptr;
+    }
+  }
+  u32 how = call.done.load(acquire);
+  m_unlend(lender);
+  if (how == 2 && rt->config.report) {
+    rt->config.report(rt, "deadlock: every green thread is blocked for ever");
+  }
+  return err ? err : (how == 2 ? kEDEADLOCK : 0);
+}
+
+int pump(M* m, Runtime* rt, i64 deadline) {
+  if (g_of(m)) {
+    return kEPERM;
+  }
+  M* lender = m_lend(rt);
+  if (!lender) {
+    return kENOMEM;
+  }
+  lender->slow.fetch_or(kSlowPump, relaxed);
+  if (rt->wake_fd.epoll >= 0 && rt->wake_raised.exchange(0, acq_rel)) {
+    os::wake_fd_clear(rt->wake_fd);
+  }
+  if (!lend_p(lender, false)) {
+    m_unlend(lender);
+    return live_gs(rt) ? kEAGAIN : 0;
+  }
+  bool more = true;
+  do {
+    G* g = find_runnable(lender, false);
+    if (!g) {
+      more = false;
+      break;
+    }
+    execute(lender, g);
+    if (!lender->p && !lend_p(lender, false)) {
+      break;  // it went into a blocking call and the P is elsewhere
+    }
+  } while (deadline == kForever ||
+           (deadline != kTry && os::now_ns() < deadline));
+  if (more) {
+    more = (lender->p && lender->p->queued()) || has_work(rt) ||
+           rt->drawer.count || lender->pinned_n.load(relaxed);
+  }
+  if (lender->p) {
+    drop_p(lender);
+  }
+  m_unlend(lender);
+  if (rt->wake_fd.epoll >= 0) {
+    // Readable from now on exactly when pumping is worth while.
+    os::wake_fd_at(rt->wake_fd, earliest_timer(rt));
+    if (more) {
+      raise_wake_fd(rt);
+    }
+  }
+  return more ? 2 : (live_gs(rt) ? 1 : 0);
+}
+
+i64 next_wake(Runtime* rt) {
+  if (has_work(rt) || rt->drawer.count) {
+    return seeded(rt) ? rt->virtual_now.load(relaxed) : os::now_ns();
+  }
+  return earliest_timer(rt);
+}
+
+int wake_fd(Runtime* rt) {
+  return rt->wake_fd.epoll >= 0 ? rt->wake_fd.epoll : kENOTSUP;
+}
+
+}  // namespace thrum

@@ -1,0 +1,278 @@
+// Making Gs runnable, and waking Ms for them. The only file that starts an M.
+//
+// Who is woken: at most one M at a time looks for work (`spinning`); when it
+// finds some it wakes the next. A hand-over (runnext) wakes nobody: this P runs
+// it next. Other work wakes an idle P only if what is queued is worth more than
+// the wake itself, which costs the waker too (13 us on a virtual machine); what
+// was not worth it is found by sysmon within a tick.
+// SPDX-License-Identifier: MIT
+#include "sched/ready.hpp"
+
+#include "mem/heap.hpp"
+#include "sched/domain.hpp"
+
+namespace thrum {
+
+namespace {
+
+void push_global(Runtime* rt, Fifo<G>& batch) {
+  Locked held(rt->lock);
+  rt->global.splice(batch);
+  rt->global_count.store(rt->global.count, relaxed);
+}
+
+void push_global(Runtime* rt, G* g) {
+  Locked held(rt->lock);
+  rt->global.push(g);
+  rt->global_count.store(rt->global.count, relaxed);
+}
+
+// Work came from outside the Ps.
+void announce(Runtime* rt) {
+  if (rt->config.hosted || seeded(rt)) {
+    raise_wake_fd(rt);
+  }
+  wake_p(rt);
+}
+
+}  // namespace
+
+void raise_wake_fd(Runtime* rt) {
+  // One write until the next pump clears it. acq_rel: orders the queue's store
+  // before the flag that pump exchanges.
+  if (rt->wake_fd.epoll >= 0 && !rt->wake_raised.exchange(1, acq_rel)) {
+    os::wake_fd_raise(rt->wake_fd);
+  }
+}
+
+void push_batch(Runtime* rt, G** items, u32 n) {
+  Fifo<G> batch;
+  for (u32 i = 0; i < n; ++i) {
+    batch.push(items[i]);
+  }
+  push_global(rt, batch);
+}
+
+void runq_put(M* m, P* p, G* g) {
+  while (THRUM_UNLIKELY(!p->runq.put(g))) {
+    G* half[kRing / 2];
+    push_batch(m->rt, half, p->runq.spill(half));
+  }
+  maybe_wake(p);
+}
+
+void fresh_put(P* p, G* g) {
+  while (THRUM_UNLIKELY(!p->fresh.push(g))) {
+    G* half[kRing / 2];
+    push_batch(p->rt, half, p->fresh.spill(half));
+  }
+  maybe_wake(p);
+}
+
+void route(M* m, G* g, bool next) {
+  Runtime* rt = rt_of(g);
+  M* pin = g->body ? g->body->pin : (g->ext ? g->ext->pin : nullptr);
+  Domain* d = g->ext && !g->ext->outside ? g->ext->domain : nullptr;
+  if (d) {
+    domain_ready(m, d, g);
+  } else if (pin) {
+    ready_pinned(m, pin, g);
+  } else if (seeded(rt)) {
+    drawer_put(rt, g);
+    if (!m || m->rt != rt) {
+      announce(rt);
+    }
+  } else if (m && m->rt == rt && m->p) {
+    G* behind = next ? m->p->runq.put_next(g) : g;
+    if (behind) {
+      runq_put(m, m->p, behind);
+    }
+  } else {
+    push_global(rt, g);
+    announce(rt);
+  }
+}
+
+void ready(M* m, Wake* wake) {
+  G* g = wake->g;
+  if (THRUM_UNLIKELY(!g)) {
+    // From the store on the thread may return and its stack be gone: the wake
+    // only names the address.
+    Atomic<u32>* note = &wake->note;
+    note->store(1, release);  // pairs with the acquire in wait_as_thread
+    os::futex_wake(note, 1);
+    return;
+  }
+  g->state.store(State::runnable, relaxed);
+  if (THRUM_LIKELY(m && m->p && !(g->flags & kRouted) && rt_of(g) == m->rt)) {
+    if (G* behind = m->p->runq.put_next(g)) {
+      runq_put(m, m->p, behind);
+    }
+    return;
+  }
+  route(m, g, true);
+}
+
+void ready_list(M* m, Waiter* list) {
+  while (Waiter* w = list) {  // claimed: it stays until it is readied
+    list = w->next;
+    ready(m, w->wake);
+  }
+}
+
+void ready_behind(M* m, G* g) {
+  g->state.store(State::runnable, relaxed);
+  route(m, g, false);
+}
+
+// ---- Ms --------------------------------------------------------------------------
+
+namespace {
+
+void list_remove_idle(Runtime* rt, M* m) {
+  (m->prev_idle ? m->prev_idle->next_idle : rt->idle_m) = m->next_idle;
+  if (m->next_idle) {
+    m->next_idle->prev_idle = m->prev_idle;
+  }
+  m->idle = false;
+}
+
+// The warmest idle M, but not the one that waits for a timer if another is
+// there, and an owned one for a G that a lent thread may not start.
+M* pop_idle_m(Runtime* rt, bool owned) {
+  M* sleeper = rt->sleeper.load(relaxed);
+  M* found = nullptr;
+  for (M* m = rt->idle_m; m; m = m->next_idle) {
+    if (owned && m->lent) {
+      continue;
+    }
+    found = m;
+    if (m != sleeper) {
+      break;
+    }
+  }
+  if (found) {
+    list_remove_idle(rt, found);
+  }
+  return found;
+}
+
+}  // namespace
+
+void idle_m_push(Runtime* rt, M* m) {
+  m->prev_idle = nullptr;
+  m->next_idle = rt->idle_m;
+  if (rt->idle_m) {
+    rt->idle_m->prev_idle = m;
+  }
+  rt->idle_m = m;
+  m->idle = true;
+}
+
+void idle_m_remove(Runtime* rt, M* m) { list_remove_idle(rt, m); }
+
+void idle_p_push(Runtime* rt, P* p) {
+  p->state.store(PState::idle, relaxed);
+  p->m = nullptr;
+  p->next_idle = rt->idle_p;
+  rt->idle_p = p;
+  rt->idle_count.store(rt->idle_count.load(relaxed) + 1, seq_cst);
+}
+
+P* idle_p_pop(Runtime* rt) {
+  P* p = rt->idle_p;
+  if (p) {
+    rt->idle_p = p->next_idle;
+    rt->idle_count.store(rt->idle_count.load(relaxed) - 1, seq_cst);
+    p->state.store(PState::running, relaxed);
+    if (THRUM_UNLIKELY(rt->sysmon_asleep.load(relaxed))) {
+      sysmon_wake(rt);
+    }
+  }
+  return p;
+}
+
+void note_wake(M* m) {
+  m->note.store(1, release);  // pairs with the acquire in note_wait
+  os::futex_wake(&m->note, 1);
+}
+
+void note_wait(M* m, i64 deadline) {
+  while (!m->note.load(acquire)) {
+    os::futex_wait(&m->note, 0, deadline);
+    if (deadline != kForever && os::now_ns() >= deadline) {
+      break;
+    }
+  }
+  m->note.store(0, relaxed);
+}
+
+bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned) {
+  bool create = false;
+  M* m;
+  {
+    Locked held(rt->lock);
+    m = pop_idle_m(rt, owned);
+    if (m) {
+      m->next_p = p;
+      m->next_g = g;
+      m->spinning = spinning;
+    } else if (!rt->config.hosted && !seeded(rt) &&
+               rt->m_count < rt->config.max_threads &&
+               rt->stopping.load(relaxed) != 2) {
+      ++rt->m_count;
+      create = true;
+    }
+  }
+  if (m) {
+    note_wake(m);
+    return true;
+  }
+  if (create) {
+    if (m_create(rt, p, g, spinning)) {
+      return true;
+    }
+    Locked held(rt->lock);
+    --rt->m_count;
+  }
+  return false;
+}
+
+void give_p(Runtime* rt, P* p, bool spinning) {
+  if (!start_m(rt, p, nullptr, spinning, false)) {
+    if (spinning) {
+      rt->spinning.fetch_sub(1, seq_cst);
+    }
+    {
+      Locked held(rt->lock);
+      idle_p_push(rt, p);
+    }
+    raise_wake_fd(rt);
+  }
+}
+
+void wake_p(Runtime* rt) {
+  if (rt->idle_count.load(seq_cst) == 0) {
+    retake_blocked(rt);
+    return;
+  }
+  u32 none = 0;
+  // seq_cst: pairs with the decrement of an M that stops looking (loop.cpp): it
+  // re-checks every queue after it, we queued before this.
+  if (rt->spinning.load(seq_cst) != 0 ||
+      !rt->spinning.compare_exchange_strong(none, 1, seq_cst, relaxed)) {
+    return;
+  }
+  P* p;
+  {
+    Locked held(rt->lock);
+    p = idle_p_pop(rt);
+  }
+  if (!p) {
+    rt->spinning.fetch_sub(1, seq_cst);
+    return;
+  }
+  give_p(rt, p, true);
+}
+
+}  // namespace thrum

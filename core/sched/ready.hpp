@@ -1,0 +1,90 @@
+// Inside sched: queues, idle lists, wake chains. See ready.cpp.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "base/die.hpp"
+#include "sched/switch.hpp"
+
+namespace thrum {
+
+// ---- ready.cpp ---------------------------------------------------------------
+void push_batch(Runtime* rt, G** items, u32 n);  // to the global queue
+void fresh_put(P* p, G* g);
+// Queues a runnable G where its class wants it: its domain, its M, the drawer,
+// this P (`next`: before the others), or the global queue of its runtime.
+void route(M* m, G* g, bool next);
+void raise_wake_fd(Runtime* rt);
+
+// With rt->lock held:
+void idle_m_push(Runtime* rt, M* m);
+void idle_m_remove(Runtime* rt, M* m);
+void idle_p_push(Runtime* rt, P* p);
+P* idle_p_pop(Runtime* rt);
+
+void note_wake(M* m);
+void note_wait(M* m, i64 deadline);
+
+// Gives P (and a first G) to an idle M or to a new one; false: there is none to
+// be had, and P is still the caller's.
+bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned);
+// The same for a P without a first G; keeps it as idle if no M can be had.
+void give_p(Runtime* rt, P* p, bool spinning);
+
+inline void maybe_wake(P* p) {
+  Runtime* rt = p->rt;
+  if (THRUM_LIKELY(rt->idle_count.load(relaxed) == 0 ||
+                   rt->spinning.load(relaxed) != 0)) {
+    return;
+  }
+  u64 mean = p->mean_run.load(relaxed);
+  if (mean && mean * (p->queued() + rt->global_count.load(relaxed)) <
+                  rt->wake_ticks) {
+    return;
+  }
+  wake_p(rt);
+}
+
+// ---- loop.cpp ------------------------------------------------------------------
+G* find_runnable(M* m, bool may_wait);
+void execute(M* m, G* g);
+bool has_work(Runtime* rt);   // any queue, without locks
+void drop_p(M* m);            // gives the P away: to an M if work waits
+void take_p(M* m, P* p);
+
+// ---- steal.cpp, timers.cpp -------------------------------------------------------
+G* steal(M* m);
+G* take_global(M* m, P* p, bool batch);
+u32 run_timers(M* m, P* p, i64 now);
+i64 earliest_timer(Runtime* rt);
+void timer_armed(P* p, i64 when);  // it became the earliest of its P
+
+// ---- pinned.cpp ------------------------------------------------------------------
+void ready_pinned(M* m, M* pin, G* g);
+G* take_pinned(M* m);
+// Waits, as an OS thread, until this M has a P.
+void want_p(M* m);
+// With rt->lock held: queues m for a P and asks every P for it.
+void wanted_push(Runtime* rt, M* m);
+
+// ---- seeded.cpp ------------------------------------------------------------------
+G* draw(M* m, bool may_wait);      // advances virtual time if it may
+void drawer_put(Runtime* rt, G* g);
+
+// ---- blocking.cpp, procs.cpp, sysmon.cpp, lifecycle.cpp --------------------------
+void retake_blocked(Runtime* rt);
+void retake_surplus(Runtime* rt);  // retires surplus Ps in state blocking
+bool attend(M* m, P* p);      // P::attention; false: the P is gone
+P* p_make(Runtime* rt, u32 id);
+void sysmon_wake(Runtime* rt);
+bool sysmon_start(Runtime* rt);
+M* m_lend(Runtime* rt);        // the calling thread as an M; null: no memory
+void m_unlend(M* m);
+bool lend_p(M* m, bool wait);  // a P for a lent M; false: none is free
+bool m_create(Runtime* rt, P* p, G* g, bool spinning);
+// The thrum_run that waits for the G of `e`, detached from it; null: none.
+RunCall* run_take(Runtime* rt, Ext* e);
+void run_ended(M* m, RunCall* call);
+void exit_counted(M* m, Runtime* rt);
+Body* body_take(Runtime* rt, P* p, u32 size_class);
+void body_free_all(Runtime* rt);
+
+}  // namespace thrum

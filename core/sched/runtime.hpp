@@ -1,0 +1,139 @@
+// Runtime: everything that is not a G, an M or a P. Several may live in one
+// process and know nothing of each other.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "os/lock.hpp"
+#include "os/os.hpp"
+#include "sched/m.hpp"
+#include "sched/p.hpp"
+#include "sched/table.hpp"
+
+namespace thrum {
+
+constexpr u32 kMaxProcs = 1024;
+constexpr u32 kJoinLocks = 64;
+
+struct Runtime;
+
+struct Config {
+  u32 procs;
+  u32 max_threads;
+  bool deterministic;
+  bool hosted;
+  u32 stack_class;
+  i64 slice_ns;
+  u64 seed;
+  // Says on stderr which Gs there are and what they wait for. Observing lives
+  // above sched; the composition root hands it in.
+  void (*report)(Runtime* rt, const char* title);
+};
+
+// What sysmon saw of a P.
+struct Look {
+  u64 dispatches;
+  i64 since;
+};
+
+// Gs of a deterministic runtime: all runnable ones, drawn by the seed.
+struct Drawer {
+  G** items;
+  u32 count, capacity;
+};
+
+struct Runtime {
+  Atomic<u32> refs;        // atomic
+  Atomic<u32> said_starved;  // atomic: reported once
+  u32 tag;                 // const: upper byte of its handles
+  Config config;           // const
+  Table table;
+  mem::StackArenas stacks;
+  WordLock body_lock;
+  Body* bodies[mem::kStackClasses];  // body_lock: warm, beyond the Ps' caches
+  Body* all_bodies;                  // body_lock
+
+  // Ps
+  P* ps[kMaxProcs];        // lock writes below p_count; entries never change
+  Atomic<u32> p_count;     // lock writes: Ps ever made
+  Atomic<u32> procs;       // lock writes: Ps in service
+  P* idle_p;               // lock
+  Atomic<u32> idle_count;  // lock writes
+  Atomic<u32> spinning;    // atomic: Ms that look for work
+
+  WordLock lock;           // the fields marked "lock"; never held over a park,
+                           // a callback or a system call other than a wake
+  Fifo<G> global;          // lock
+  Atomic<u32> global_count;  // lock writes, anyone reads
+
+  // Ms
+  M* ms;                   // lock
+  u32 m_count;             // lock: owned threads alive
+  u32 m_ids;               // lock
+  M* idle_m;               // lock: LIFO, the warmest first
+  M* wanting_head;         // lock: Ms that want a P, FIFO
+  M* wanting_tail;         // lock
+  Atomic<u32> wanting;     // lock writes
+  Atomic<u32> lent;        // atomic: threads inside run and pump
+  Atomic<M*> sleeper;      // the idle M that waits for the earliest timer
+  Atomic<i64> sleep_until; // sleeper writes; arming compares
+  i64 spin_ns;             // const: how long to look before sleeping
+  u64 wake_ticks;          // const: about what a wake costs, in cpu_ticks
+
+  // Life
+  Atomic<u32> stopping;    // 0, 1: refuse spawns, cancel all, 2: stopped
+  WordLock stop_lock;
+  bool stop_busy;          // stop_lock: a thread is in thrum_rt_stop
+  Atomic<u32> stop_note;   // futex: bumped when a G ends while stopping
+  Atomic<u64> foreign_spawned;  // atomic: by threads without a P
+  Atomic<u64> foreign_exited;   // atomic
+  Atomic<u32> blocking;    // atomic: Gs in a declared blocking call
+  Atomic<u32> blocked_ps;  // atomic: Ps in state blocking
+  WordLock join_locks[kJoinLocks];  // by slot: G::joiners
+  bool spawned_any;        // lock: on_thread is refused from then on
+  void (*thread_start)(void*);  // const after the first spawn
+  void (*thread_stop)(void*);
+  void* thread_arg;
+
+  // Deterministic mode
+  Drawer drawer;           // the one M
+  Choice seeded;           // the one M
+  Atomic<i64> virtual_now; // the one M
+  u64 trace;               // the one M: hash of the event order
+
+  // Hosted mode
+  os::WakeFd wake_fd;      // const
+  Atomic<u32> wake_raised; // atomic
+
+  // sysmon
+  os::Thread sysmon;       // stop joins
+  bool sysmon_on;          // lock
+  Atomic<u32> sysmon_note; // futex
+  Atomic<u32> sysmon_asleep;  // 1: waits for work without a tick
+  Atomic<bool> sysmon_leave;  // atomic
+  Look looks[kMaxProcs];   // sysmon
+};
+
+// A thrum_run in progress.
+struct RunCall {
+  M* lender;          // const
+  Ext* main;          // Runtime.lock: of the G it waits for; null: that G ended
+  Atomic<u32> done;  // 1: main ended, 2: deadlock
+};
+
+inline bool seeded(const Runtime* rt) { return rt->config.deterministic; }
+
+inline u64 live_gs(Runtime* rt) {
+  u64 exited = rt->foreign_exited.load(acquire);
+  u32 n = rt->p_count.load(acquire);
+  for (u32 i = 0; i < n; ++i) {
+    exited += rt->ps[i]->exited.load(acquire);
+  }
+  // Counted after the exits: the difference may be too high for a moment, never
+  // too low.
+  u64 spawned = rt->foreign_spawned.load(acquire);
+  for (u32 i = 0; i < n; ++i) {
+    spawned += rt->ps[i]->spawned.load(acquire);
+  }
+  return spawned - exited;
+}
+
+}  // namespace thrum

@@ -1,0 +1,52 @@
+// The deterministic runtime: one M, every free choice from the seed, and a clock
+// that stands still while a G can run and jumps to the next timer when none can.
+//
+// The event trace is a hash over (which slot, at what virtual time) of every
+// dispatch: equal hashes mean equal orders.
+// SPDX-License-Identifier: MIT
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+namespace {
+
+// FNV-1a over the words of an event.
+void trace(Runtime* rt, u64 word) {
+  rt->trace = (rt->trace ^ word) * 0x100000001b3u;
+}
+
+}  // namespace
+
+G* draw(M* m, bool may_wait) {
+  Runtime* rt = m->rt;
+  for (;;) {
+    {
+      Locked held(rt->lock);
+      Drawer& d = rt->drawer;
+      if (d.count) {
+        u32 at = rt->seeded.below(d.count);
+        G* g = d.items[at];
+        d.items[at] = d.items[--d.count];
+        trace(rt, g->slot);
+        trace(rt, static_cast<u64>(rt->virtual_now.load(relaxed)));
+        return g;
+      }
+    }
+    i64 first = earliest_timer(rt);
+    if (first == kForever ||
+        (!may_wait && first > rt->virtual_now.load(relaxed))) {
+      return nullptr;
+    }
+    rt->virtual_now.store(max(first, rt->virtual_now.load(relaxed)), relaxed);
+    run_timers(m, m->p, rt->virtual_now.load(relaxed));
+  }
+}
+
+void drawer_put(Runtime* rt, G* g) {
+  Locked held(rt->lock);
+  Drawer& d = rt->drawer;
+  THRUM_CHECK(d.count < d.capacity);  // spawn made room
+  d.items[d.count++] = g;
+}
+
+}  // namespace thrum

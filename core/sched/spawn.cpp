@@ -1,0 +1,222 @@
+// Birth of a G: a record in a queue. The stack comes at first execute (bind).
+// SPDX-License-Identifier: MIT
+#include <string.h>
+
+#include "mem/heap.hpp"
+#include "sched/domain.hpp"
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+namespace {
+
+bool is_plain(const SpawnOpts* o) {
+  return !o || (!o->name && !o->drop && !o->domain && !o->run &&
+                o->stack_class == SpawnOpts::kStackDefault &&
+                o->affinity != kPinM);
+}
+
+Ext* ext_make(M* m, Runtime* rt, const SpawnOpts& o) {
+  Ext* e = mem::make<Ext>();
+  if (!e) {
+    return nullptr;
+  }
+  if (o.name) {
+    strncpy(e->name, o.name, sizeof e->name - 1);
+  }
+  e->drop = o.drop;
+  e->domain = o.domain;
+  e->run = o.run;
+  if (o.run) {
+    o.run->main = e;
+  }
+  e->pin = o.affinity == kPinM ? m : nullptr;
+  e->stack_class = o.stack_class == SpawnOpts::kStackDefault
+                       ? rt->config.stack_class
+                       : o.stack_class;
+  return e;
+}
+
+// Room for one more in the deterministic draw; grows with the Gs alive.
+bool drawer_reserve(Runtime* rt) {
+  u64 need = live_gs(rt) + 2;
+  Locked held(rt->lock);
+  Drawer& d = rt->drawer;
+  if (d.capacity >= need) {
+    return true;
+  }
+  u32 n = max(d.capacity * 2, static_cast<u32>(need) + 64);
+  void* p = mem::realloc(d.items, n * sizeof(G*));
+  if (!p) {
+    return false;
+  }
+  d.items = static_cast<G**>(p);
+  d.capacity = n;
+  return true;
+}
+
+}  // namespace
+
+int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
+          void* arg, u64* out) {
+  if (THRUM_UNLIKELY(rt->stopping.load(acquire))) {
+    return kECLOSED;
+  }
+  P* p = m && m->rt == rt ? m->p : nullptr;
+  if (THRUM_UNLIKELY(seeded(rt)) && !drawer_reserve(rt)) {
+    return kENOMEM;
+  }
+  G* g = table_take(rt, p);
+  if (THRUM_UNLIKELY(!g)) {
+    return kENOMEM;
+  }
+  g->fn = fn;
+  g->arg = arg;
+  g->body = nullptr;
+  g->ext = nullptr;
+  g->joiners = nullptr;
+  g->affinity = 0;
+  g->priority = 0;
+  g->flags = 0;
+  if (opts) {
+    g->affinity = opts->affinity;
+    g->priority = opts->priority;
+    g->flags = opts->flags;
+    if (!is_plain(opts)) {
+      g->ext = ext_make(m, rt, *opts);
+      if (!g->ext) {
+        table_put(rt, p, g);
+        return kENOMEM;
+      }
+      if (opts->domain) {
+        domain_g_born(opts->domain);
+      }
+      if (opts->domain || opts->affinity == kPinM) {
+        g->flags |= kRouted;
+      }
+    }
+  }
+  u64 gen = g->word.load(relaxed) & kGenMask;
+  if (THRUM_UNLIKELY(gen == 0)) {
+    gen = u64{1} << kGenShift;
+  }
+  u64 word = gen | kLive;
+  g->state.store(State::runnable, relaxed);
+  // release: pairs with the acquire of whoever finds the G by its handle.
+  g->word.store(word, release);
+  if (out) {
+    *out = handle_of(rt->tag, g->slot, word);
+  }
+  if (THRUM_LIKELY(p != nullptr)) {
+    bump(p->spawned);
+  } else {
+    rt->foreign_spawned.fetch_add(1, relaxed);
+  }
+  if (THRUM_UNLIKELY(seeded(rt))) {
+    g->flags |= kRouted;
+  }
+  if (THRUM_LIKELY(p && !(g->flags & kRouted))) {
+    fresh_put(p, g);
+  } else {
+    route(m, g, false);
+  }
+  return 0;
+}
+
+u64 self(M* m) {
+  G* g = g_of(m);
+  return g ? handle_of(m->rt->tag, g->slot, g->word.load(relaxed)) : 0;
+}
+
+// ---- bodies ----------------------------------------------------------------------
+
+Body* body_take(Runtime* rt, P* p, u32 size_class) {
+  if (size_class == rt->config.stack_class) {
+    if (Body* b = p->bodies) {
+      p->bodies = b->next;
+      --p->body_count;
+      return b;
+    }
+  }
+  {
+    Locked held(rt->body_lock);
+    if (Body* b = rt->bodies[size_class]) {
+      rt->bodies[size_class] = b->next;
+      return b;
+    }
+  }
+  Body* b = mem::make<Body>();
+  if (!b || !rt->stacks.take(size_class, b->stack)) {
+    mem::free(b);
+    return nullptr;
+  }
+  b->timer.id.store(Timer::kIdle, relaxed);
+  Locked held(rt->body_lock);
+  b->all = rt->all_bodies;
+  rt->all_bodies = b;
+  return b;
+}
+
+void body_put(M* m, Body* b) {
+  Runtime* rt = m->rt;
+  P* p = m->p;
+  if (THRUM_LIKELY(p && p->body_count < kBodyCache &&
+                   b->stack.size_class == rt->config.stack_class)) {
+    b->next = p->bodies;
+    p->bodies = b;
+    ++p->body_count;
+    return;
+  }
+  Locked held(rt->body_lock);
+  b->next = rt->bodies[b->stack.size_class];
+  rt->bodies[b->stack.size_class] = b;
+}
+
+void body_free_all(Runtime* rt) {
+  while (Body* b = rt->all_bodies) {
+    rt->all_bodies = b->all;
+    note_forget(b->note);
+    mem::free(b->nodes);
+    mem::free(b);
+  }
+  rt->stacks.release_all();
+}
+
+bool bind(M* m, G* g) {
+  if (THRUM_UNLIKELY(g->flags & kToken) ||
+      THRUM_UNLIKELY(g->affinity == kPinStarted && m->lent &&
+                     !m->rt->config.hosted)) {
+    m->next_g = g;
+    return false;
+  }
+  Body* b = body_take(m->rt, m->p,
+                      g->ext ? g->ext->stack_class : m->rt->config.stack_class);
+  if (THRUM_UNLIKELY(!b)) {
+    m->next_g = g;
+    return false;
+  }
+  note_stack(b->note, b->stack.lo,
+             static_cast<size_t>(b->stack.hi - b->stack.lo));
+  b->sp = context_make(b->stack.hi, g_main);
+  body_dress(m, g, b);
+  return true;
+}
+
+void body_dress(M* m, G* g, Body* b) {
+  b->limit = kForever;
+  b->shield = 0;
+  b->lock_depth = 0;
+  b->block_depth = 0;
+  b->lock_pinned = false;
+  b->pin = nullptr;
+  b->wake.word = &g->word;
+  b->wake.g = g;
+  g->body = b;
+  g->flags |= kStarted;
+  if (THRUM_UNLIKELY(g->affinity != 0)) {
+    b->pin = g->affinity == kPinM ? g->ext->pin : m;
+    g->flags |= kRouted;
+  }
+}
+
+}  // namespace thrum

@@ -1,0 +1,140 @@
+// Work from elsewhere: the global queue, other Ps, the fairness tick.
+// SPDX-License-Identifier: MIT
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+namespace {
+
+// A runnext is its P's next breath: stealing it while the P is about to take it
+// moves a chattering pair to two CPUs. Go waits 3 us first (runqgrab).
+constexpr int kNextPatience = 64;  // pauses, some 40 ns each
+
+bool next_is_stale(P* victim) {
+  u64 before = victim->dispatches.load(relaxed);
+  for (int i = 0; i < kNextPatience; ++i) {
+    cpu_relax();
+  }
+  return victim->runq.has_next() && victim->dispatches.load(relaxed) == before;
+}
+
+G* steal_from(M* m, P* p, P* victim, bool last_round) {
+  if (victim->runq.size()) {
+    G* half[kRing / 2];
+    u32 n = victim->runq.grab(half);
+    if (n) {
+      bump(p->steals);
+      for (u32 i = 0; i + 1 < n; ++i) {
+        runq_put(m, p, half[i]);
+      }
+      return half[n - 1];
+    }
+  }
+  // The oldest of the unstarted ones: each stands for a whole subtree.
+  if (victim->fresh.size()) {
+    if (G* g = victim->fresh.steal()) {
+      bump(p->steals);
+      for (u32 more = min(victim->fresh.size() / 2, kRing / 4); more; --more) {
+        G* also = victim->fresh.steal();
+        if (!also) {
+          break;
+        }
+        runq_put(m, p, also);
+      }
+      return g;
+    }
+  }
+  if (last_round && victim->runq.has_next() && next_is_stale(victim)) {
+    if (G* g = victim->runq.take_next()) {
+      bump(p->steals);
+      return g;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+G* take_global(M* m, P* p, bool batch) {
+  Runtime* rt = m->rt;
+  if (!rt->global_count.load(relaxed)) {
+    return nullptr;
+  }
+  G* rest[kRing / 2];
+  u32 n = 0;
+  G* first;
+  {
+    Locked held(rt->lock);
+    first = rt->global.pop();
+    if (first && batch) {
+      // A fair share, at most half a ring (Go's globrunqget).
+      u32 share = min(rt->global.count / max(rt->procs.load(relaxed), 1u) + 1,
+                      kRing / 2);
+      while (n + 1 < share) {
+        G* g = rt->global.pop();
+        if (!g) {
+          break;
+        }
+        rest[n++] = g;
+      }
+    }
+    rt->global_count.store(rt->global.count, relaxed);
+  }
+  for (u32 i = 0; i < n; ++i) {
+    runq_put(m, p, rest[i]);
+  }
+  return first;
+}
+
+// Every kFairEvery dispatches: due timers, the global queue, the oldest
+// unstarted G, in turn; and a sample of how long a dispatch takes.
+G* pick_fair(M* m, P* p) {
+  p->fair_in = kFairEvery;
+  u64 now = cpu_ticks();
+  u64 per = (now - p->sampled) / kFairEvery;
+  u32 mean = p->mean_run.load(relaxed);
+  u32 fresh = static_cast<u32>(min(per, u64{UINT32_MAX / 8}));
+  p->mean_run.store(mean ? (mean * 3 + fresh) / 4 + 1 : fresh + 1, relaxed);
+  p->sampled = now;
+  if (p->earliest.load(relaxed) != kForever) {
+    run_timers(m, p, os::now_ns());
+  }
+  if (G* g = take_global(m, p, false)) {
+    return g;
+  }
+  return ++p->turn & 1 ? p->fresh.steal() : p->runq.get();
+}
+
+G* steal(M* m) {
+  Runtime* rt = m->rt;
+  P* p = m->p;
+  u32 n = rt->p_count.load(acquire);
+  if (n < 2) {
+    return nullptr;
+  }
+  constexpr int kRounds = 4;
+  for (int round = 0; round < kRounds; ++round) {
+    u32 at = p->choice.below(n);
+    for (u32 i = 0; i < n; ++i, at = at + 1 == n ? 0 : at + 1) {
+      P* victim = rt->ps[at];
+      if (victim == p) {
+        continue;
+      }
+      bool last = round == kRounds - 1;
+      if (last && victim->earliest.load(relaxed) != kForever) {
+        // A busy P may be late for its own timers.
+        if (run_timers(m, victim, os::now_ns())) {
+          if (G* g = p->runq.get()) {
+            return g;
+          }
+        }
+      }
+      if (G* g = steal_from(m, p, victim, last)) {
+        return g;
+      }
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace thrum

@@ -1,0 +1,133 @@
+// The hot path: choosing the next G on this P and going there directly, from G
+// to G, without a detour over the loop's stack. For sched only.
+//
+// Whoever leaves writes M::after; whoever arrives calls finish(), on the same M
+// and P, with the leaver's registers saved. Only finish() makes the leaver
+// visible to others.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "arch/context.hpp"
+#include "sched/api.hpp"
+
+namespace thrum {
+
+// loop.cpp, park.cpp, ready.cpp, exit.cpp: the parts behind the hot path
+G* pick_fair(M* m, P* p);         // the fairness tick
+bool bind(M* m, G* g);            // a body for a G that has none; false: the
+                                  // loop must see to it (M::next_g)
+void finish_slow(M* m);
+void commit_park(M* m, const After& a);
+void timer_armed(P* p, i64 when);
+void runq_put(M* m, P* p, G* g);  // tail of the ring; spills to the global queue
+void body_put(M* m, Body* b);
+void body_dress(M* m, G* g, Body* b);  // what a G finds in its body
+void loop(M* m);
+void loop_switch(M* m, Body* from);
+void g_main(void* carry);
+
+inline G* pick_next(M* m) {
+  P* p = m->p;
+  if (THRUM_UNLIKELY(p->attention.load(relaxed) | m->slow.load(relaxed) |
+                     m->pinned_n.load(relaxed))) {
+    return nullptr;
+  }
+  if (THRUM_UNLIKELY(--p->fair_in == 0)) {
+    if (G* g = pick_fair(m, p)) {
+      return g;
+    }
+  }
+  if (G* g = p->runq.take_next()) {
+    // What a G readies shares its turn, but not for ever: a chattering pair
+    // would starve the ring.
+    if (THRUM_LIKELY(++p->streak < kNextStreak)) {
+      return g;
+    }
+    runq_put(m, p, g);
+  }
+  p->streak = 0;
+  // Young ones first (see queue/fresh.hpp), but every eighth pick is the
+  // ring's: a storm of spawns may slow the others, never stop them.
+  if (THRUM_LIKELY(++p->turn % 8 != 0)) {
+    if (G* g = p->fresh.pop()) {
+      return g;
+    }
+    return p->runq.get();
+  }
+  if (G* g = p->runq.get()) {
+    return g;
+  }
+  return p->fresh.pop();
+}
+
+inline void eh_save(M* m, Body* b) {
+  EhGlobals* eh = m->eh;
+  if (eh && THRUM_UNLIKELY(eh->caught || static_cast<u32>(eh->uncaught))) {
+    b->eh = *eh;
+    *eh = EhGlobals{};
+  }
+}
+
+inline void eh_restore(M* m, Body* b) {
+  if (THRUM_UNLIKELY(b->eh.caught || static_cast<u32>(b->eh.uncaught))) {
+    if (m->eh) {
+      *m->eh = b->eh;
+    }
+    b->eh = EhGlobals{};
+  }
+}
+
+inline void finish(M* m) {
+  if (THRUM_LIKELY(m->after.kind == AfterKind::park)) {
+    After a = m->after;
+    m->after.kind = AfterKind::none;
+    commit_park(m, a);
+  } else if (m->after.kind == AfterKind::yield) {
+    m->after.kind = AfterKind::none;
+    runq_put(m, m->p, m->after.g);
+  } else if (m->after.kind != AfterKind::none) {
+    finish_slow(m);
+  }
+}
+
+inline void start_running(M* m, G* g) {
+  m->cur = g;
+  g->state.store(State::running, relaxed);
+  bump(m->p->dispatches);
+}
+
+// Leaves `from` for `g`, which has a body; returns when `from` runs again, with
+// the M it runs on.
+inline M* switch_to(M* m, Body* from, G* g) {
+  Body* to = g->body;
+  eh_save(m, from);
+  start_running(m, g);
+  m->arrived_native = false;
+  note_leave(from->note, to->note, false);
+  m = static_cast<M*>(thrum_switch(&from->sp, to->sp, m));
+  note_arrive(from->note, m->arrived_native ? &m->note0 : nullptr);
+  finish(m);
+  eh_restore(m, from);
+  return m;
+}
+
+// Leaves `from` for the loop of this M.
+inline M* switch_to_loop(M* m, Body* from) {
+  eh_save(m, from);
+  note_leave(from->note, m->note0, false);
+  m = static_cast<M*>(thrum_switch(&from->sp, m->sp0, m));
+  note_arrive(from->note, m->arrived_native ? &m->note0 : nullptr);
+  finish(m);
+  eh_restore(m, from);
+  return m;
+}
+
+// Leaves the calling G for whatever is next; m->after is set.
+inline M* switch_away(M* m, Body* from) {
+  G* g = pick_next(m);
+  if (THRUM_LIKELY(g != nullptr) && (g->body || bind(m, g))) {
+    return switch_to(m, from, g);
+  }
+  return switch_to_loop(m, from);
+}
+
+}  // namespace thrum

@@ -1,0 +1,121 @@
+// Objects in caller-owned storage, all-zero valid: mutex, rwmutex, cond,
+// waitgroup, semaphore, once. Usable by Gs of any runtime and by threads.
+//
+// One scheme for all (destruction safety, DESIGN 3): the state is one 64-bit word
+// whose bit 0 is the lock over the waiter queue. Fast paths CAS a word with bit 0
+// clear; slow paths hold the lock, change what they must, and publish state and
+// unlock in one release store, the last touch of the object. Waiters are claimed
+// before and readied after it.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "sched/api.hpp"
+
+namespace thrum {
+
+struct Mutex {  // thrum_mutex
+  WordLock word;    // bits 0-5 flags; above them who holds it, see who_of
+  WaitQueue queue;  // word
+  u64 spare;
+};
+
+struct Rwmutex {  // thrum_rwmutex
+  WordLock word;    // bit 0 lock; bit 1 waiters; bit 2 writer; readers above
+  u64 owner;        // word: the writer
+  WaitQueue queue;  // word: readers and writers in order of arrival
+  u64 spare[4];
+};
+
+struct Cond {  // thrum_cond
+  WordLock word;
+  WaitQueue queue;  // word
+  u64 spare;
+};
+
+struct Waitgroup {  // thrum_wg
+  WordLock word;    // bit 0 lock; bit 1 waiters; count above
+  WaitQueue queue;  // word
+  u64 spare;
+};
+
+struct Semaphore {  // thrum_sem
+  WordLock word;    // bit 0 lock; bit 1 waiters; permits above
+  WaitQueue queue;  // word
+  u64 spare;
+};
+
+struct Once {  // thrum_once
+  WordLock word;    // bit 0 lock; kRunning, kDone
+  u64 owner;        // word: who runs fn
+  WaitQueue queue;  // word
+};
+
+static_assert(sizeof(Mutex) == 32 && sizeof(Rwmutex) == 64 &&
+              sizeof(Cond) == 32 && sizeof(Waitgroup) == 32 &&
+              sizeof(Semaphore) == 32 && sizeof(Once) == 32);
+
+// Who calls, for owners: the address of the G or of the thread's control block;
+// both are aligned to 64, so six bits are left for flags.
+inline u64 who_of(M* m) {
+  G* g = g_of(m);
+  return g ? reinterpret_cast<u64>(g) : thread_pointer() & ~u64{63};
+}
+
+// A node in q, a park that releases `word` to `to`, and, if the wait was not
+// ended by a peer, the node taken out again; then `fix` turns the word it finds
+// into the word it leaves (flags that speak of the queue). `data` is for the
+// object.
+template <class Fix>
+int wait_queued(M* m, WordLock& word, u64 to, WaitQueue& q, const Wait& w,
+                u64 data, bool front, Fix fix) {
+  Wake own_wake;
+  Waiter own;
+  Wake* wake = wake_of(m, own_wake);
+  Waiter* node = waiter_of(m, own);
+  node->wake = wake;
+  node->elem = nullptr;
+  node->data = data;
+  if (front) {
+    q.push_front(node);
+  } else {
+    q.push(node);
+  }
+  int result = wait(m, wake, w, Unlock{&word, to});
+  if (result == kETIMEDOUT || result == kECANCELED) {
+    u64 v = word.lock();
+    if (node->linked) {
+      q.remove(node);
+    }
+    word.unlock(fix(v));
+  }
+  return result;
+}
+
+// The uncontended cases: one CAS, nothing of the scheduler touched.
+inline bool mutex_try(M* m, Mutex* x) {
+  u64 none = 0;
+  // acquire: pairs with the release of the unlock.
+  return x->word.word.compare_exchange_strong(none, who_of(m), acquire,
+                                              relaxed);
+}
+inline bool mutex_untry(M* m, Mutex* x) {
+  u64 mine = who_of(m);
+  return x->word.word.compare_exchange_strong(mine, 0, release, relaxed);
+}
+int mutex_lock(M* m, Mutex* x, i64 deadline);
+int mutex_unlock(M* m, Mutex* x);
+int rwmutex_rlock(M* m, Rwmutex* x, i64 deadline);
+int rwmutex_runlock(M* m, Rwmutex* x);
+int rwmutex_lock(M* m, Rwmutex* x, i64 deadline);
+int rwmutex_unlock(M* m, Rwmutex* x);
+int cond_wait(M* m, Cond* c, Mutex* x, i64 deadline);
+int cond_signal(M* m, Cond* c);
+int cond_broadcast(M* m, Cond* c);
+int waitgroup_add(M* m, Waitgroup* g, i32 delta);
+int waitgroup_wait(M* m, Waitgroup* g, i64 deadline);
+int sem_release(M* m, Semaphore* s, u32 n);
+int sem_acquire(M* m, Semaphore* s, i64 deadline);
+// once: 0 with *run set: the caller runs fn and then calls once_done.
+int once_begin(M* m, Once* o, bool* run);
+void once_done(M* m, Once* o);
+
+}  // namespace thrum

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "time/sleep.hpp"
+
+namespace thrum {
+
+i64 after(M* m, i64 ns) {
+  i64 now = now_of(m);
+  i64 at = ns <= 0 ? now : (ns > kForever - now ? kForever : now + ns);
+  return at ? at : 1;
+}
+
+int sleep_for(M* m, i64 ns) {
+  if (ns <= 0) {
+    return g_of(m) ? yield(m) : 0;
+  }
+  Wait w{after(m, ns), Why::sleep};
+  i64 asked = w.deadline;
+  if (int err = wait_begin(m, w)) {
+    return err;
+  }
+  Wake own;
+  int result = wait(m, wake_of(m, own), w, Unlock{});
+  // A limit that came first is a time-out; the sleep's own end is not.
+  return result == kETIMEDOUT && w.deadline == asked ? 0 : result;
+}
+
+}  // namespace thrum

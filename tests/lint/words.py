@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""One vocabulary: words that the core does not use, and names that crash.
+
+usage: words.py TOP
+
+- Second words for G, M and P in identifiers and file names.
+- More than one thread-local in the whole library: compilers keep the address
+  of one across a switch.
+- errno and pthread_self() outside os: both are attribute-const to compilers.
+- Notes to self without an issue number.
+"""
+
+import re
+import sys
+
+from common import code_files, finish, strip_comments
+
+FORBIDDEN = "task fiber coroutine worker job vcpu manager helper util".split()
+FORBIDDEN += [word + "s" for word in FORBIDDEN]
+# The file that speaks the sanitizers' tongue, and names that they gave.
+INTERPRETER = "core/arch/sanitize.hpp"
+FOREIGN = re.compile(r"__(tsan|asan|sanitizer|msan)_\w+")
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*\b")
+THREAD_LOCAL = re.compile(r"\b(thread_local|__thread|_Thread_local)\b")
+CACHED = {"errno", "pthread_self", "__errno_location"}
+CACHED_IN = ("core/os/", "core/base/die.cpp")
+NOTE = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b(?!.*#\d)")
+
+
+def words_of(identifier):
+    return [word.lower() for word in WORD.findall(identifier)]
+
+
+def check(top):
+    problems, locals_ = [], []
+    files = code_files(top, "core", "capi")
+    for path in files:
+        name = path.relative_to(top).as_posix()
+        text = path.read_text()
+        for word in words_of(path.stem):
+            if word in FORBIDDEN:
+                problems.append(f"{name}: a file named {word}")
+        for number, line in enumerate(text.splitlines(), 1):
+            if NOTE.search(line):
+                problems.append(f"{name}:{number}: a note without an issue")
+        bare = strip_comments(text, keep_strings=False)
+        for number, line in enumerate(bare.splitlines(), 1):
+            where = f"{name}:{number}"
+            if re.match(r"\s*#\s*include\b", line):
+                continue
+            if THREAD_LOCAL.search(line):
+                locals_.append(where)
+            for identifier in IDENTIFIER.findall(line):
+                if identifier in CACHED and not name.startswith(CACHED_IN):
+                    problems.append(f"{where}: {identifier} outside os")
+                if name == INTERPRETER or FOREIGN.fullmatch(identifier):
+                    continue
+                for word in words_of(identifier):
+                    if word in FORBIDDEN:
+                        problems.append(f"{where}: {identifier} says {word}")
+    if len(locals_) > 1:
+        problems.append("more than one thread-local: " + ", ".join(locals_))
+    return problems, f"{len(files)} files"
+
+
+if __name__ == "__main__":
+    finish("words", *check(sys.argv[1]))
