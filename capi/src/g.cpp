@@ -150,9 +150,7 @@ int thrum_exit_blocking(void) {
   if (!g_of(e.m)) {
     return kENOTG;
   }
-  int err = exit_blocking(e.m);
-  e.moved();
-  return err;
+  return exit_blocking(e.m);
 }
 
 int thrum_lock_thread(void) {

@@ -149,7 +149,7 @@ int thrum_once_do(thrum_once* o, thrum_fn fn, void* arg) {
   int err = once_begin(e.m, core(o), &run);
   if (run) {
     call_guest(e.m, [&] { fn(arg); });
-    once_done(this_m(), core(o));
+    once_done(e.m, core(o));
   }
   return err;
 }

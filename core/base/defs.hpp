@@ -6,6 +6,7 @@
 
 #define THRUM_LIKELY(x) __builtin_expect(!!(x), 1)
 #define THRUM_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define THRUM_INLINE __attribute__((always_inline)) inline
 #define THRUM_NOINLINE __attribute__((noinline))
 #define THRUM_COLD __attribute__((noinline, cold))
 

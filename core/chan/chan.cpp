@@ -25,7 +25,7 @@ inline int settle(M* m, Chan* c, const Served& s, void* from, void* to) {
 }
 
 // Links a node and waits. The peer writes or reads elem while we are parked.
-int wait_in(M* m, Chan* c, WaitQueue& q, void* elem, Wait& w) {
+int wait_in(M*& m, Chan* c, WaitQueue& q, void* elem, Wait& w) {
   Wake own_wake;
   Waiter own;
   Wake* wake = wake_of(m, own_wake);
@@ -123,7 +123,7 @@ void chan_release(Chan* c) {
   mem::free(c);
 }
 
-int chan_send(M* m, Chan* c, const void* src, i64 deadline) {
+int chan_send(M*& m, Chan* c, const void* src, i64 deadline) {
   c->lock.lock();
   Served s = try_send(c, src);
   if (THRUM_LIKELY(s.done)) {
@@ -137,7 +137,7 @@ int chan_send(M* m, Chan* c, const void* src, i64 deadline) {
   return wait_in(m, c, c->sendq, const_cast<void*>(src), w);
 }
 
-int chan_recv(M* m, Chan* c, void* dst, i64 deadline) {
+int chan_recv(M*& m, Chan* c, void* dst, i64 deadline) {
   c->lock.lock();
   Served s = try_recv(c, dst);
   if (THRUM_LIKELY(s.done)) {

@@ -12,7 +12,7 @@
 #pragma once
 #include <string.h>
 
-#include "sched/api.hpp"
+#include "sched/wait.hpp"
 
 namespace thrum {
 
@@ -78,8 +78,8 @@ Served try_recv(Chan* c, void* elem);
 int chan_new(u32 elem_size, u32 capacity, Chan** out);
 void chan_retain(Chan* c);
 void chan_release(Chan* c);
-int chan_send(M* m, Chan* c, const void* src, i64 deadline);
-int chan_recv(M* m, Chan* c, void* dst, i64 deadline);
+int chan_send(M*& m, Chan* c, const void* src, i64 deadline);
+int chan_recv(M*& m, Chan* c, void* dst, i64 deadline);
 int chan_close(M* m, Chan* c);
 
 struct SelectCase {  // thrum_case, field for field
@@ -90,6 +90,6 @@ struct SelectCase {  // thrum_case, field for field
 };
 constexpr u32 kSend = 1;
 constexpr u32 kRecv = 2;
-int select(M* m, SelectCase* cases, u32 n, i64 deadline);
+int select(M*& m, SelectCase* cases, u32 n, i64 deadline);
 
 }  // namespace thrum

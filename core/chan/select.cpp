@@ -155,7 +155,7 @@ void unlink_all(Arms& a) {
   unlock_all(&a);
 }
 
-int run_select(M* m, Arms& a, i64 deadline) {
+int run_select(M*& m, Arms& a, i64 deadline) {
   prepare(m, a);
   lock_all(a);
   int won = try_arms(m, a);
@@ -186,7 +186,7 @@ int run_select(M* m, Arms& a, i64 deadline) {
 
 }  // namespace
 
-int select(M* m, SelectCase* cases, u32 n, i64 deadline) {
+int select(M*& m, SelectCase* cases, u32 n, i64 deadline) {
   u16 stack[2 * kInline];
   Waiter own[kInline];
   Arms a{cases, n, stack, stack + kInline, own, 0};

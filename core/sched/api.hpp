@@ -1,7 +1,7 @@
 // What the rooms above sched may call, grouped by the file that owns it.
 //
 // Everything here takes the calling M (this_m() at the door, null on a foreign
-// thread). After a call that parks, that M is stale: fetch it again.
+// thread). Calls that park take it by reference and leave the M they return on.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "base/err.hpp"
@@ -24,14 +24,7 @@ struct Wait {
 // request), kENOMEM. Cuts the deadline to the G's limit and makes room for its
 // timer. Call it under the object's lock, before the node is linked.
 int wait_begin(M* m, Wait& w);
-// Parks the caller (G or thread) until someone claims `wake`; releases what
-// `unlock` names once the caller's context is saved. Returns wake->result: what
-// the claimer wrote, kETIMEDOUT or kECANCELED.
-int wait(M* m, Wake* wake, const Wait& w, Unlock unlock);
-// The waiting party of the caller: its G's, or `own` on a foreign thread.
-Wake* wake_of(M* m, Wake& own);
-// A node for one wait of the caller: its G's, or `own`.
-Waiter* waiter_of(M* m, Waiter& own);
+// wait(), wake_of(), waiter_of(): sched/wait.hpp
 
 // ---- ready.cpp ---------------------------------------------------------------
 // Makes a claimed waiter go on. A G of the caller's runtime runs next on this P.
@@ -57,21 +50,20 @@ struct SpawnOpts {
 int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
           void* arg, u64* out);
 u64 self(M* m);
-int join(M* m, Runtime* rt, u64 handle, i64 deadline);
+int join(M*& m, Runtime* rt, u64 handle, i64 deadline);
 int cancel(M* m, Runtime* rt, u64 handle);
 void cancel_all(M* m, Runtime* rt);
 int unpark(M* m, Runtime* rt, u64 handle);
 
 // ---- park.cpp: the calling G ---------------------------------------------------
-int yield(M* m);
-int check(M* m);  // safepoint
+int check(M*& m);  // safepoint
 inline bool must_check(M* m, G* g) {
   P* p = m->p;
   return (p && p->attention.load(relaxed)) |
          ((g->word.load(relaxed) & kCancel) != 0) |
          (m->rt->stopping.load(relaxed) != 0);
 }
-int park(M* m, const char* reason, i64 deadline);
+int park(M*& m, const char* reason, i64 deadline);
 
 // ---- timers.cpp ----------------------------------------------------------------
 // The clock of the caller: virtual in a G of a deterministic runtime.
@@ -79,10 +71,10 @@ i64 now_of(M* m);
 
 // ---- blocking.cpp, pinned.cpp --------------------------------------------------
 int enter_blocking(M* m);
-int exit_blocking(M* m);
+int exit_blocking(M*& m);
 // A parking call inside a declared block takes a P back for its time.
-void block_pause(M* m);
-void block_resume(M* m);
+void block_pause(M*& m);
+void block_resume(M*& m);
 int lock_thread(M* m);
 int unlock_thread(M* m);
 
@@ -105,8 +97,8 @@ int domain_new(Runtime* rt, const DomainOps& ops, void* arg, Domain** out);
 void domain_retain(Domain* d);
 void domain_release(Domain* d);
 Runtime* domain_rt(Domain* d);
-int domain_leave(M* m);
-int domain_enter(M* m);
+int domain_leave(M*& m);
+int domain_enter(M*& m);
 int domain_pump(M* m, Domain* d, i64 deadline);
 int domain_wake_fd(Domain* d);
 int domain_close(M* m, Domain* d);

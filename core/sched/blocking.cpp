@@ -42,7 +42,7 @@ void let_go(M* m) {
 }
 
 // Back with a P; may change the M.
-M* come_back(M* m) {
+M* come_back(M*& m) {
   Runtime* rt = m->rt;
   if (P* p = m->blocked_p) {
     m->blocked_p = nullptr;
@@ -122,7 +122,7 @@ int enter_blocking(M* m) {
   return 0;
 }
 
-int exit_blocking(M* m) {
+int exit_blocking(M*& m) {
   Body* b = m->cur->body;
   if (b->block_depth == 0) {
     return kEPERM;
@@ -135,8 +135,8 @@ int exit_blocking(M* m) {
   return 0;
 }
 
-void block_pause(M* m) { come_back(m); }
-void block_resume(M* m) {
+void block_pause(M*& m) { m = come_back(m); }
+void block_resume(M*& m) {
   if (m->cur->body->block_depth) {
     let_go(m);
   }

@@ -229,7 +229,7 @@ void domain_run(M* m, G* token) {
   domain_release(d);
 }
 
-int domain_leave(M* m) {
+int domain_leave(M*& m) {
   G* g = m->cur;
   if (!g->ext || !g->ext->domain || g->ext->outside) {
     return kEPERM;
@@ -240,11 +240,11 @@ int domain_leave(M* m) {
     g->flags |= kRouted;
   }
   m->after = After{.kind = AfterKind::route, .g = g};
-  switch_away(m, g->body);
+  m = switch_away(m, g->body);
   return 0;
 }
 
-int domain_enter(M* m) {
+int domain_enter(M*& m) {
   G* g = m->cur;
   if (!g->ext || !g->ext->domain || !g->ext->outside) {
     return kEPERM;
@@ -255,7 +255,7 @@ int domain_enter(M* m) {
   g->ext->outside = false;
   g->flags |= kRouted;
   m->after = After{.kind = AfterKind::route, .g = g};
-  switch_away(m, g->body);
+  m = switch_away(m, g->body);
   return 0;
 }
 

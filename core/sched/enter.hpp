@@ -8,7 +8,7 @@
 // pools, global queue); parking calls take a P for their time.
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "sched/api.hpp"
+#include "sched/wait.hpp"
 
 namespace thrum {
 
@@ -30,15 +30,13 @@ class Enter {
   Enter(const Enter&) = delete;
   Enter& operator=(const Enter&) = delete;
 
-  void moved() { m = m ? this_m() : nullptr; }  // exit_blocking parks, too
-
   M* m;
 
  private:
   u32 prev_ = 0;
 };
 
-// For calls that may park: the M they return on may be another.
+// For calls that may park: they leave the M they return on in `m`.
 class EnterParking {
  public:
   // With kTry a call does not park, and then needs no P either.
@@ -51,17 +49,15 @@ class EnterParking {
           deadline != kTry) {
         block_pause(m);
         paused_ = true;
-        m = this_m();
       }
     }
   }
   ~EnterParking() {
     if (m) {
-      M* now = this_m();
       if (THRUM_UNLIKELY(paused_)) {
-        block_resume(now);
+        block_resume(m);
       }
-      now->in_core.store(prev_, release);
+      m->in_core.store(prev_, release);
     }
   }
   EnterParking(const EnterParking&) = delete;
@@ -77,13 +73,14 @@ class EnterParking {
 // Around a callback into the host, from a G's stack: guest code runs with
 // in_core = 0.
 template <class F>
-void call_guest(M* m, F f) {
+void call_guest(M*& m, F f) {
   if (!m) {
     return f();
   }
   m->in_core.store(0, release);
   f();
-  this_m()->in_core.store(1, relaxed);
+  m = this_m();
+  m->in_core.store(1, relaxed);
   compiler_fence();
 }
 

@@ -7,7 +7,7 @@
 
 namespace thrum {
 
-void locals_drop(M* m, G* g);  // local.cpp
+void locals_drop(M*& m, G* g);  // local.cpp
 
 namespace {
 
@@ -46,11 +46,10 @@ void retire(M* m, G* g) {
 }
 
 // What a G with an Ext owes its spawner. Guest code: may park, may move.
-void settle(M* m, G* g) {
+void settle(M*& m, G* g) {
   Ext* e = g->ext;
   ++g->body->shield;
   locals_drop(m, g);
-  m = this_m();
   if (e->drop) {
     call_guest(m, [&] { e->drop(g->arg); });
   }
@@ -123,10 +122,10 @@ M* leave_for_good(M* m, G* g) {
     start_running(m, next);
     m->arrived_native = false;
     note_leave(b->note, next->body->note, true);
-    thrum_switch(&b->sp, next->body->sp, m);
+    context_switch(&b->sp, next->body->sp, m);
   } else {
     note_leave(b->note, m->note0, true);
-    thrum_switch(&b->sp, m->sp0, m);
+    context_switch(&b->sp, m->sp0, m);
   }
   THRUM_DIE("a G that has ended was resumed");
 }
@@ -149,11 +148,9 @@ void g_main(void* carry) {
     if (THRUM_UNLIKELY(m->retake.load(relaxed) != kRetakeNone)) {
       m->cur->body->block_depth = 1;  // left inside a declared block
       exit_blocking(m);
-      m = this_m();
     }
     if (THRUM_UNLIKELY(g->ext != nullptr)) {
       settle(m, g);
-      m = this_m();
     }
     m = leave_for_good(m, g);
   }

@@ -4,6 +4,7 @@
 // RMW that changes it: a request never reaches a successor in the slot.
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
+#include "sched/wait.hpp"
 
 namespace thrum {
 
@@ -59,7 +60,7 @@ bool cancel_once(M* m, G* g, u64 v) {
 
 }  // namespace
 
-int join(M* m, Runtime* rt, u64 handle, i64 deadline) {
+int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
   G* g = g_from(rt, handle);
   if (!g) {
     return kEINVAL;

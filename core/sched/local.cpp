@@ -64,7 +64,7 @@ void* local_get(M* m, u32 key) {
 }
 
 // A drop may set other keys: a few rounds, like POSIX thread keys.
-void locals_drop(M* m, G* g) {
+void locals_drop(M*& m, G* g) {
   Ext* e = g->ext;
   for (int round = 0; round < 4; ++round) {
     bool any = false;
@@ -75,7 +75,6 @@ void locals_drop(M* m, G* g) {
       if (value && drop) {
         any = true;
         call_guest(m, [&] { drop(value); });
-        m = this_m();
       }
     }
     if (!any) {

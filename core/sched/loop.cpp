@@ -326,7 +326,7 @@ void execute(M* m, G* g) {
   start_running(m, g);
   m->arrived_native = true;
   note_leave(m->note0, g->body->note, false);
-  M* back = static_cast<M*>(thrum_switch(&m->sp0, g->body->sp, m));
+  M* back = static_cast<M*>(context_switch(&m->sp0, g->body->sp, m));
   note_arrive(m->note0, nullptr);
   back->cur = nullptr;
   finish(back);

@@ -7,7 +7,7 @@
 // that may be resumed. Cancel and unpark need no lock: they set a bit in the same
 // word, and commit_park's RMW returns it.
 // SPDX-License-Identifier: MIT
-#include "sched/switch.hpp"
+#include "sched/wait.hpp"
 
 namespace thrum {
 
@@ -53,6 +53,8 @@ void claim_self(M* m, G* g, u64 gen, u64 need, u64 clear, u64 set, int result) {
   ready_behind(m, g);
 }
 
+}  // namespace
+
 void disarm(Body* b) {
   // acquire: pairs with TimerHeap::disarm: whoever fired it is done with us.
   if (b->timer.id.load(acquire) == Timer::kIdle) {
@@ -86,8 +88,6 @@ int wait_as_thread(Wake* wake, const Wait& w, const Unlock& unlock) {
   return wake->result;
 }
 
-}  // namespace
-
 const char* why_name(Why why) { return kWhyNames[static_cast<u8>(why)]; }
 
 int wait_begin(M* m, Wait& w) {
@@ -114,44 +114,6 @@ int wait_begin(M* m, Wait& w) {
     }
   }
   return !w.hard && take_cancel(m, g) ? kECANCELED : 0;
-}
-
-Wake* wake_of(M* m, Wake& own) {
-  if (G* g = g_of(m)) {
-    return &g->body->wake;
-  }
-  own.word = &own.own;
-  own.g = nullptr;
-  own.by = nullptr;
-  return &own;
-}
-
-Waiter* waiter_of(M* m, Waiter& own) {
-  G* g = g_of(m);
-  return g ? &g->body->waiter : &own;
-}
-
-int wait(M* m, Wake* wake, const Wait& w, Unlock unlock) {
-  G* g = wake->g;
-  if (THRUM_UNLIKELY(!g)) {
-    return wait_as_thread(wake, w, unlock);
-  }
-  Body* b = g->body;
-  b->why.store(w.why, relaxed);
-  b->reason = w.reason;
-  bump(m->p->parks);
-  m->after = After{.kind = AfterKind::park,
-                   .hard = w.hard,
-                   .parked = w.parked,
-                   .g = g,
-                   .unlock = unlock,
-                   .deadline = w.deadline};
-  switch_away(m, b);
-  b->why.store(Why::none, relaxed);
-  if (THRUM_UNLIKELY(w.deadline != kForever)) {
-    disarm(b);
-  }
-  return b->wake.result;
 }
 
 void commit_park(M* m, const After& a) {
@@ -193,25 +155,19 @@ void commit_park(M* m, const After& a) {
   }
 }
 
-int yield(M* m) {
-  G* g = m->cur;
+// The parts of yield that few take: a cancel, or a class that queues elsewhere.
+int yield_slow(M*& m, G* g) {
   if (take_cancel(m, g)) {
     return kECANCELED;
   }
-  Body* b = g->body;
-  if (THRUM_UNLIKELY(g->flags & kRouted)) {
-    m->after = After{.kind = AfterKind::route, .g = g};
-    switch_away(m, b);
-    return 0;
-  }
-  g->state.store(State::runnable, relaxed);
-  m->after.kind = AfterKind::yield;
-  m->after.g = g;
-  switch_away(m, b);
+  m->after = After{.kind = g->flags & kRouted ? AfterKind::route
+                                              : AfterKind::yield,
+                   .g = g};
+  m = switch_away(m, g->body);
   return 0;
 }
 
-int check(M* m) {
+int check(M*& m) {
   G* g = m->cur;
   if (THRUM_UNLIKELY(m->p && m->p->attention.load(relaxed))) {
     return yield(m);
@@ -219,7 +175,7 @@ int check(M* m) {
   return take_cancel(m, g) ? kECANCELED : 0;
 }
 
-int park(M* m, const char* reason, i64 deadline) {
+int park(M*& m, const char* reason, i64 deadline) {
   G* g = m->cur;
   if (g->word.load(relaxed) & kPermit) {
     // acquire: pairs with the RMW of unpark.

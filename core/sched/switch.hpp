@@ -25,7 +25,7 @@ void loop(M* m);
 void loop_switch(M* m, Body* from);
 void g_main(void* carry);
 
-inline G* pick_next(M* m) {
+THRUM_INLINE G* pick_next(M* m) {
   P* p = m->p;
   if (THRUM_UNLIKELY(p->attention.load(relaxed) | m->slow.load(relaxed) |
                      m->pinned_n.load(relaxed))) {
@@ -76,7 +76,7 @@ inline void eh_restore(M* m, Body* b) {
   }
 }
 
-inline void finish(M* m) {
+THRUM_INLINE void finish(M* m) {
   if (THRUM_LIKELY(m->after.kind == AfterKind::park)) {
     After a = m->after;
     m->after.kind = AfterKind::none;
@@ -97,13 +97,13 @@ inline void start_running(M* m, G* g) {
 
 // Leaves `from` for `g`, which has a body; returns when `from` runs again, with
 // the M it runs on.
-inline M* switch_to(M* m, Body* from, G* g) {
+THRUM_INLINE M* switch_to(M* m, Body* from, G* g) {
   Body* to = g->body;
   eh_save(m, from);
   start_running(m, g);
   m->arrived_native = false;
   note_leave(from->note, to->note, false);
-  m = static_cast<M*>(thrum_switch(&from->sp, to->sp, m));
+  m = static_cast<M*>(context_switch(&from->sp, to->sp, m));
   note_arrive(from->note, m->arrived_native ? &m->note0 : nullptr);
   finish(m);
   eh_restore(m, from);
@@ -111,10 +111,10 @@ inline M* switch_to(M* m, Body* from, G* g) {
 }
 
 // Leaves `from` for the loop of this M.
-inline M* switch_to_loop(M* m, Body* from) {
+THRUM_INLINE M* switch_to_loop(M* m, Body* from) {
   eh_save(m, from);
   note_leave(from->note, m->note0, false);
-  m = static_cast<M*>(thrum_switch(&from->sp, m->sp0, m));
+  m = static_cast<M*>(context_switch(&from->sp, m->sp0, m));
   note_arrive(from->note, m->arrived_native ? &m->note0 : nullptr);
   finish(m);
   eh_restore(m, from);
@@ -122,7 +122,7 @@ inline M* switch_to_loop(M* m, Body* from) {
 }
 
 // Leaves the calling G for whatever is next; m->after is set.
-inline M* switch_away(M* m, Body* from) {
+THRUM_INLINE M* switch_away(M* m, Body* from) {
   G* g = pick_next(m);
   if (THRUM_LIKELY(g != nullptr) && (g->body || bind(m, g))) {
     return switch_to(m, from, g);

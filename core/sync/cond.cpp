@@ -18,7 +18,7 @@ int wake(M* m, Cond* c, bool all) {
 
 }  // namespace
 
-int cond_wait(M* m, Cond* c, Mutex* x, i64 deadline) {
+int cond_wait(M*& m, Cond* c, Mutex* x, i64 deadline) {
   if (!mutex_held_by(m, x)) {
     return kEPERM;
   }
@@ -34,7 +34,7 @@ int cond_wait(M* m, Cond* c, Mutex* x, i64 deadline) {
   mutex_unlock(m, x);
   int result = wait_queued(m, c->word, 0, c->queue, w, 0, false,
                            [](u64) { return u64{0}; });
-  mutex_lock(this_m(), x, kForever);
+  mutex_lock(m, x, kForever);
   return result;
 }
 

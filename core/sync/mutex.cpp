@@ -47,7 +47,7 @@ bool may_spin(M* m) {
   return !m || m->rt->procs.load(relaxed) > m->rt->idle_count.load(relaxed) + 1;
 }
 
-THRUM_NOINLINE int lock_slow(M* m, Mutex* x, i64 deadline, u64 me) {
+THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
   if ((x->word.word.load(relaxed) & ~kFlags) == me) {
     return deadline == kTry ? kEAGAIN : kEDEADLOCK;
   }
@@ -80,7 +80,6 @@ THRUM_NOINLINE int lock_slow(M* m, Mutex* x, i64 deadline, u64 me) {
     if (result < 0) {
       return result;
     }
-    m = this_m();
     starving = now_of(m) - since > kStarvedAfter;
     if (result == kHanded) {
       if (!starving) {  // nobody waits long any more: back to barging
@@ -118,7 +117,7 @@ THRUM_NOINLINE int unlock_slow(M* m, Mutex* x, u64 me) {
 
 }  // namespace
 
-int mutex_lock(M* m, Mutex* x, i64 deadline) {
+int mutex_lock(M*& m, Mutex* x, i64 deadline) {
   return mutex_try(m, x) ? 0 : lock_slow(m, x, deadline, who_of(m));
 }
 

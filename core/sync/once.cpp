@@ -11,7 +11,7 @@ constexpr u64 kDone = 8;
 
 }  // namespace
 
-int once_begin(M* m, Once* o, bool* run) {
+int once_begin(M*& m, Once* o, bool* run) {
   *run = false;
   // acquire: pairs with the release in once_done: what fn did is seen.
   if (THRUM_LIKELY(o->word.word.load(acquire) == kDone)) {

@@ -45,7 +45,7 @@ u64 grant(Rwmutex* x, u64 v, Waiter** out) {
   return with_queue(x, v);
 }
 
-int wait_turn(M* m, Rwmutex* x, u64 v, i64 deadline, Why why, u64 data) {
+int wait_turn(M*& m, Rwmutex* x, u64 v, i64 deadline, Why why, u64 data) {
   Wait w{deadline, why, deadline == kForever};
   if (int err = wait_begin(m, w)) {
     x->word.unlock(v);
@@ -57,7 +57,7 @@ int wait_turn(M* m, Rwmutex* x, u64 v, i64 deadline, Why why, u64 data) {
   int result =
       wait_queued(m, x->word, v | kWaiters, x->queue, w, data, false,
                   [&](u64 now) { return grant(x, now, &granted); });
-  ready_list(this_m(), granted);
+  ready_list(m, granted);
   return result;
 }
 
@@ -67,7 +67,7 @@ bool owned_by(const Rwmutex* x, u64 v, u64 me) {
 
 }  // namespace
 
-int rwmutex_rlock(M* m, Rwmutex* x, i64 deadline) {
+int rwmutex_rlock(M*& m, Rwmutex* x, i64 deadline) {
   u64 v = x->word.word.load(relaxed);
   while (!(v & 255)) {
     // acquire: pairs with the writer's unlock.
@@ -108,7 +108,7 @@ int rwmutex_runlock(M* m, Rwmutex* x) {
   return 0;
 }
 
-int rwmutex_lock(M* m, Rwmutex* x, i64 deadline) {
+int rwmutex_lock(M*& m, Rwmutex* x, i64 deadline) {
   u64 me = who_of(m);
   u64 v = x->word.lock();
   if (!v) {

@@ -40,7 +40,7 @@ int sem_release(M* m, Semaphore* s, u32 n) {
   return 0;
 }
 
-int sem_acquire(M* m, Semaphore* s, i64 deadline) {
+int sem_acquire(M*& m, Semaphore* s, i64 deadline) {
   u64 v = s->word.word.load(relaxed);
   while (v >= kOne && !(v & 3)) {
     if (s->word.word.compare_exchange_weak(v, v - kOne, acquire, relaxed)) {

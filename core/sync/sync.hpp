@@ -8,7 +8,7 @@
 // before and readied after it.
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "sched/api.hpp"
+#include "sched/wait.hpp"
 
 namespace thrum {
 
@@ -65,7 +65,7 @@ inline u64 who_of(M* m) {
 // into the word it leaves (flags that speak of the queue). `data` is for the
 // object.
 template <class Fix>
-int wait_queued(M* m, WordLock& word, u64 to, WaitQueue& q, const Wait& w,
+int wait_queued(M*& m, WordLock& word, u64 to, WaitQueue& q, const Wait& w,
                 u64 data, bool front, Fix fix) {
   Wake own_wake;
   Waiter own;
@@ -101,21 +101,21 @@ inline bool mutex_untry(M* m, Mutex* x) {
   u64 mine = who_of(m);
   return x->word.word.compare_exchange_strong(mine, 0, release, relaxed);
 }
-int mutex_lock(M* m, Mutex* x, i64 deadline);
+int mutex_lock(M*& m, Mutex* x, i64 deadline);
 int mutex_unlock(M* m, Mutex* x);
-int rwmutex_rlock(M* m, Rwmutex* x, i64 deadline);
+int rwmutex_rlock(M*& m, Rwmutex* x, i64 deadline);
 int rwmutex_runlock(M* m, Rwmutex* x);
-int rwmutex_lock(M* m, Rwmutex* x, i64 deadline);
+int rwmutex_lock(M*& m, Rwmutex* x, i64 deadline);
 int rwmutex_unlock(M* m, Rwmutex* x);
-int cond_wait(M* m, Cond* c, Mutex* x, i64 deadline);
+int cond_wait(M*& m, Cond* c, Mutex* x, i64 deadline);
 int cond_signal(M* m, Cond* c);
 int cond_broadcast(M* m, Cond* c);
 int waitgroup_add(M* m, Waitgroup* g, i32 delta);
-int waitgroup_wait(M* m, Waitgroup* g, i64 deadline);
+int waitgroup_wait(M*& m, Waitgroup* g, i64 deadline);
 int sem_release(M* m, Semaphore* s, u32 n);
-int sem_acquire(M* m, Semaphore* s, i64 deadline);
+int sem_acquire(M*& m, Semaphore* s, i64 deadline);
 // once: 0 with *run set: the caller runs fn and then calls once_done.
-int once_begin(M* m, Once* o, bool* run);
+int once_begin(M*& m, Once* o, bool* run);
 void once_done(M* m, Once* o);
 
 }  // namespace thrum

@@ -45,7 +45,7 @@ int waitgroup_add(M* m, Waitgroup* g, i32 delta) {
   return 0;
 }
 
-int waitgroup_wait(M* m, Waitgroup* g, i64 deadline) {
+int waitgroup_wait(M*& m, Waitgroup* g, i64 deadline) {
   // acquire: pairs with the release of the last done. A zero under the lock is
   // not yet to be believed: its maker still touches g.
   if ((g->word.word.load(acquire) & ~kWaiters) == 0) {

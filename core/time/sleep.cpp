@@ -9,7 +9,7 @@ i64 after(M* m, i64 ns) {
   return at ? at : 1;
 }
 
-int sleep_for(M* m, i64 ns) {
+int sleep_for(M*& m, i64 ns) {
   if (ns <= 0) {
     return g_of(m) ? yield(m) : 0;
   }

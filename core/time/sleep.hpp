@@ -1,11 +1,11 @@
 // Sleeping: a wait that only its deadline (or a cancel) ends.
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "sched/api.hpp"
+#include "sched/wait.hpp"
 
 namespace thrum {
 
-int sleep_for(M* m, i64 ns);
+int sleep_for(M*& m, i64 ns);
 i64 after(M* m, i64 ns);  // now + ns, saturating, never 0
 
 }  // namespace thrum

@@ -28,8 +28,8 @@ extern "C" {
  */
 typedef struct thrum_domain thrum_domain;
 
-/* Zero is the default of every field but struct_size; a hook may be NULL,
- * except that THRUM_DOMAIN_HOST_LOCK needs acquire and release. */
+/* Zero is the default of every field but struct_size. A hook that is NULL is
+ * not called. */
 typedef struct thrum_domain_ops {
   uint32_t struct_size; /* bytes: sizeof(thrum_domain_ops) */
   uint32_t flags;       /* THRUM_DOMAIN_* */
@@ -60,7 +60,8 @@ typedef struct thrum_domain_ops {
  * `arg` is handed to every hook and must stay valid until the domain is closed
  * or rt has stopped.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_E2BIG THRUM_ENOMEM THRUM_ECLOSED THRUM_EFORKED */
+ * Errors: THRUM_EINVAL THRUM_E2BIG THRUM_ENOMEM THRUM_EMFILE THRUM_ENFILE
+ *   THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_domain_new(thrum_rt* rt, const thrum_domain_ops* ops,
                                void* arg, thrum_domain** out);
 
@@ -81,10 +82,11 @@ THRUM_API void thrum_domain_release(thrum_domain* d);
 THRUM_API int thrum_domain_leave(void);
 
 /* Comes back into the domain that was left. Shielded: no cancel or limit ends
- * the wait. If the domain was closed meanwhile it does not return, because the
- * domain's Gs never run again.
+ * the wait. If the domain was closed meanwhile the G stays outside: it must not
+ * touch the host, and ends like any other.
  * Threads: in-G  Class: parking  Parks: yes  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG THRUM_EPERM (no domain was left) THRUM_EFORKED */
+ * Errors: THRUM_ENOTG THRUM_EPERM (no domain was left) THRUM_ECLOSED
+ *   THRUM_EFORKED */
 THRUM_API int thrum_domain_enter(void);
 
 /* Runs the Gs of a pumped domain on the calling thread, as thrum_pump does:
@@ -99,15 +101,15 @@ THRUM_API int thrum_domain_pump(thrum_domain* d, int64_t deadline_ns);
 /* Returns a descriptor that polls readable when pumping this domain is worth
  * while, and not otherwise. Poll it, never read, write or close it; it lives
  * as long as the domain.
- * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL (also a domain that is not THRUM_DOMAIN_PUMPED)
- *   THRUM_ENOMEM THRUM_EMFILE THRUM_ENFILE THRUM_ENOTSUP THRUM_ECLOSED
+ * Threads: any  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ENOTSUP (not THRUM_DOMAIN_PUMPED) THRUM_ECLOSED
  *   THRUM_EFORKED */
 THRUM_API int thrum_domain_wake_fd(thrum_domain* d);
 
-/* Closes the domain, because the host is ending: its Gs never run again, with
- * no drop and no unwinding; joining one gives THRUM_ECLOSED, and so does
- * spawning one. The host's memory that they held is the host's to forget.
+/* Closes the domain, because the host is ending: the Gs inside never run again,
+ * with no drop and no unwinding; joining one gives THRUM_ECLOSED, and so does
+ * spawning one. The host's memory that they held is the host's to forget. Gs
+ * that have left it go on outside.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_ECLOSED (it was closed already) THRUM_EFORKED */
 THRUM_API int thrum_domain_close(thrum_domain* d);
@@ -120,8 +122,8 @@ THRUM_API int thrum_domain_close(thrum_domain* d);
 /* Takes the permit of the calling G, else waits for it. `reason` is shown in
  * traces and must be a static string; NULL shows "park".
  * Threads: in-G  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED
- *   THRUM_EFORKED */
+ * Errors: THRUM_ENOTG THRUM_ENOMEM THRUM_EAGAIN THRUM_ETIMEDOUT
+ *   THRUM_ECANCELED THRUM_EFORKED */
 THRUM_API int thrum_park(const char* reason, int64_t deadline_ns);
 
 /* Gives g its permit; at most one is kept. Allowed in hooks too.
@@ -160,9 +162,9 @@ typedef struct thrum_g_info {
   uint32_t state; /* THRUM_STATE_* */
   thrum_g g;
   thrum_domain* domain; /* NULL: none */
-  const char* name;     /* valid during the callback; NULL: none */
-  const char* reason;   /* what a parked G waits for; valid during the callback;
-                           NULL: it does not wait */
+  const char* name;     /* "": none; valid during the callback */
+  const char* reason;   /* what it waits for, "": nothing; valid during the
+                           callback */
   int64_t since_ns;     /* in this state since (thrum_now of its runtime) */
   void* arg;            /* the spawn arg, also of a G that has not begun */
   void* stack_lo;       /* NULL before it first runs */
@@ -171,11 +173,10 @@ typedef struct thrum_g_info {
                            callee-saved registers lie above it */
 } thrum_g_info;
 
-#define THRUM_STATE_NEW 1u      /* spawned, has not begun */
-#define THRUM_STATE_RUNNABLE 2u /* could run, waits for its turn */
-#define THRUM_STATE_RUNNING 3u  /* on an M, with or without a P */
-#define THRUM_STATE_PARKED 4u   /* waits: see reason */
-#define THRUM_STATE_BLOCKING 5u /* inside thrum_enter_blocking */
+#define THRUM_STATE_RUNNABLE 1u /* waits for its turn; stack_lo NULL: new */
+#define THRUM_STATE_RUNNING 2u  /* on an M, with or without a P */
+#define THRUM_STATE_WAITING 3u  /* parked: see reason */
+#define THRUM_STATE_BLOCKING 4u /* inside thrum_enter_blocking */
 
 /* Calls fn once for every G of rt that has not ended and returns 0. A snapshot:
  * Gs that begin or end meanwhile may be missing. fn must not park; it may call
@@ -206,7 +207,7 @@ THRUM_API int thrum_on_thread(thrum_rt* rt, void (*start)(void* arg),
  * is freed: drop(arg, elem) for each, on the thread of the last release, with
  * no lock held; it must not park. Call it before the channel's first use.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EBUSY (elements are buffered) */
+ * Errors: THRUM_EINVAL */
 THRUM_API int thrum_chan_set_drop(thrum_chan* ch,
                                   void (*drop)(void* arg, void* elem),
                                   void* arg);

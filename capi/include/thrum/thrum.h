@@ -217,7 +217,8 @@ THRUM_API const char* thrum_errname(int code);
  * take none), usually thrum_after(ns). An operation that can complete at once
  * does so whatever the deadline. Otherwise THRUM_TRY gives THRUM_EAGAIN and
  * any other past or negative deadline THRUM_ETIMEDOUT. No wait ends with
- * EINTR. (examples/learn: select, game_pump)
+ * EINTR. In a G, a wait with a deadline needs room for its timer, and without
+ * any memory left gives THRUM_ENOMEM. (examples/learn: select, game_pump)
  */
 #define THRUM_TRY 0
 #define THRUM_FOREVER 9223372036854775807LL
@@ -245,7 +246,8 @@ THRUM_API int64_t thrum_after(int64_t ns);
  * it stays outside and spawns, joins, sends, receives and locks, blocking as a
  * thread does (examples/learn: plugin_dlopen).
  *
- * On a stopped runtime, calls that would need it to run give THRUM_ECLOSED.
+ * Calls on a stopped runtime give THRUM_ECLOSED. Only thrum_join still answers:
+ * all its Gs have ended.
  */
 typedef struct thrum_rt thrum_rt;
 typedef uint64_t thrum_g; /* handle of a G: tag, slot, generation; 0: none */
@@ -254,8 +256,8 @@ typedef void (*thrum_fn)(void* arg);
 /* Zero is the default of every field. thrum_config_init sets it up. */
 typedef struct thrum_config {
   uint32_t struct_size; /* bytes: sizeof(thrum_config) */
-  uint32_t procs;       /* Ps. 0: $THRUM_PROCS, else what the OS grants
-                           (affinity mask and CPU quota) */
+  uint32_t procs;       /* Ps, at most 1024. 0: $THRUM_PROCS, else what the OS
+                           grants (affinity mask and CPU quota) */
   uint32_t max_threads; /* Ms at most. 0: 10000 */
   uint32_t flags;       /* THRUM_RT_* */
   uint64_t stack_size;  /* virtual bytes per G, committed as used. 0: 256 KiB */
@@ -281,7 +283,8 @@ THRUM_API void thrum_config_init(thrum_config* config, uint32_t struct_size);
 /* Makes a runtime, owned by the caller: thrum_rt_stop, then thrum_rt_free.
  * Starts no thread yet. `config` NULL: all defaults; it is copied.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_E2BIG THRUM_ENOMEM THRUM_EMFILE THRUM_ENFILE */
+ * Errors: THRUM_EINVAL THRUM_E2BIG THRUM_ENOMEM THRUM_EAGAIN (255 runtimes
+ *   exist) THRUM_EMFILE THRUM_ENFILE */
 THRUM_API int thrum_rt_new(thrum_rt** out, const thrum_config* config);
 
 /* Stops a runtime: refuses spawns (THRUM_ECLOSED), makes cancellation sticky
@@ -290,10 +293,11 @@ THRUM_API int thrum_rt_new(thrum_rt** out, const thrum_config* config);
  * THRUM_ETIMEDOUT, with THRUM_TRY THRUM_EAGAIN: it is still stopping, call
  * again. A second caller waits for the first; of a stopped runtime the answer
  * is 0. A hosted runtime's Gs run meanwhile on the calling thread. Gs of a
- * pumped domain still need their pump, or thrum_domain_close.
+ * pumped domain still need their pump, or thrum_domain_close. From a G of
+ * another runtime it blocks that G's thread, and no cancel ends it.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED (the
- *   calling G was) THRUM_EDEADLOCK (from one of its own Gs) THRUM_EFORKED */
+ * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_EDEADLOCK (from one
+ *   of its own Gs) THRUM_EFORKED */
 THRUM_API int thrum_rt_stop(thrum_rt* rt, int64_t deadline_ns);
 
 /* Adds a reference, for hosts whose finalizers run in any order: the handle
@@ -342,9 +346,9 @@ THRUM_API int64_t thrum_next_wake(thrum_rt* rt);
 /* Returns a descriptor that polls readable when pumping is worth while (ready
  * Gs, due timers, ready descriptors), and not otherwise. For the host's event
  * loop: poll it, never read, write or close it; it lives as long as rt.
- * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_EMFILE THRUM_ENFILE THRUM_ENOTSUP
- *   THRUM_ECLOSED THRUM_EFORKED */
+ * Threads: any  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ENOTSUP (neither hosted nor deterministic: its own
+ *   Ms do the work) THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_wake_fd(thrum_rt* rt);
 
 /* Returns the number of Ps, at least 1.
@@ -353,11 +357,10 @@ THRUM_API int thrum_wake_fd(thrum_rt* rt);
 THRUM_API int thrum_procs(thrum_rt* rt);
 
 /* Sets the number of Ps, live, and returns the former value. A surplus P
- * retires at its next scheduling point and hands its queue on. A deterministic
- * runtime has one P for ever: THRUM_ENOTSUP for another n.
+ * retires at its next scheduling point and hands its queue on.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL (also n 0 or beyond what a runtime can hold)
- *   THRUM_ENOMEM THRUM_ENOTSUP THRUM_ECLOSED THRUM_EFORKED */
+ * Errors: THRUM_EINVAL (also n 0, n above 1024, or n other than 1 in a
+ *   deterministic runtime) THRUM_ENOMEM THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_set_procs(thrum_rt* rt, uint32_t n);
 
 /* Returns what the OS grants this process now: the smaller of affinity mask
@@ -406,7 +409,7 @@ typedef struct thrum_spawn_opts {
   uint32_t struct_size;    /* bytes: sizeof(thrum_spawn_opts) */
   uint32_t affinity;       /* THRUM_MIGRATE | THRUM_PIN_STARTED | THRUM_PIN_M */
   uint64_t stack_size;     /* virtual bytes; 0: the runtime's */
-  const char* name;        /* UTF-8, copied (long names are cut); NULL: none */
+  const char* name;        /* UTF-8, copied, at most 47 bytes; NULL: none */
   void (*drop)(void* arg); /* takes arg back at the end; see thrum_spawn */
   uint32_t priority;       /* 0 normal, THRUM_PRIO_* */
   uint32_t flags;          /* THRUM_G_* */
@@ -443,7 +446,7 @@ THRUM_API int thrum_spawn(thrum_rt* rt, const thrum_spawn_opts* opts,
 /* Waits until g has ended, its drop included. 0: it has, however long ago (an
  * older generation of the slot counts as ended). Many may join one G.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL (never a G of this runtime) THRUM_EAGAIN
+ * Errors: THRUM_EINVAL (never a G of this runtime) THRUM_ENOMEM THRUM_EAGAIN
  *   THRUM_ETIMEDOUT THRUM_ECANCELED (the caller was) THRUM_ECLOSED (its domain
  *   closed: it will never end) THRUM_EDEADLOCK (itself) THRUM_EFORKED */
 THRUM_API int thrum_join(thrum_rt* rt, thrum_g g, int64_t deadline_ns);
@@ -452,11 +455,12 @@ THRUM_API int thrum_join(thrum_rt* rt, thrum_g g, int64_t deadline_ns);
  * wait. The rules stand at the head of this chapter.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL (never a G of this runtime) THRUM_ESTALE (ended)
- *   THRUM_EFORKED */
+ *   THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_cancel(thrum_rt* rt, thrum_g g);
 
 /* Returns 1 if the calling G was cancelled and has not cleared it since,
- * whether or not a call has answered THRUM_ECANCELED; else 0.
+ * whether or not a call has answered THRUM_ECANCELED, or if its runtime is
+ * stopping; else 0.
  * Threads: in-G  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_ENOTG */
 THRUM_API int thrum_cancelled(void);
@@ -470,7 +474,7 @@ THRUM_API int thrum_cancel_clear(void);
 /* Adds `delta` (+1 or -1) to the shield of the calling G, which nests: above 0
  * no wait ends by cancel or limit, and requests stay pending. Returns 0.
  * Threads: in-G  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG THRUM_EINVAL (below 0) */
+ * Errors: THRUM_ENOTG THRUM_EINVAL (another delta, or below 0) */
 THRUM_API int thrum_shield(int32_t delta);
 
 /* Sets the limit of the calling G and returns the former one: no wait of this
@@ -491,9 +495,10 @@ THRUM_API thrum_g thrum_self(void);
  * Errors: THRUM_ENOTG THRUM_ECANCELED THRUM_EFORKED */
 THRUM_API int thrum_yield(void);
 
-/* Sleeps for at least `ns` nanoseconds; ns <= 0 returns at once.
+/* Sleeps for at least `ns` nanoseconds; ns <= 0 yields.
  * Threads: any  Class: parking  Parks: yes  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ECANCELED THRUM_ETIMEDOUT (the G's limit) THRUM_EFORKED */
+ * Errors: THRUM_ENOMEM THRUM_ECANCELED THRUM_ETIMEDOUT (the G's limit)
+ *   THRUM_EFORKED */
 THRUM_API int thrum_sleep(int64_t ns);
 
 /* Marks a safepoint in a long computation (about 1 ns): yields if the slice is
@@ -602,16 +607,16 @@ THRUM_API void thrum_chan_release(thrum_chan* ch);
 
 /* Sends a copy of the element at `src` (NULL is allowed if elem_size is 0).
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED
- *   THRUM_ECLOSED THRUM_EFORKED */
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_EAGAIN THRUM_ETIMEDOUT
+ *   THRUM_ECANCELED THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_chan_send(thrum_chan* ch, const void* src,
                               int64_t deadline_ns);
 
 /* Receives one element into `dst` (NULL is allowed if elem_size is 0). A
  * closed channel gives THRUM_ECLOSED once it is drained.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED
- *   THRUM_ECLOSED THRUM_EFORKED */
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_EAGAIN THRUM_ETIMEDOUT
+ *   THRUM_ECANCELED THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_chan_recv(thrum_chan* ch, void* dst, int64_t deadline_ns);
 
 /* Closes the channel: waiting and later sends give THRUM_ECLOSED; receivers
@@ -689,9 +694,9 @@ typedef struct thrum_once {
  * cancel nor a limit ends the wait. The mutex becomes first come, first served
  * once a waiter has waited long.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED
- *   THRUM_EDEADLOCK (the caller holds it; with THRUM_TRY THRUM_EAGAIN)
- *   THRUM_EFORKED */
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_EAGAIN THRUM_ETIMEDOUT
+ *   THRUM_ECANCELED THRUM_EDEADLOCK (the caller holds it; with THRUM_TRY
+ *   THRUM_EAGAIN) THRUM_EFORKED */
 THRUM_API int thrum_mutex_lock(thrum_mutex* m, int64_t deadline_ns);
 
 /* Unlocks.
@@ -703,9 +708,9 @@ THRUM_API int thrum_mutex_unlock(thrum_mutex* m);
  * writer stops new readers. With THRUM_FOREVER neither a cancel nor a limit
  * ends the wait.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED
- *   THRUM_EDEADLOCK (the caller holds it for writing; with THRUM_TRY
- *   THRUM_EAGAIN) THRUM_EFORKED */
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_EAGAIN THRUM_ETIMEDOUT
+ *   THRUM_ECANCELED THRUM_EDEADLOCK (the caller holds it for writing; with
+ *   THRUM_TRY THRUM_EAGAIN) THRUM_EFORKED */
 THRUM_API int thrum_rwmutex_rlock(thrum_rwmutex* m, int64_t deadline_ns);
 
 /* Ends a read lock.
@@ -716,9 +721,9 @@ THRUM_API int thrum_rwmutex_runlock(thrum_rwmutex* m);
 /* Locks for writing, alone. A reader must not upgrade: it would wait for
  * itself. With THRUM_FOREVER neither a cancel nor a limit ends the wait.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED
- *   THRUM_EDEADLOCK (the caller holds it for writing; with THRUM_TRY
- *   THRUM_EAGAIN) THRUM_EFORKED */
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_EAGAIN THRUM_ETIMEDOUT
+ *   THRUM_ECANCELED THRUM_EDEADLOCK (the caller holds it for writing; with
+ *   THRUM_TRY THRUM_EAGAIN) THRUM_EFORKED */
 THRUM_API int thrum_rwmutex_lock(thrum_rwmutex* m, int64_t deadline_ns);
 
 /* Ends a write lock.
@@ -730,8 +735,8 @@ THRUM_API int thrum_rwmutex_unlock(thrum_rwmutex* m);
  * case but THRUM_EINVAL and THRUM_EPERM. The re-lock is never interrupted. All
  * waiters of one cond use one mutex. Check the condition in a loop.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EPERM (m is not held by the caller) THRUM_EAGAIN
- *   THRUM_ETIMEDOUT THRUM_ECANCELED THRUM_EFORKED */
+ * Errors: THRUM_EINVAL THRUM_EPERM (m is not held by the caller) THRUM_ENOMEM
+ *   THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED THRUM_EFORKED */
 THRUM_API int thrum_cond_wait(thrum_cond* c, thrum_mutex* m,
                               int64_t deadline_ns);
 
@@ -748,8 +753,7 @@ THRUM_API int thrum_cond_broadcast(thrum_cond* c);
 /* Adds `delta` to the counter; reaching 0 wakes the waiters. Add before the
  * spawn that the wait is for, not inside it.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL (also below 0; the counter is unchanged)
- *   THRUM_EOVERFLOW */
+ * Errors: THRUM_EINVAL (also below 0 or above INT32_MAX; nothing changes) */
 THRUM_API int thrum_wg_add(thrum_wg* wg, int32_t delta);
 
 /* Adds -1.
@@ -759,19 +763,20 @@ THRUM_API int thrum_wg_done(thrum_wg* wg);
 
 /* Waits until the counter is 0.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED
- *   THRUM_EFORKED */
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_EAGAIN THRUM_ETIMEDOUT
+ *   THRUM_ECANCELED THRUM_EFORKED */
 THRUM_API int thrum_wg_wait(thrum_wg* wg, int64_t deadline_ns);
 
-/* Adds `n` permits and wakes up to n waiters. A zeroed semaphore has none.
+/* Adds `n` permits and wakes up to n waiters, in the order of their arrival. A
+ * zeroed semaphore has none.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EOVERFLOW */
+ * Errors: THRUM_EINVAL (also above 2^40 permits; nothing changes) */
 THRUM_API int thrum_sem_release(thrum_sem* s, uint32_t n);
 
 /* Takes one permit.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED
- *   THRUM_EFORKED */
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_EAGAIN THRUM_ETIMEDOUT
+ *   THRUM_ECANCELED THRUM_EFORKED */
 THRUM_API int thrum_sem_acquire(thrum_sem* s, int64_t deadline_ns);
 
 /* Runs fn(arg) if no call on `o` has done so, and returns 0 when fn has

@@ -57,7 +57,7 @@ struct Fixed {
 // Ends the process, naming the calling G.
 [[noreturn]] inline void die(const char* what, const char* why) {
   auto say_name = [](void*, const thrum_g_info* info) {
-    if (info->g == thrum_self() && info->name != nullptr) {
+    if (info->g == thrum_self() && info->name[0] != 0) {
       std::fprintf(stderr, " \"%s\"", info->name);
     }
   };

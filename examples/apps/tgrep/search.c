@@ -188,13 +188,13 @@ static int window_grow(struct window* w, size_t keep, const struct stat* st) {
   return 0;
 }
 
-/* Reads once. Keeps the last `keep` bytes in sight and puts what it read after
- * them; returns how much, 0 at the end of the file. */
-static int64_t window_fill(struct search* s, size_t keep) {
-  struct window* w = &s->win;
+/* Where the next read goes: behind the last `keep` bytes in sight, which stay.
+ * Returns how much may be read; < 0: no memory. */
+static int64_t window_room(struct window* w, size_t keep,
+                           const struct stat* st) {
   if (w->size - w->lim < PAGE + SLACK) {
     size_t from = w->lim - keep;
-    int rc = window_grow(w, keep, &s->st);
+    int rc = window_grow(w, keep, st);
     if (rc < 0) {
       return rc;
     }
@@ -202,20 +202,27 @@ static int64_t window_fill(struct search* s, size_t keep) {
     memmove(w->mem + w->lim - keep, w->mem + from, keep);
   }
   w->beg = w->lim - keep;
-  size_t room = (w->size - SLACK - w->lim) / PAGE * PAGE;
+  return (int64_t)((w->size - SLACK - w->lim) / PAGE * PAGE);
+}
+
+/* Reads once; 0: the end of the file. */
+static int64_t read_more(struct search* s, size_t keep) {
+  struct window* w = &s->win;
+  w->beg = w->lim - keep;
+  if (S_ISREG(s->st.st_mode) && w->offset && w->offset == s->st.st_size) {
+    return 0;
+  }
+  int64_t room = window_room(w, keep, &s->st);
+  if (room < 0) {
+    return room;
+  }
   if (!S_ISREG(s->st.st_mode)) { /* may take for ever: let Ctrl-C end it */
     int ready = sys_wait_readable(s->fd, s->file->app->wake_fd);
     if (ready <= 0) {
       return ready < 0 ? ready : THRUM_ECANCELED;
     }
   }
-  int64_t n = sys_read(s->fd, w->mem + w->lim, room);
-  if (n > 0) {
-    w->lim += (size_t)n;
-    w->offset += (off_t)n;
-    s->tally.bytes += (uint64_t)n;
-  }
-  return n;
+  return sys_read(s->fd, w->mem + w->lim, (size_t)room);
 }
 
 /* ---- the search --------------------------------------------------------- */
@@ -243,16 +250,19 @@ static int search_lines(struct search* s, const char* at, const char* end) {
   return 0;
 }
 
-/* 0, a negated errno, or the thrum error that tells the G to stop. */
-static int search_fd(struct search* s) {
+/* n: what the first read brought. 0, a negated errno, or the thrum error that
+ * tells the G to stop. */
+static int search_fd(struct search* s, int64_t n) {
   struct window* w = &s->win;
   size_t rest = 0; /* bytes of a line whose end is not in sight */
-  for (int first = 1;; first = 0) {
-    int64_t n = window_fill(s, rest);
+  for (int first = 1;; first = 0, n = read_more(s, rest)) {
     if (n <= 0) {
       return n < 0 ? (int)n : search_lines(s, w->mem + w->beg, w->mem + w->lim);
     }
-    const char *fresh = w->mem + w->lim - n, *end = w->mem + w->lim;
+    const char *fresh = w->mem + w->lim, *end = fresh + n;
+    w->lim += (size_t)n;
+    w->offset += (off_t)n;
+    s->tally.bytes += (uint64_t)n;
     if (memchr(fresh, '\0', (size_t)n) ||
         (first && S_ISREG(s->st.st_mode) && n < s->st.st_size &&
          sys_hole_ahead(s->fd, s->st.st_size))) {
@@ -278,8 +288,19 @@ static int search_fd(struct search* s) {
 
 static int search_file(struct search* s) {
   struct file* f = s->file;
+  struct window* w = &s->win;
   int flags = O_RDONLY | O_NOCTTY | O_NONBLOCK | (f->named ? 0 : O_NOFOLLOW);
-  s->fd = sys_open(f->named == 2 ? NULL : f->path, flags, &s->st);
+  w->size = page_up(FIRST_READ) + PAGE + SLACK;
+  w->skew = PAGE / 2;
+  w->lim = w->size; /* nothing in sight, no room behind it */
+  if (!(w->mem = thrum_alloc(w->size)) ||
+      !finder_init(&s->finder, f->app->patterns)) {
+    return -ENOMEM;
+  }
+  size_t room = (size_t)window_room(w, 0, &s->st);
+  int64_t n = 0;
+  s->fd = sys_open(f->named == 2 ? NULL : f->path, flags, &s->st,
+                   w->mem + w->lim, room, &n);
   if (s->fd < 0) {
     return s->fd == -ELOOP && !f->named ? 0 : s->fd;
   }
@@ -292,14 +313,7 @@ static int search_file(struct search* s) {
     f->error = ERROR_IS_OUTPUT;
     return 0;
   }
-  s->win.size = page_up(FIRST_READ) + PAGE + SLACK;
-  s->win.skew = PAGE / 2;
-  s->win.lim = s->win.size; /* nothing in sight, no room behind it */
-  if (!(s->win.mem = thrum_alloc(s->win.size)) ||
-      !finder_init(&s->finder, f->app->patterns)) {
-    return -ENOMEM;
-  }
-  return search_fd(s);
+  return search_fd(s, S_ISREG(s->st.st_mode) ? n : read_more(s, 0));
 }
 
 void search_main(void* arg) {
@@ -319,7 +333,7 @@ void search_main(void* arg) {
   thrum_free(s.win.mem);
   finder_free(&s.finder);
   if (s.fd > STDIN_FILENO) {
-    sys_close(s.fd);
+    close(s.fd); /* which cannot block after mere reading */
   }
   thrum_sem_release(&f->app->permits, 1);
   thrum_chan_close(f->blocks);

@@ -50,29 +50,32 @@ static int open_long(const char* path, int flags) {
   return fd;
 }
 
-int sys_open(const char* path, int flags, struct stat* st) {
+/* A negated errno, or how much. */
+static int64_t read_once(int fd, void* buf, size_t n) {
+  ssize_t got;
+  do {
+    got = read(fd, buf, n);
+  } while (got < 0 && errno == EINTR);
+  return got < 0 ? -errno : got;
+}
+
+int sys_open(const char* path, int flags, struct stat* st, void* buf, size_t n,
+             int64_t* got) {
   int fd, err = 0;
   thrum_enter_blocking();
   do {
     fd = path ? open_long(path, flags | O_CLOEXEC) : STDIN_FILENO;
   } while (fd < 0 && errno == EINTR);
-  if (fd < 0) {
+  if (fd < 0 || fstat(fd, st) != 0) {
     err = errno;
-  } else if (fstat(fd, st) != 0) {
-    err = errno;
-    if (path) {
+    if (fd > STDIN_FILENO) {
       close(fd);
     }
+  } else if (S_ISREG(st->st_mode)) {
+    *got = read_once(fd, buf, n);
   }
   thrum_exit_blocking();
   return err ? -err : fd;
-}
-
-int sys_close(int fd) {
-  thrum_enter_blocking();
-  int err = close(fd) == 0 || errno == EINTR ? 0 : errno;
-  thrum_exit_blocking();
-  return -err;
 }
 
 int sys_stat(const char* path, struct stat* st) {
@@ -83,15 +86,10 @@ int sys_stat(const char* path, struct stat* st) {
 }
 
 int64_t sys_read(int fd, void* buf, size_t n) {
-  ssize_t got;
-  int err = 0;
   thrum_enter_blocking();
-  do {
-    got = read(fd, buf, n);
-    err = got < 0 ? errno : 0;
-  } while (err == EINTR);
+  int64_t got = read_once(fd, buf, n);
   thrum_exit_blocking();
-  return err ? -err : got;
+  return got;
 }
 
 int sys_write_all(int fd, const void* buf, size_t n) {

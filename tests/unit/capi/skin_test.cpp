@@ -140,7 +140,7 @@ TEST_CASE("options: the name is seen") {
     thrum::Channel<int> ch;
     thrum::G g = thrum::go([&] { (void)ch.recv(); }, thrum::Options("weaver"));
     auto look = [](void* arg, const thrum_g_info* info) {
-      if (info->name != nullptr && std::string(info->name) == "weaver") {
+      if (std::string(info->name) == "weaver") {
         *static_cast<std::string*>(arg) = info->name;
       }
     };

@@ -1,0 +1,72 @@
+// Parking, inline: what a waiting call of sync, chan or time becomes. Inline for
+// the CPU's return stack: each frame between the switch and the guest is one more
+// `ret` to be predicted on the other side.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "sched/switch.hpp"
+
+namespace thrum {
+
+// park.cpp
+int wait_as_thread(Wake* wake, const Wait& w, const Unlock& unlock);
+void disarm(Body* b);
+int yield_slow(M*& m, G* g);
+
+// Parks the caller (G or thread) until someone claims `wake`; releases what
+// `unlock` names once the caller's context is saved. Returns wake->result: what
+// the claimer wrote, kETIMEDOUT or kECANCELED; m is the M it returns on.
+THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w,
+                                               Unlock unlock) {
+  G* g = wake->g;
+  if (THRUM_UNLIKELY(!g)) {
+    return wait_as_thread(wake, w, unlock);
+  }
+  Body* b = g->body;
+  b->why.store(w.why, relaxed);
+  b->reason = w.reason;
+  bump(m->p->parks);
+  m->after.kind = AfterKind::park;
+  m->after.hard = w.hard;
+  m->after.parked = w.parked;
+  m->after.g = g;
+  m->after.unlock = unlock;
+  m->after.deadline = w.deadline;
+  m = switch_away(m, b);
+  b->why.store(Why::none, relaxed);
+  if (THRUM_UNLIKELY(w.deadline != kForever)) {
+    disarm(b);
+  }
+  return b->wake.result;
+}
+
+// The waiting party of the caller: its G's, or `own` on a foreign thread.
+inline Wake* wake_of(M* m, Wake& own) {
+  if (G* g = g_of(m)) {
+    return &g->body->wake;
+  }
+  own.word = &own.own;
+  own.g = nullptr;
+  own.by = nullptr;
+  return &own;
+}
+
+// A node for one wait of the caller: its G's, or `own`.
+inline Waiter* waiter_of(M* m, Waiter& own) {
+  G* g = g_of(m);
+  return g ? &g->body->waiter : &own;
+}
+
+THRUM_INLINE int yield(M*& m) {
+  G* g = m->cur;
+  if (THRUM_UNLIKELY((g->word.load(relaxed) & kCancel) ||
+                     m->rt->stopping.load(relaxed) || (g->flags & kRouted))) {
+    return yield_slow(m, g);
+  }
+  g->state.store(State::runnable, relaxed);
+  m->after.kind = AfterKind::yield;
+  m->after.g = g;
+  m = switch_away(m, g->body);
+  return 0;
+}
+
+}  // namespace thrum
