@@ -80,11 +80,9 @@ int thrum_rt_new(thrum_rt** out, const thrum_config* config) {
 }
 
 int thrum_rt_stop(thrum_rt* rt, int64_t deadline_ns) {
-  if (!rt) {
-    return kEINVAL;
-  }
   EnterParking e;
-  return rt_stop(e.m, core(rt), deadline_ns);
+  Runtime* r = rt_or_own(e.m, rt);
+  return r ? rt_stop(e.m, r, deadline_ns) : kEINVAL;
 }
 
 void thrum_rt_retain(thrum_rt* rt) {
@@ -105,26 +103,35 @@ thrum_rt* thrum_rt_current(void) {
 }
 
 int thrum_run(thrum_rt* rt, thrum_fn fn, void* arg) {
-  if (!rt || !fn) {
-    return kEINVAL;
-  }
   EnterParking e;
-  return run(e.m, core(rt), fn, arg);
+  Runtime* r = rt_or_own(e.m, rt);
+  return r && fn ? run(e.m, r, fn, arg) : kEINVAL;
 }
 
 int thrum_pump(thrum_rt* rt, int64_t deadline_ns) {
-  if (!rt) {
+  EnterParking e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r) {
     return kEINVAL;
   }
-  EnterParking e;
-  return stopped(core(rt)) ? kECLOSED : pump(e.m, core(rt), deadline_ns);
+  return stopped(r) ? kECLOSED : pump(e.m, r, deadline_ns);
 }
 
 int64_t thrum_next_wake(thrum_rt* rt) {
-  return rt ? next_wake(core(rt)) : int64_t{kEINVAL};
+  Runtime* r = rt_or_own(this_m(), rt);
+  if (!r) {
+    return kEINVAL;
+  }
+  return stopped(r) ? int64_t{kECLOSED} : next_wake(r);
 }
 
-int thrum_wake_fd(thrum_rt* rt) { return rt ? wake_fd(core(rt)) : kEINVAL; }
+int thrum_wake_fd(thrum_rt* rt) {
+  Runtime* r = rt_or_own(this_m(), rt);
+  if (!r) {
+    return kEINVAL;
+  }
+  return stopped(r) ? kECLOSED : wake_fd(r);
+}
 
 int thrum_procs(thrum_rt* rt) {
   Runtime* r = rt_or_own(this_m(), rt);
@@ -134,10 +141,13 @@ int thrum_procs(thrum_rt* rt) {
 int thrum_set_procs(thrum_rt* rt, uint32_t n) {
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
-  if (!r || n == 0 || n > kMaxProcs || (seeded(r) && n != 1)) {
+  if (!r || n == 0 || n > kMaxProcs) {
     return kEINVAL;
   }
-  return stopped(r) ? kECLOSED : set_procs(e.m, r, n);
+  if (stopped(r)) {
+    return kECLOSED;
+  }
+  return seeded(r) && n != 1 ? kEINVAL : set_procs(e.m, r, n);
 }
 
 int thrum_available_procs(void) { return static_cast<int>(budget_procs()); }

@@ -22,9 +22,9 @@ void let_go(M* m) {
     give_p(rt, p, false);
     return;
   }
-  if (p->earliest.load(relaxed) != kForever || rt->config.hosted) {
+  if (p->earliest.load(relaxed) != kForever || !owns_threads(rt)) {
     // Somebody must be there when its timers are due.
-    if (!rt->config.hosted) {
+    if (owns_threads(rt)) {
       give_p(rt, p, false);
     } else {
       Locked held(rt->lock);

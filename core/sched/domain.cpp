@@ -46,6 +46,11 @@ bool pumped(const Domain* d) { return d->ops.flags & kDomainPumped; }
 // The token is no table G: it is routed by hand.
 void queue_token(M* m, Domain* d) {
   Runtime* rt = d->rt;
+  if (seeded(rt)) {
+    drawer_put(rt, &d->token);
+    raise_wake_fd(rt);
+    return;
+  }
   if (m && m->rt == rt && m->p) {
     runq_put(m, m->p, &d->token);
     return;
@@ -98,10 +103,16 @@ bool acquire_host(M* m, Domain* d) {
   if (!d->ops.acquire) {
     return true;
   }
-  if (m->p) {
-    drop_p(m);
+  if (pumped(d)) {  // its thread has no P yet
+    return d->ops.acquire(d->arg) >= 0;
   }
-  return d->ops.acquire(d->arg) >= 0;
+  // Between two Ps, but not idle: no deadlock verdict meanwhile.
+  d->rt->blocking.fetch_add(1, seq_cst);
+  drop_p(m);
+  bool held = d->ops.acquire(d->arg) >= 0;
+  want_p(m);
+  d->rt->blocking.fetch_sub(1, seq_cst);
+  return held;
 }
 
 void release_host(Domain* d) {
@@ -148,6 +159,11 @@ int domain_new(Runtime* rt, const DomainOps& ops, void* arg, Domain** out) {
       mem::free(d);
       return err;
     }
+  }
+  if (seeded(rt) && !drawer_reserve(rt, 1)) {
+    os::wake_fd_close(d->wake);
+    mem::free(d);
+    return kENOMEM;
   }
   rt_retain(rt);
   *out = d;
@@ -213,16 +229,10 @@ void domain_run(M* m, G* token) {
     d->holder = m;
   }
   if (acquire_host(m, d)) {
-    if (!m->p) {
-      want_p(m);
-    }
     u32 left = kTurn;
     drain(m, d, [&] { return left-- > 0; });
     release_host(d);
   } else {
-    if (!m->p) {
-      want_p(m);
-    }
     domain_close(m, d);
   }
   let_go(m, d);
@@ -314,7 +324,7 @@ int domain_pump(M* m, Domain* d, i64 deadline) {
   return err ? err : (more ? 2 : (d->gs.load(relaxed) ? 1 : 0));
 }
 
-int domain_wake_fd(Domain* d) { return pumped(d) ? d->wake.epoll : kENOTSUP; }
+int domain_wake_fd(Domain* d) { return pumped(d) ? d->wake.epoll : kEINVAL; }
 
 int domain_close(M* m, Domain* d) {
   Runtime* rt = d->rt;

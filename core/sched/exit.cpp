@@ -149,6 +149,10 @@ void g_main(void* carry) {
       m->cur->body->block_depth = 1;  // left inside a declared block
       exit_blocking(m);
     }
+    if (THRUM_UNLIKELY(m->cur->body->lock_depth != 0)) {
+      m->cur->body->lock_depth = 1;  // ended while locked to its thread
+      unlock_thread(m);
+    }
     if (THRUM_UNLIKELY(g->ext != nullptr)) {
       settle(m, g);
     }

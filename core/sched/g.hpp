@@ -62,6 +62,8 @@ constexpr u64 kCancelled = 8;   // one was delivered and not cleared
 constexpr u64 kPermit = 16;     // thrum_unpark's permit
 constexpr u64 kParked = 32;     // the wait is thrum_park's: a permit ends it
 constexpr u64 kJoined = 64;     // someone joins: exit looks at G::joiners
+constexpr u64 kAnswering = 128; // a delivered request has not been answered yet:
+                                // another one is the same
 constexpr u64 kLive = 256;      // spawned and not ended
 constexpr u32 kGenShift = 34;   // 30 bits, never 0 in a handle
 constexpr u64 kGenMask = ((u64{1} << 30) - 1) << kGenShift;

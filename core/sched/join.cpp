@@ -41,14 +41,14 @@ void unlink_joiner(WordLock& lock, G* g, Waiter* w) {
 
 // One try of a cancel; false: the word changed meanwhile.
 bool cancel_once(M* m, G* g, u64 v) {
-  if (v & kCancel) {
+  if (v & (kCancel | kAnswering)) {
     return true;
   }
   if ((v & kPhase) != kWait) {
     return g->word.compare_exchange_weak(v, v | kCancel, acq_rel, relaxed);
   }
   // It waits: claim it and deliver the request in one step.
-  if (!g->word.compare_exchange_weak(v, (v & ~(kPhase | kParked)) | kCancelled,
+  if (!g->word.compare_exchange_weak(v, (v & ~(kPhase | kParked)) | kCancelled | kAnswering,
                                      acq_rel, relaxed)) {
     return false;
   }
@@ -74,11 +74,6 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
   if (found != Found::alive) {
     return found == Found::ended ? 0 : kEINVAL;
   }
-  Wait w{deadline, Why::join};
-  int err = wait_begin(m, w);
-  if (err) {
-    return err;
-  }
   Wake own_wake;
   Waiter own;
   Wake* wake = wake_of(m, own_wake);
@@ -95,6 +90,11 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
       return ended ? 0 : kECLOSED;
     }
   } while (!g->word.compare_exchange_weak(v, v | kJoined, acq_rel, relaxed));
+  Wait w{deadline, Why::join};
+  if (int err = wait_begin(m, w)) {
+    lock.unlock();
+    return err;
+  }
   node->wake = wake;
   node->linked = true;
   node->prev = nullptr;

@@ -141,7 +141,7 @@ void join_ms(Runtime* rt) {
 void drain(M* m, Runtime* rt, i64 deadline) {
   constexpr i64 kStep = 10'000'000;
   i64 until = min(deadline, os::now_ns() + kStep);
-  if (rt->config.hosted || seeded(rt)) {
+  if (!owns_threads(rt)) {
     if (pump(nullptr, rt, until) == 1) {
       os::thread_sleep(min(max(until - os::now_ns(), i64{0}), i64{200'000}));
     }
@@ -179,7 +179,7 @@ int rt_new(Runtime** out, const Config& config) {
   rt->spin_ns = os::cpus_allowed() > 1 ? kWakeCost : 0;
   rt->wake_fd.epoll = rt->wake_fd.event = rt->wake_fd.timer = -1;
   int err = rt->tag ? 0 : kEAGAIN;
-  if (!err && (config.hosted || seeded(rt))) {
+  if (!err && !owns_threads(rt)) {
     err = os::wake_fd_open(rt->wake_fd);
   }
   if (!err) {
@@ -230,17 +230,7 @@ bool m_create(Runtime* rt, P* p, G* g, bool spinning) {
   m->next_p = p;
   m->next_g = g;
   m->spinning = spinning;
-  bool monitor = false;
-  {
-    Locked held(rt->lock);
-    if (!rt->sysmon_on) {
-      monitor = rt->sysmon_on = true;
-    }
-  }
-  if (monitor && !sysmon_start(rt)) {
-    Locked held(rt->lock);
-    rt->sysmon_on = false;
-  }
+  sysmon_start(rt);
   if (os::thread_start(m->thread, m_main, m, "thrum-m") == 0) {
     return true;
   }
@@ -278,6 +268,9 @@ M* m_lend(Runtime* rt) {
     m->lent_now = true;
     m->slow.store(seeded(rt) ? kSlowSeeded : 0, relaxed);
   }
+  if (owns_threads(rt)) {
+    sysmon_start(rt);
+  }
   rt->lent.fetch_add(1, seq_cst);
   m->outer = this_m();
   m->in_core.store(1, relaxed);
@@ -311,6 +304,7 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
   if (m && m->cur && m->rt == rt) {
     return kEDEADLOCK;
   }
+  int late = deadline == kTry ? kEAGAIN : kETIMEDOUT;
   for (;;) {  // a second caller waits for the first
     {
       Locked held(rt->stop_lock);
@@ -323,7 +317,7 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
       }
     }
     if (deadline != kForever && os::now_ns() >= deadline) {
-      return kETIMEDOUT;
+      return late;
     }
     os::thread_sleep(1'000'000);
   }
@@ -338,14 +332,14 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
         rt->config.report(rt, "still stopping; these green threads go on");
       }
       leave_stop(rt);
-      return kETIMEDOUT;
+      return late;
     }
   }
   while (rt->lent.load(seq_cst)) {  // threads inside run and pump go home
     os::thread_sleep(100'000);
     if (deadline != kForever && os::now_ns() >= deadline) {
       leave_stop(rt);
-      return kETIMEDOUT;
+      return late;
     }
   }
   join_ms(rt);

@@ -256,11 +256,15 @@ G* find_runnable(M* m, bool may_wait) {
       found(m);
       return g;
     }
+    if (THRUM_UNLIKELY(m->slow.load(relaxed) & kSlowLocked)) {
+      sleep_locked(m);
+      continue;
+    }
     if (p->earliest.load(relaxed) != kForever && !seeded(rt)) {
       run_timers(m, p, os::now_ns());
     }
     if (seeded(rt)) {
-      if (G* g = draw(m, may_wait)) {
+      if (G* g = draw(m)) {
         return g;
       }
       if (!may_wait) {
@@ -310,7 +314,7 @@ void execute(M* m, G* g) {
   }
   if (!g->body && !bind(m, g)) {
     m->next_g = nullptr;
-    if (g->affinity == kPinStarted && m->lent && !m->rt->config.hosted) {
+    if (g->affinity == kPinStarted && m->lent && owns_threads(m->rt)) {
       P* p = m->p;
       m->p = nullptr;
       if (!start_m(m->rt, p, g, false, true)) {

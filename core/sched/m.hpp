@@ -50,6 +50,7 @@ constexpr u32 kSlowPump = 1;    // a budget is checked at each switch
 constexpr u32 kSlowStop = 2;    // the lent thread's call is over
 constexpr u32 kSlowSeeded = 4;  // deterministic
 constexpr u32 kSlowDomain = 8;  // drains a domain
+constexpr u32 kSlowLocked = 16; // belongs to one G (thrum_lock_thread)
 
 struct M {
   G* cur;                  // owner: the G on this M, null in the loop
@@ -79,6 +80,8 @@ struct M {
   M* next_wanting;         // Runtime.lock
   Atomic<bool> leaving;    // Runtime.lock writes: its loop must end
 
+  G* locked;               // owner: the G it belongs to while kSlowLocked
+  bool locked_asleep;      // Runtime.lock: sleeps without a P until it is ready
   Fifo<G> pinned;          // Runtime.lock: ready Gs that run only here
   Atomic<u32> pinned_n;    // Runtime.lock writes, owner reads
 

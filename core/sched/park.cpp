@@ -150,7 +150,8 @@ void commit_park(M* m, const After& a) {
     if ((old & kPermit) && a.parked) {
       claim_self(m, g, gen, kParked | kPermit, kPermit, 0, 0);
     } else if ((old & kCancel) && !a.hard) {
-      claim_self(m, g, gen, kWait | kCancel, kCancel, kCancelled, kECANCELED);
+      claim_self(m, g, gen, kWait | kCancel, kCancel,
+                 kCancelled | kAnswering, kECANCELED);
     }
   }
 }

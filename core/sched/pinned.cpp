@@ -33,29 +33,82 @@ void ready_pinned(M* m, M* pin, G* g) {
     Locked held(rt->lock);
     pin->pinned.push(g);
     pin->pinned_n.store(pin->pinned.count, relaxed);
-    if (pin != m && pin->idle) {
-      if (P* p = idle_p_pop(rt)) {
+    bool asleep = pin->locked_asleep ? pin->locked == g : pin->idle;
+    if (pin != m && asleep && !pin->wanting) {
+      if (pin->idle) {
         idle_m_remove(rt, pin);
+      }
+      pin->locked_asleep = false;
+      if (P* p = idle_p_pop(rt)) {
         pin->next_p = p;
         wake = pin;
-      } else if (!pin->wanting) {
-        idle_m_remove(rt, pin);
+      } else {
         wanted_push(rt, pin);
       }
     }
   }
   if (wake) {
     note_wake(wake);
-  } else if (pin->lent && rt->config.hosted) {
+  } else if (pin->lent && !owns_threads(rt)) {
     raise_wake_fd(rt);
   } else if (pin != m) {
     retake_blocked(rt);
   }
 }
 
+namespace {
+
+// The locked G, if it is ready. The others pinned here wait for the unlock.
+G* take_locked(M* m) {
+  Locked held(m->rt->lock);
+  Fifo<G> rest;
+  G* found = nullptr;
+  while (G* g = m->pinned.pop()) {
+    if (g == m->locked) {
+      found = g;
+    } else {
+      rest.push(g);
+    }
+  }
+  m->pinned = rest;
+  m->pinned_n.store(rest.count, relaxed);
+  return found;
+}
+
+}  // namespace
+
+// An M that belongs to a G which is not ready gives its P away and sleeps.
+void sleep_locked(M* m) {
+  Runtime* rt = m->rt;
+  drop_p(m);
+  {
+    Locked held(rt->lock);
+    bool ready = false;
+    for (G* g = m->pinned.head; g; g = g->next) {
+      ready |= g == m->locked;
+    }
+    if (!ready) {
+      m->locked_asleep = true;
+    } else if (!m->wanting) {
+      wanted_push(rt, m);
+    }
+  }
+  P* p = nullptr;
+  while (!p) {
+    note_wait(m, kForever);
+    Locked held(rt->lock);
+    p = m->next_p;
+    m->next_p = nullptr;
+  }
+  take_p(m, p);
+}
+
 G* take_pinned(M* m) {
   if (!m->pinned_n.load(relaxed)) {
     return nullptr;
+  }
+  if (m->slow.load(relaxed) & kSlowLocked) {
+    return take_locked(m);
   }
   // Every other dispatch, so that pinned Gs and the P's own share the M.
   if (m->p->queued() && ++m->p->turn % 2) {
@@ -90,11 +143,16 @@ void want_p(M* m) {
 }
 
 int lock_thread(M* m) {
-  Body* b = m->cur->body;
-  if (b->lock_depth++ == 0 && !b->pin) {
-    b->pin = m;
-    b->lock_pinned = true;
-    m->cur->flags |= kRouted;
+  G* g = m->cur;
+  Body* b = g->body;
+  if (b->lock_depth++ == 0) {
+    if (!b->pin) {
+      b->pin = m;
+      b->lock_pinned = true;
+      g->flags |= kRouted;
+    }
+    m->locked = g;
+    m->slow.fetch_or(kSlowLocked, relaxed);
   }
   return 0;
 }
@@ -105,7 +163,12 @@ int unlock_thread(M* m) {
   if (b->lock_depth == 0) {
     return kEPERM;
   }
-  if (--b->lock_depth == 0 && b->lock_pinned) {
+  if (--b->lock_depth > 0) {
+    return 0;
+  }
+  m->locked = nullptr;
+  m->slow.fetch_and(~kSlowLocked, relaxed);
+  if (b->lock_pinned) {
     b->lock_pinned = false;
     b->pin = nullptr;
     if (!seeded(m->rt) && !(g->ext && g->ext->domain && !g->ext->outside)) {

@@ -154,7 +154,7 @@ int set_procs(M* m, Runtime* rt, u32 n) {
     }
   }
   retake_surplus(rt);
-  while (fresh--) {
+  while (fresh-- && has_work(rt)) {
     wake_p(rt);
   }
   return static_cast<int>(old);

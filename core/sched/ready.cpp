@@ -29,7 +29,7 @@ void push_global(Runtime* rt, G* g) {
 
 // Work came from outside the Ps.
 void announce(Runtime* rt) {
-  if (rt->config.hosted || seeded(rt)) {
+  if (!owns_threads(rt)) {
     raise_wake_fd(rt);
   }
   wake_p(rt);
@@ -217,7 +217,7 @@ bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned) {
       m->next_p = p;
       m->next_g = g;
       m->spinning = spinning;
-    } else if (!rt->config.hosted && !seeded(rt) &&
+    } else if (owns_threads(rt) &&
                rt->m_count < rt->config.max_threads &&
                rt->stopping.load(relaxed) != 2) {
       ++rt->m_count;

@@ -60,13 +60,16 @@ void timer_armed(P* p, i64 when);  // it became the earliest of its P
 // ---- pinned.cpp ------------------------------------------------------------------
 void ready_pinned(M* m, M* pin, G* g);
 G* take_pinned(M* m);
+void sleep_locked(M* m);
 // Waits, as an OS thread, until this M has a P.
 void want_p(M* m);
 // With rt->lock held: queues m for a P and asks every P for it.
 void wanted_push(Runtime* rt, M* m);
 
 // ---- seeded.cpp ------------------------------------------------------------------
-G* draw(M* m, bool may_wait);      // advances virtual time if it may
+G* draw(M* m);  // lets virtual time jump if nothing else can run
+// Room for one more G, and for the tokens of so many more domains.
+bool drawer_reserve(Runtime* rt, u32 domains);
 void drawer_put(Runtime* rt, G* g);
 
 // ---- blocking.cpp, procs.cpp, sysmon.cpp, lifecycle.cpp --------------------------
@@ -75,7 +78,7 @@ void retake_surplus(Runtime* rt);  // retires surplus Ps in state blocking
 bool attend(M* m, P* p);      // P::attention; false: the P is gone
 P* p_make(Runtime* rt, u32 id);
 void sysmon_wake(Runtime* rt);
-bool sysmon_start(Runtime* rt);
+void sysmon_start(Runtime* rt);  // with the first M; once
 M* m_lend(Runtime* rt);        // the calling thread as an M; null: no memory
 void m_unlend(M* m);
 bool lend_p(M* m, bool wait);  // a P for a lent M; false: none is free

@@ -38,6 +38,7 @@ struct Look {
 struct Drawer {
   G** items;
   u32 count, capacity;
+  u32 domains;  // their tokens stand here as well
 };
 
 struct Runtime {
@@ -120,6 +121,11 @@ struct RunCall {
 };
 
 inline bool seeded(const Runtime* rt) { return rt->config.deterministic; }
+
+// Else Gs run only on threads that the host lends.
+inline bool owns_threads(const Runtime* rt) {
+  return !rt->config.hosted && !rt->config.deterministic;
+}
 
 inline u64 live_gs(Runtime* rt) {
   u64 exited = rt->foreign_exited.load(acquire);

@@ -4,6 +4,7 @@
 // The event trace is a hash over (which slot, at what virtual time) of every
 // dispatch: equal hashes mean equal orders.
 // SPDX-License-Identifier: MIT
+#include "mem/heap.hpp"
 #include "sched/ready.hpp"
 
 namespace thrum {
@@ -17,7 +18,7 @@ void trace(Runtime* rt, u64 word) {
 
 }  // namespace
 
-G* draw(M* m, bool may_wait) {
+G* draw(M* m) {
   Runtime* rt = m->rt;
   for (;;) {
     {
@@ -33,13 +34,32 @@ G* draw(M* m, bool may_wait) {
       }
     }
     i64 first = earliest_timer(rt);
-    if (first == kForever ||
-        (!may_wait && first > rt->virtual_now.load(relaxed))) {
+    if (first == kForever) {
       return nullptr;
     }
     rt->virtual_now.store(max(first, rt->virtual_now.load(relaxed)), relaxed);
     run_timers(m, m->p, rt->virtual_now.load(relaxed));
   }
+}
+
+bool drawer_reserve(Runtime* rt, u32 domains) {
+  u64 live = live_gs(rt);
+  Locked held(rt->lock);
+  Drawer& d = rt->drawer;
+  d.domains += domains;
+  u64 need = live + d.domains + 1;
+  if (d.capacity >= need) {
+    return true;
+  }
+  u32 n = max(d.capacity * 2, static_cast<u32>(need) + 64);
+  void* p = mem::realloc(d.items, n * sizeof(G*));
+  if (!p) {
+    d.domains -= domains;
+    return false;
+  }
+  d.items = static_cast<G**>(p);
+  d.capacity = n;
+  return true;
 }
 
 void drawer_put(Runtime* rt, G* g) {

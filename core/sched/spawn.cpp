@@ -37,24 +37,6 @@ Ext* ext_make(M* m, Runtime* rt, const SpawnOpts& o) {
   return e;
 }
 
-// Room for one more in the deterministic draw; grows with the Gs alive.
-bool drawer_reserve(Runtime* rt) {
-  u64 need = live_gs(rt) + 2;
-  Locked held(rt->lock);
-  Drawer& d = rt->drawer;
-  if (d.capacity >= need) {
-    return true;
-  }
-  u32 n = max(d.capacity * 2, static_cast<u32>(need) + 64);
-  void* p = mem::realloc(d.items, n * sizeof(G*));
-  if (!p) {
-    return false;
-  }
-  d.items = static_cast<G**>(p);
-  d.capacity = n;
-  return true;
-}
-
 }  // namespace
 
 int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
@@ -62,8 +44,11 @@ int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
   if (THRUM_UNLIKELY(rt->stopping.load(acquire))) {
     return kECLOSED;
   }
+  if (opts && opts->domain && domain_closed(opts->domain)) {
+    return kECLOSED;
+  }
   P* p = m && m->rt == rt ? m->p : nullptr;
-  if (THRUM_UNLIKELY(seeded(rt)) && !drawer_reserve(rt)) {
+  if (THRUM_UNLIKELY(seeded(rt)) && !drawer_reserve(rt, 0)) {
     return kENOMEM;
   }
   G* g = table_take(rt, p);
@@ -185,7 +170,7 @@ void body_free_all(Runtime* rt) {
 bool bind(M* m, G* g) {
   if (THRUM_UNLIKELY(g->flags & kToken) ||
       THRUM_UNLIKELY(g->affinity == kPinStarted && m->lent &&
-                     !m->rt->config.hosted)) {
+                     owns_threads(m->rt))) {
     m->next_g = g;
     return false;
   }

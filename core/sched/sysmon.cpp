@@ -100,8 +100,18 @@ void sysmon_wake(Runtime* rt) {
   os::futex_wake(&rt->sysmon_note, 1);
 }
 
-bool sysmon_start(Runtime* rt) {
-  return os::thread_start(rt->sysmon, sysmon, rt, "thrum-sysmon") == 0;
+void sysmon_start(Runtime* rt) {
+  {
+    Locked held(rt->lock);
+    if (rt->sysmon_on) {
+      return;
+    }
+    rt->sysmon_on = true;
+  }
+  if (os::thread_start(rt->sysmon, sysmon, rt, "thrum-sysmon") != 0) {
+    Locked held(rt->lock);
+    rt->sysmon_on = false;  // the next M tries again
+  }
 }
 
 }  // namespace thrum

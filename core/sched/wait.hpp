@@ -36,7 +36,11 @@ THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w,
   if (THRUM_UNLIKELY(w.deadline != kForever)) {
     disarm(b);
   }
-  return b->wake.result;
+  int result = b->wake.result;
+  if (THRUM_UNLIKELY(result == kECANCELED)) {
+    g->word.fetch_and(~kAnswering, relaxed);
+  }
+  return result;
 }
 
 // The waiting party of the caller: its G's, or `own` on a foreign thread.

@@ -32,7 +32,7 @@ int cond_wait(M*& m, Cond* c, Mutex* x, i64 deadline) {
   // lock of c is ours until the park is committed): a signal that follows the
   // unlock finds it.
   mutex_unlock(m, x);
-  int result = wait_queued(m, c->word, 0, c->queue, w, 0, false,
+  int result = wait_queued(m, c->word, 0, c->queue, w, 0, nullptr, false,
                            [](u64) { return u64{0}; });
   mutex_lock(m, x, kForever);
   return result;

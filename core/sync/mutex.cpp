@@ -75,7 +75,8 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
       since = now_of(m);
     }
     u64 to = v | kWaiters | (starving ? kStarving : 0);
-    int result = wait_queued(m, x->word, to, x->queue, w, me, woken,
+    int result = wait_queued(m, x->word, to, x->queue, w, me,
+                             reinterpret_cast<void*>(since), woken,
                              [&](u64 now) { return trim(x, now); });
     if (result < 0) {
       return result;
@@ -92,18 +93,21 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
   }
 }
 
+bool head_waits_long(M* m, const Mutex* x) {
+  const Waiter* w = x->queue.head;
+  return w && now_of(m) - reinterpret_cast<i64>(w->elem) > kStarvedAfter;
+}
+
 THRUM_NOINLINE int unlock_slow(M* m, Mutex* x, u64 me) {
   u64 seen = x->word.word.load(relaxed);
   if ((seen & ~kFlags) != me) {
     return kEPERM;
   }
   u64 v = x->word.lock() & kFlags;
-  Waiter* w = nullptr;
-  if ((v & kStarving) || !(v & kWoken)) {
-    w = pop_claimed(x->queue);
-  }
-  bool hand = w && (v & kStarving);
-  v = trim(x, v);
+  bool hand = (v & kStarving) || head_waits_long(m, x);
+  Waiter* w = hand || !(v & kWoken) ? pop_claimed(x->queue) : nullptr;
+  v = trim(x, hand ? v | kStarving : v);
+  hand = hand && w;
   if (w) {
     w->wake->result = hand ? kHanded : 0;
     v |= hand ? w->data : kWoken;

@@ -38,7 +38,7 @@ int once_begin(M*& m, Once* o, bool* run) {
     o->word.unlock(v);
     return err;
   }
-  return wait_queued(m, o->word, v, o->queue, w, 0, false,
+  return wait_queued(m, o->word, v, o->queue, w, 0, nullptr, false,
                      [](u64 now) { return now; });
 }
 

@@ -55,7 +55,7 @@ int wait_turn(M*& m, Rwmutex* x, u64 v, i64 deadline, Why why, u64 data) {
   // Leaving the queue may set free those behind: a writer that gives up no
   // longer stops readers.
   int result =
-      wait_queued(m, x->word, v | kWaiters, x->queue, w, data, false,
+      wait_queued(m, x->word, v | kWaiters, x->queue, w, data, nullptr, false,
                   [&](u64 now) { return grant(x, now, &granted); });
   ready_list(m, granted);
   return result;

@@ -62,17 +62,17 @@ inline u64 who_of(M* m) {
 
 // A node in q, a park that releases `word` to `to`, and, if the wait was not
 // ended by a peer, the node taken out again; then `fix` turns the word it finds
-// into the word it leaves (flags that speak of the queue). `data` is for the
+// into the word it leaves (flags that speak of the queue). `data` and `elem` are for the
 // object.
 template <class Fix>
 int wait_queued(M*& m, WordLock& word, u64 to, WaitQueue& q, const Wait& w,
-                u64 data, bool front, Fix fix) {
+                u64 data, void* elem, bool front, Fix fix) {
   Wake own_wake;
   Waiter own;
   Wake* wake = wake_of(m, own_wake);
   Waiter* node = waiter_of(m, own);
   node->wake = wake;
-  node->elem = nullptr;
+  node->elem = elem;
   node->data = data;
   if (front) {
     q.push_front(node);

@@ -15,11 +15,11 @@ int sleep_for(M*& m, i64 ns) {
   }
   Wait w{after(m, ns), Why::sleep};
   i64 asked = w.deadline;
-  if (int err = wait_begin(m, w)) {
-    return err;
+  int result = wait_begin(m, w);
+  if (!result) {
+    Wake own;
+    result = wait(m, wake_of(m, own), w, Unlock{});
   }
-  Wake own;
-  int result = wait(m, wake_of(m, own), w, Unlock{});
   // A limit that came first is a time-out; the sleep's own end is not.
   return result == kETIMEDOUT && w.deadline == asked ? 0 : result;
 }

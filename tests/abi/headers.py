@@ -56,14 +56,14 @@ def main(folder):
             # A unit with includes alone is not strict C: it must declare.
             unit = text + "extern int nothing;\n"
             for compiler in ("gcc", "clang"):
-                pending += [(compiler, mode, write(f"{name}.c", unit))
+                pending += [(compiler, mode, write(f"c_{name}.c", unit))
                          for mode in C_MODES]
             for compiler in ("g++", "clang++"):
-                pending += [(compiler, mode, write(f"{name}.cpp", unit))
+                pending += [(compiler, mode, write(f"c_{name}.cpp", unit))
                          for mode in CPP_MODES]
         for name, text in sources_for(cpp_headers):
             for compiler in ("g++", "clang++"):
-                pending += [(compiler, mode, write(f"{name}.cpp", text))
+                pending += [(compiler, mode, write(f"cpp_{name}.cpp", text))
                          for mode in ("c++17", "c++20")]
         for compiler, mode, source in pending:
             if shutil.which(compiler):

@@ -66,6 +66,13 @@
 /* A count of rounds: fewer under a sanitizer, where each costs more. */
 #define ROUNDS(n) (CHECK_TSAN ? ((n) + 9) / 10 : CHECK_ASAN ? ((n) + 3) / 4 : (n))
 
+/* How many times the short measure a stress program shall run: $THRUM_STRESS; 20 with $THRUM_LONG; else 1. */
+static inline int check_stress(void) {
+  const char *stress = getenv("THRUM_STRESS"), *longer = getenv("THRUM_LONG");
+  int n = stress ? atoi(stress) : longer && *longer && strcmp(longer, "0") != 0 ? 20 : 1;
+  return n > 0 ? n : 1;
+}
+
 struct check_case {
   const char *name;
   void (*fn)(void);
@@ -255,6 +262,7 @@ static inline int check_run(const struct check_case *c, int leaks) {
 static inline int check_main(int argc, char **argv, const struct check_case *cases, size_t count) {
   int repeat = 1, leaks = 1, ran = 0, failed = 0, skipped = 0, named = 0;
   if (CHECK_SANITIZED) check_seconds *= 5;
+  if (check_stress() > 1) check_seconds *= check_stress();
   const char *seconds = getenv("THRUM_TEST_TIMEOUT");
   if (seconds && atoi(seconds) > 0) check_seconds = atoi(seconds);
   for (int i = 1; i < argc; i++) {

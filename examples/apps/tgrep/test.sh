@@ -296,9 +296,11 @@ if command -v timeout >/dev/null; then
     status=$?
     [ $status -eq 130 ] || fail "Ctrl-C: exit status $status: $2 $3 $4"
   }
-  interrupt "$tgrep" -p 2 absent huge
-  grep -q '^tgrep: interrupted: ' "$out/got.err" ||
-    fail "Ctrl-C: no partial summary"
+  for try in 1 2 3; do # a machine that is busy elsewhere may miss the second
+    interrupt "$tgrep" -p 2 absent huge
+    grep -q '^tgrep: interrupted: ' "$out/got.err" && break
+    [ $try -lt 3 ] || fail "Ctrl-C: no partial summary"
+  done
   interrupt "$tgrep" -p 2 hello huge
   [ -s "$out/got" ] || fail "Ctrl-C: no partial output"
   interrupt "$tgrep" -j 1 hello huge
