@@ -14,7 +14,7 @@ shift
 mkdir -p "$dir"
 # Groups are dissolved: a local copy of a C++ inline function must not be thrown
 # away in favour of the host's copy of the same name.
-"$@" -r -nostdlib -no-pie -Wl,--force-group-allocation \
+"$@" -r -nostdlib -Wl,--force-group-allocation \
   -Wl,--whole-archive $archives -Wl,--no-whole-archive -o "$dir/thrum.o"
 "$objcopy" --localize-hidden --wildcard --keep-global-symbol='thrum_*' \
   "$dir/thrum.o"

@@ -8,8 +8,6 @@ using namespace thrum::capi;
 
 namespace {
 
-bool stopped(Runtime* rt) { return rt->stopping.load(acquire) == 2; }
-
 int to_opts(M* m, Runtime* rt, SpawnOpts& out, const thrum_spawn_opts* opts) {
   thrum_spawn_opts in;
   if (int err = read_struct(in, opts)) {
@@ -69,7 +67,7 @@ int thrum_join(thrum_rt* rt, thrum_g g, int64_t deadline_ns) {
 int thrum_cancel(thrum_rt* rt, thrum_g g) {
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
-  return !r ? kEINVAL : (stopped(r) ? kECLOSED : cancel(e.m, r, g));
+  return r ? cancel(e.m, r, g) : kEINVAL;
 }
 
 int thrum_cancelled(void) {
@@ -111,7 +109,7 @@ int64_t thrum_limit(int64_t deadline_ns) {
     return kENOTG;
   }
   int64_t former = g->body->limit;
-  g->body->limit = deadline_ns;
+  g->body->limit = max(deadline_ns, int64_t{0});
   return former;
 }
 

@@ -128,6 +128,9 @@ int thrum_g_each(thrum_rt* rt, void (*fn)(void* arg, const thrum_g_info* info),
   if (!r || !fn) {
     return kEINVAL;
   }
+  if (r->stopping.load(acquire) == 2) {
+    return kECLOSED;
+  }
   Each each{fn, arg};
   each_g(r, show, &each);
   return 0;
@@ -149,7 +152,8 @@ int thrum_stack(void** lo, void** hi) {
 
 int thrum_on_thread(thrum_rt* rt, void (*start)(void* arg),
                     void (*stop)(void* arg), void* arg) {
-  return rt ? rt_on_thread(capi::core(rt), start, stop, arg) : kEINVAL;
+  Runtime* r = rt_or_own(this_m(), rt);
+  return r ? rt_on_thread(r, start, stop, arg) : kEINVAL;
 }
 
 }  // extern "C"

@@ -111,10 +111,7 @@ int thrum_run(thrum_rt* rt, thrum_fn fn, void* arg) {
 int thrum_pump(thrum_rt* rt, int64_t deadline_ns) {
   EnterParking e;
   Runtime* r = rt_or_own(e.m, rt);
-  if (!r) {
-    return kEINVAL;
-  }
-  return stopped(r) ? kECLOSED : pump(e.m, r, deadline_ns);
+  return r ? pump(e.m, r, deadline_ns) : kEINVAL;
 }
 
 int64_t thrum_next_wake(thrum_rt* rt) {
@@ -135,7 +132,10 @@ int thrum_wake_fd(thrum_rt* rt) {
 
 int thrum_procs(thrum_rt* rt) {
   Runtime* r = rt_or_own(this_m(), rt);
-  return r ? static_cast<int>(r->procs.load(relaxed)) : kEINVAL;
+  if (!r) {
+    return kEINVAL;
+  }
+  return stopped(r) ? kECLOSED : static_cast<int>(r->procs.load(relaxed));
 }
 
 int thrum_set_procs(thrum_rt* rt, uint32_t n) {

@@ -32,6 +32,13 @@ void timer_slack(u64 ns);    // of the calling thread
 void futex_wait(Atomic<u32>* word, u32 expected, i64 deadline);
 void futex_wake(Atomic<u32>* word, int n);
 
+// ---- asymmetric fence --------------------------------------------------------
+// The cheap side is a compiler fence in every thread of the process; the dear
+// side (some 16 us while others run) is fence_all. register first; false: the
+// kernel has none, and the cheap side must be a real fence.
+bool fence_all_register();
+void fence_all();
+
 // ---- virtual memory --------------------------------------------------------
 size_t page_size();
 // Reserves address space that costs nothing until touched; null: none left.

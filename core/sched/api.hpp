@@ -72,8 +72,9 @@ i64 now_of(M* m);
 // ---- blocking.cpp, pinned.cpp --------------------------------------------------
 int enter_blocking(M* m);
 int exit_blocking(M*& m);
-// A parking call inside a declared block takes a P back for its time.
-void block_pause(M*& m);
+// A parking call that finds M::retake set. True: inside a declared block, and it
+// has a P for its time; block_resume follows.
+bool enter_slow(M*& m);
 void block_resume(M*& m);
 int lock_thread(M* m);
 int unlock_thread(M* m);

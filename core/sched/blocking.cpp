@@ -4,7 +4,7 @@
 // reach in state `blocking`, and whoever needs a P takes it by CAS. exit: one
 // CAS takes it back, or the G gets another P, or queues.
 // SPDX-License-Identifier: MIT
-#include "sched/ready.hpp"
+#include "sched/domain.hpp"
 
 namespace thrum {
 
@@ -135,7 +135,15 @@ int exit_blocking(M*& m) {
   return 0;
 }
 
-void block_pause(M*& m) { m = come_back(m); }
+bool enter_slow(M*& m) {
+  if (m->retake.load(relaxed) == kRetakeBlocked) {
+    m = come_back(m);
+    return true;
+  }
+  domain_left_behind(m);
+  return false;
+}
+
 void block_resume(M*& m) {
   if (m->cur->body->block_depth) {
     let_go(m);

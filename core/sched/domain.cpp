@@ -34,6 +34,10 @@ struct Domain {
   Hold hold;          // lock
   Atomic<bool> closed;  // lock writes
   M* holder;          // lock
+  Atomic<u64> switches;  // holder writes, sysmon reads
+  u64 seen;           // sysmon
+  i64 since;          // sysmon
+  Domain* next;       // Runtime.lock: all domains
   G token;            // in a run queue while `queued`
   os::WakeFd wake;    // const; pumped ones
   bool raised;        // lock
@@ -61,9 +65,10 @@ void queue_token(M* m, Domain* d) {
   wake_p(rt);
 }
 
-G* next_of(Domain* d) {
+// null: nothing to run, or m holds it no longer.
+G* next_of(M* m, Domain* d) {
   Locked held(d->lock);
-  return d->closed.load(relaxed) ? nullptr : d->queue.pop();
+  return d->closed.load(relaxed) || d->holder != m ? nullptr : d->queue.pop();
 }
 
 void hook_switch(Domain* d, void* from, void* to) {
@@ -78,10 +83,11 @@ void drain(M* m, Domain* d, More more) {
   void* from = nullptr;
   m->domain = d;
   m->slow.fetch_or(kSlowDomain, relaxed);
-  while (G* g = more() ? next_of(d) : nullptr) {
+  while (G* g = more() ? next_of(m, d) : nullptr) {
     u64 word = g->word.load(relaxed);
     void* arg = g->arg;
     hook_switch(d, from, arg);
+    bump(d->switches);
     execute(m, g);
     if (!m->p) {
       want_p(m);
@@ -126,6 +132,9 @@ void let_go(M* m, Domain* d) {
   bool again;
   {
     Locked held(d->lock);
+    if (d->holder != m) {
+      return;  // another M has it already
+    }
     d->holder = nullptr;
     again = !d->queue.empty() && !d->closed.load(relaxed) && !pumped(d);
     d->hold = again ? Hold::queued : Hold::idle;
@@ -166,6 +175,9 @@ int domain_new(Runtime* rt, const DomainOps& ops, void* arg, Domain** out) {
     return kENOMEM;
   }
   rt_retain(rt);
+  Locked held(rt->lock);
+  d->next = rt->domains;
+  rt->domains = d;
   *out = d;
   return 0;
 }
@@ -178,6 +190,14 @@ void domain_release(Domain* d) {
   }
   os::wake_fd_close(d->wake);
   Runtime* rt = d->rt;
+  {
+    Locked held(rt->lock);
+    Domain** at = &rt->domains;
+    while (*at != d) {
+      at = &(*at)->next;
+    }
+    *at = d->next;
+  }
   mem::free(d);
   rt_release(rt);
 }
@@ -198,24 +218,26 @@ bool domain_closed(Domain* d) { return d->closed.load(acquire); }
 void domain_ready(M* m, Domain* d, G* g) {
   bool first = false;
   bool raise = false;
+  bool closed;
   {
     Locked held(d->lock);
-    if (d->closed.load(relaxed)) {
-      return;  // never runs again; its storage goes with the runtime
-    }
-    d->queue.push(g);
-    if (pumped(d)) {
-      raise = !d->raised && d->hold == Hold::idle;
-      d->raised |= raise;
-    } else if (d->hold == Hold::idle) {
-      d->hold = Hold::queued;
-      first = true;
+    closed = d->closed.load(relaxed);
+    if (!closed) {
+      d->queue.push(g);
+      if (pumped(d)) {
+        raise = !d->raised && d->hold == Hold::idle;
+        d->raised |= raise;
+      } else if (d->hold == Hold::idle) {
+        d->hold = Hold::queued;
+        first = true;
+      }
     }
   }
-  if (first) {
+  if (closed) {
+    lose_g(m, d->rt, g, d);
+  } else if (first) {
     queue_token(m, d);
-  }
-  if (raise) {
+  } else if (raise) {
     os::wake_fd_raise(d->wake);
   }
 }
@@ -237,6 +259,86 @@ void domain_run(M* m, G* token) {
   }
   let_go(m, d);
   domain_release(d);
+}
+
+void domain_left_behind(M*& m) {
+  u32 asked = kRetakeAsked;
+  if (m->retake.compare_exchange_strong(asked, kRetakeNone, acq_rel, relaxed)) {
+    return;  // in time
+  }
+  m->retake.store(kRetakeNone, relaxed);
+  m->after = After{.kind = AfterKind::route, .g = m->cur};
+  m = switch_to_loop(m, m->cur->body);
+}
+
+namespace {
+
+// Nobody has been dispatched for long, others wait, and the G is outside thrum:
+// the M is asked, all CPUs are fenced, and if it is outside still, the domain
+// goes. Asked and taken are told apart by one CAS; see M::retake.
+void look_at(Runtime* rt, Domain* d, i64 now) {
+  u64 n = d->switches.load(relaxed);
+  if (n != d->seen) {
+    d->seen = n;
+    d->since = now;
+    return;
+  }
+  i64 limit = d->ops.handover_ns ? d->ops.handover_ns : rt->config.slice_ns;
+  if (now - d->since < limit) {
+    return;
+  }
+  {
+    Locked held(d->lock);
+    M* m = d->holder;
+    if (d->hold != Hold::held || !m || d->queue.empty()) {
+      return;
+    }
+    u32 none = kRetakeNone;
+    if (m->in_core.load(relaxed) ||
+        !m->retake.compare_exchange_strong(none, kRetakeAsked, seq_cst,
+                                           relaxed)) {
+      return;
+    }
+    os::fence_all();
+    // acquire: pairs with the release store of leaving the core.
+    bool outside = !m->in_core.load(acquire);
+    u32 asked = kRetakeAsked;
+    if (!m->retake.compare_exchange_strong(
+            asked, outside ? kRetakeTaken : kRetakeNone, acq_rel, relaxed) ||
+        !outside) {
+      return;
+    }
+    d->holder = nullptr;
+    d->hold = Hold::queued;
+  }
+  queue_token(nullptr, d);
+}
+
+}  // namespace
+
+i64 domains_look(Runtime* rt, i64 now) {
+  i64 again = kForever;
+  Domain* hosts[16];
+  u32 n = 0;
+  {
+    Locked held(rt->lock);
+    for (Domain* d = rt->domains; d && n < 16; d = d->next) {
+      u32 refs = d->refs.load(relaxed);
+      // One that is being released must not come back to life.
+      if (d->ops.flags & kDomainHostLock && refs &&
+          d->refs.compare_exchange_strong(refs, refs + 1, relaxed, relaxed)) {
+        hosts[n++] = d;
+      }
+    }
+  }
+  for (u32 i = 0; i < n; ++i) {
+    Domain* d = hosts[i];
+    look_at(rt, d, now);
+    i64 limit = d->ops.handover_ns ? d->ops.handover_ns : rt->config.slice_ns;
+    again = min(again, now + limit / 2);
+    domain_release(d);
+  }
+  return again;
 }
 
 int domain_leave(M*& m) {

@@ -8,8 +8,16 @@ namespace thrum {
 void domain_ready(M* m, Domain* d, G* g);  // queues a runnable G on its domain
 void domain_run(M* m, G* token);           // becomes the holder and drains it
 bool domain_closed(Domain* d);
+// The calling G was outside thrum for too long and its domain went to another M:
+// queues it there.
+void domain_left_behind(M*& m);
+// sysmon: takes HOST_LOCK domains from Ms that have been outside thrum too long.
+// Returns when to look again.
+i64 domains_look(Runtime* rt, i64 now);
 void domain_g_born(Domain* d);
 void domain_g_gone(Domain* d);  // releases what domain_g_born retained
-void close_gs(M* m, Runtime* rt, Domain* d);  // join.cpp
+// join.cpp
+void close_gs(M* m, Runtime* rt, Domain* d);
+void lose_g(M* m, Runtime* rt, G* g, Domain* d);
 
 }  // namespace thrum

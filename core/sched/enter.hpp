@@ -3,9 +3,10 @@
 // Entering: in_core = 1, then a look at `retake`. Leaving: in_core = what it was,
 // with a release store and nothing of the P touched after it. `prev_` lives in
 // the frame and moves with the G, so callbacks nest.
-// retake != none today means one thing: the G is in a declared blocking call and
-// gave its P away. Non-parking calls then run without a P (m->p is null: global
-// pools, global queue); parking calls take a P for their time.
+// retake != none: the G is in a declared blocking call and gave its P away
+// (non-parking calls then run without one: m->p is null, so global pools and the
+// global queue; parking calls take a P for their time), or its domain went to
+// another M (a parking call queues the G there).
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "sched/wait.hpp"
@@ -47,8 +48,7 @@ class EnterParking {
       compiler_fence();
       if (THRUM_UNLIKELY(m->retake.load(relaxed) != kRetakeNone) && m->cur &&
           deadline != kTry) {
-        block_pause(m);
-        paused_ = true;
+        paused_ = enter_slow(m);
       }
     }
   }

@@ -26,29 +26,19 @@ void retire(M* m, G* g) {
     return;
   }
   WordLock& lock = m->rt->join_locks[g->slot % kJoinLocks];
-  Waiter* list = nullptr;
-  {
-    Locked held(lock);
-    while (Waiter* w = g->joiners) {
-      g->joiners = w->next;
-      w->linked = false;
-      if (claim(w->wake)) {
-        w->wake->result = 0;
-        w->next = list;
-        list = w;
-      }
-    }
-  }
-  while (Waiter* w = list) {  // claimed: it stays until it is readied
-    list = w->next;
-    ready(m, w->wake);
-  }
+  lock.lock();
+  Waiter* list = claim_joiners(g, 0);
+  lock.unlock();
+  ready_list(m, list);
 }
 
 // What a G with an Ext owes its spawner. Guest code: may park, may move.
 void settle(M*& m, G* g) {
   Ext* e = g->ext;
   ++g->body->shield;
+  if (e->outside && domain_enter(m) == kECLOSED) {
+    return;  // its domain is gone: nobody to give the argument back to
+  }
   locals_drop(m, g);
   if (e->drop) {
     call_guest(m, [&] { e->drop(g->arg); });
@@ -65,7 +55,7 @@ bool dismiss(M* m, G* g) {
     g->ext = nullptr;
   }
   bool lost = e->lost;
-  if (e->domain) {
+  if (e->domain && !lost) {
     domain_g_gone(e->domain);
   }
   mem::free(e->locals);
@@ -146,8 +136,8 @@ void g_main(void* carry) {
       compiler_fence();
     }
     if (THRUM_UNLIKELY(m->retake.load(relaxed) != kRetakeNone)) {
-      m->cur->body->block_depth = 1;  // left inside a declared block
-      exit_blocking(m);
+      m->cur->body->block_depth = 0;  // left inside a declared block
+      enter_slow(m);
     }
     if (THRUM_UNLIKELY(m->cur->body->lock_depth != 0)) {
       m->cur->body->lock_depth = 1;  // ended while locked to its thread

@@ -27,6 +27,24 @@ G* g_from(Runtime* rt, u64 handle) {
                                        : nullptr;
 }
 
+}  // namespace
+
+Waiter* claim_joiners(G* g, int result) {
+  Waiter* list = nullptr;
+  while (Waiter* w = g->joiners) {
+    g->joiners = w->next;
+    w->linked = false;
+    if (claim(w->wake)) {
+      w->wake->result = result;
+      w->next = list;
+      list = w;
+    }
+  }
+  return list;
+}
+
+namespace {
+
 void unlink_joiner(WordLock& lock, G* g, Waiter* w) {
   Locked held(lock);
   if (!w->linked) {
@@ -110,36 +128,29 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
   return result;
 }
 
-// Joiners of a closed domain's Gs go on with an error; the Gs count as ended.
+// A G whose domain was closed: it never runs again. Joiners go on with an error,
+// and it counts as ended.
+void lose_g(M* m, Runtime* rt, G* g, Domain* d) {
+  Waiter* list = nullptr;
+  {
+    Locked held(rt->join_locks[g->slot % kJoinLocks]);
+    Ext* e = g->word.load(acquire) & kLive ? g->ext : nullptr;
+    if (!e || e->domain != d || e->outside || e->lost) {
+      return;
+    }
+    e->lost = true;
+    list = claim_joiners(g, kECLOSED);
+  }
+  rt->foreign_exited.fetch_add(1, release);
+  domain_g_gone(d);
+  ready_list(m, list);
+}
+
 void close_gs(M* m, Runtime* rt, Domain* d) {
   u32 end = table_end(rt->table);
   for (u32 slot = 0; slot < end; ++slot) {
-    G* g = table_g(rt->table, slot);
-    if (!g) {
-      continue;
-    }
-    Waiter* list = nullptr;
-    {
-      Locked held(rt->join_locks[slot % kJoinLocks]);
-      Ext* e = g->word.load(acquire) & kLive ? g->ext : nullptr;
-      if (!e || e->domain != d || e->outside || e->lost) {
-        continue;
-      }
-      e->lost = true;
-      while (Waiter* w = g->joiners) {
-        g->joiners = w->next;
-        w->linked = false;
-        if (claim(w->wake)) {
-          w->wake->result = kECLOSED;
-          w->next = list;
-          list = w;
-        }
-      }
-    }
-    rt->foreign_exited.fetch_add(1, release);
-    while (Waiter* w = list) {
-      list = w->next;
-      ready(m, w->wake);
+    if (G* g = table_g(rt->table, slot)) {
+      lose_g(m, rt, g, d);
     }
   }
 }

@@ -142,7 +142,7 @@ void drain(M* m, Runtime* rt, i64 deadline) {
   constexpr i64 kStep = 10'000'000;
   i64 until = min(deadline, os::now_ns() + kStep);
   if (!owns_threads(rt)) {
-    if (pump(nullptr, rt, until) == 1) {
+    if (pump_gs(rt, until) == 1) {
       os::thread_sleep(min(max(until - os::now_ns(), i64{0}), i64{200'000}));
     }
     return;
@@ -175,6 +175,7 @@ int rt_new(Runtime** out, const Config& config) {
   rt->virtual_now.store(1'000'000'000, relaxed);
   rt->seeded.state = config.seed;
   rt->trace = 0xcbf29ce484222325u;
+  rt->fence_all = os::fence_all_register();
   rt->wake_ticks = measure_wake_ticks();
   rt->spin_ns = os::cpus_allowed() > 1 ? kWakeCost : 0;
   rt->wake_fd.epoll = rt->wake_fd.event = rt->wake_fd.timer = -1;

@@ -68,8 +68,9 @@ bool go_idle(M* m) {
   P* p = m->p;
   {
     Locked held(rt->lock);
+    // slow: run_ended ends our call under this lock.
     if (!rt->global.empty() || !m->pinned.empty() || m->leaving.load(relaxed) ||
-        p->attention.load(relaxed)) {
+        (m->slow.load(relaxed) & kSlowStop) || p->attention.load(relaxed)) {
       return false;
     }
     m->p = nullptr;
@@ -86,26 +87,19 @@ bool go_idle(M* m) {
 // Nobody inside can wake anybody: every P idle, nothing queued, no timer, no
 // blocking call. If no thread of the host could either, the wait is for ever.
 bool all_dead(Runtime* rt) {
-  if (rt->lent.load(relaxed) == 0 || rt->blocking.load(relaxed) ||
-      rt->idle_count.load(relaxed) != rt->procs.load(relaxed) ||
-      earliest_timer(rt) != kForever || has_work(rt) ||
-      rt->stopping.load(relaxed)) {
-    return false;
-  }
-  if (seeded(rt)) {
-    return true;
-  }
 #if defined(THRUM_TSAN)
-  return false;  // TSan has threads of its own: the count below says nothing
+  int all = seeded(rt) ? 0 : INT32_MAX;  // TSan has threads of its own
 #else
-  u32 ours;
-  {
-    Locked held(rt->lock);
-    ours = rt->m_count + rt->lent.load(relaxed) + (rt->sysmon_on ? 1 : 0);
-  }
-  int all = os::thread_count();
-  return all > 0 && static_cast<u32>(all) <= ours;
+  int all = seeded(rt) ? 0 : os::thread_count();
 #endif
+  // No P leaves the idle list while we look.
+  Locked held(rt->lock);
+  u32 ours = rt->m_count + rt->lent.load(relaxed) + (rt->sysmon_on ? 1 : 0);
+  return rt->lent.load(relaxed) && !rt->blocking.load(seq_cst) &&
+         rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
+         earliest_timer(rt) == kForever && !has_work(rt) &&
+         !rt->stopping.load(relaxed) && all >= 0 &&
+         static_cast<u32>(all) <= ours;
 }
 
 // Ends every thrum_run in progress with a deadlock verdict.
@@ -232,6 +226,9 @@ G* find_runnable(M* m, bool may_wait) {
       }
       {
         Locked held(rt->lock);
+        if (m->slow.load(relaxed) & kSlowStop) {
+          continue;
+        }
         if (!m->idle && !m->next_p) {
           if (!m->pinned.empty() && !m->wanting) {
             wanted_push(rt, m);

@@ -38,12 +38,14 @@ struct After {
   i64 deadline = 0;     // park
 };
 
-// M::retake (DESIGN 4): sysmon asks for the P of a G that has left the core.
-// The entry and exit of every call have their place for it (sched/enter.hpp);
-// declared blocking uses kBlocked already, sysmon's requests come with the
-// retake issue.
+// M::retake (DESIGN 4): what was taken, or is being taken, from a G that has left
+// the core. The door of every call looks at it (sched/enter.hpp). Only sysmon
+// writes kRetakeAsked; CAS from there decides: back to none by the M that enters
+// the core, to kRetakeTaken by sysmon.
 constexpr u32 kRetakeNone = 0;
 constexpr u32 kRetakeBlocked = 1;  // in a declared blocking call, P let go
+constexpr u32 kRetakeAsked = 2;    // sysmon would take the domain
+constexpr u32 kRetakeTaken = 3;    // another M may enter the domain
 
 // Bits of M::slow: every switch goes through the loop.
 constexpr u32 kSlowPump = 1;    // a budget is checked at each switch

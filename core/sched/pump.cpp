@@ -96,6 +96,10 @@ int pump(M* m, Runtime* rt, i64 deadline) {
   if (g_of(m)) {
     return kEPERM;
   }
+  return rt->stopping.load(acquire) == 2 ? kECLOSED : pump_gs(rt, deadline);
+}
+
+int pump_gs(Runtime* rt, i64 deadline) {
   M* lender = m_lend(rt);
   if (!lender) {
     return kENOMEM;

@@ -73,6 +73,9 @@ void route(M* m, G* g, bool next) {
   Runtime* rt = rt_of(g);
   M* pin = g->body ? g->body->pin : (g->ext ? g->ext->pin : nullptr);
   Domain* d = g->ext && !g->ext->outside ? g->ext->domain : nullptr;
+  if (d && g->ext->lost) {
+    return;  // never runs again; its storage goes with the runtime
+  }
   if (d) {
     domain_ready(m, d, g);
   } else if (pin) {

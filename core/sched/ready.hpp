@@ -43,6 +43,10 @@ inline void maybe_wake(P* p) {
   wake_p(rt);
 }
 
+// ---- join.cpp ------------------------------------------------------------------
+// Under the join lock of g: everyone who joins it, claimed, for ready_list.
+Waiter* claim_joiners(G* g, int result);
+
 // ---- loop.cpp ------------------------------------------------------------------
 G* find_runnable(M* m, bool may_wait);
 void execute(M* m, G* g);
@@ -81,6 +85,7 @@ void sysmon_wake(Runtime* rt);
 void sysmon_start(Runtime* rt);  // with the first M; once
 M* m_lend(Runtime* rt);        // the calling thread as an M; null: no memory
 void m_unlend(M* m);
+int pump_gs(Runtime* rt, i64 deadline);
 bool lend_p(M* m, bool wait);  // a P for a lent M; false: none is free
 bool m_create(Runtime* rt, P* p, G* g, bool spinning);
 // The thrum_run that waits for the G of `e`, detached from it; null: none.

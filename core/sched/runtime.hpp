@@ -89,7 +89,8 @@ struct Runtime {
   Atomic<u32> blocking;    // atomic: Gs in a declared blocking call
   Atomic<u32> blocked_ps;  // atomic: Ps in state blocking
   WordLock join_locks[kJoinLocks];  // by slot: G::joiners
-  bool spawned_any;        // lock: on_thread is refused from then on
+  Domain* domains;         // lock: all of them
+  bool fence_all;          // const: the kernel has membarrier
   void (*thread_start)(void*);  // const after the first spawn
   void (*thread_stop)(void*);
   void* thread_arg;

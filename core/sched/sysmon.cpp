@@ -6,7 +6,7 @@
 // woken for any work there is. With every P idle it lingers 50 ms and then
 // sleeps until a P is taken again: a quiescent runtime costs nothing.
 // SPDX-License-Identifier: MIT
-#include "sched/ready.hpp"
+#include "sched/domain.hpp"
 
 namespace thrum {
 
@@ -68,6 +68,9 @@ void sysmon(void* arg) {
       for (u32 i = 0; i < n; ++i) {
         rt->ps[i]->attention.fetch_or(kAttnWanted, relaxed);
       }
+    }
+    if (rt->fence_all) {
+      next = min(next, domains_look(rt, now));
     }
     i64 until = max(next, now + kTickLeast);
     if (!all_idle(rt)) {

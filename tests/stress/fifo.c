@@ -192,9 +192,8 @@ TEST(the_checker_knows_bad_histories) {
 enum { MOST = 8 };
 struct session {
   thrum_chan *ch;
-  int per_sender, senders, close_early;
+  int per_sender;
   uint64_t seed;
-  word refused;
 };
 struct scribe {
   struct session *s;
@@ -262,7 +261,7 @@ static void scribe_recv(void *arg) {
 static void session(uint64_t seed, struct rt_kind kind, int senders, int receivers, uint32_t capacity, int threads,
                     int close_early) {
   thrum_rt *rt = rt_make(kind);
-  struct session s = {NULL, ROUNDS(4000) / senders, senders, close_early, seed, 0};
+  struct session s = {NULL, ROUNDS(4000) / senders, seed};
   struct scribe w[2 * MOST + 1];
   struct actor a[2 * MOST];
   thrum_wg sending = THRUM_WG_INIT, receiving = THRUM_WG_INIT;

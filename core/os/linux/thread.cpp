@@ -61,6 +61,19 @@ void futex_wake(Atomic<u32>* word, int n) {
           0);
 }
 
+// membarrier(2), 4.14: PRIVATE_EXPEDITED. The numbers are the kernel's ABI.
+bool fence_all_register() {
+  ErrnoKeep keep;
+  constexpr int kRegisterPrivateExpedited = 1 << 4;
+  return syscall(SYS_membarrier, kRegisterPrivateExpedited, 0, 0) == 0;
+}
+
+void fence_all() {
+  ErrnoKeep keep;
+  constexpr int kPrivateExpedited = 1 << 3;
+  syscall(SYS_membarrier, kPrivateExpedited, 0, 0);
+}
+
 int cpus_allowed() {
   ErrnoKeep keep;
   // The mask grows with the machine; a too small set answers EINVAL.
