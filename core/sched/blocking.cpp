@@ -28,7 +28,7 @@ void let_go(M* m) {
       give_p(rt, p, false);
     } else {
       Locked held(rt->lock);
-      idle_p_push(rt, p);
+      note_wake(free_p(rt, p));
     }
     return;
   }

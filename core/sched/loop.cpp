@@ -47,13 +47,6 @@ bool spin(M* m) {
   return false;
 }
 
-void stop_spinning(M* m) {
-  if (m->spinning) {
-    m->spinning = false;
-    m->rt->spinning.fetch_sub(1, seq_cst);
-  }
-}
-
 // Found work while spinning: the next idle P may be worth waking.
 void found(M* m) {
   if (m->spinning) {
@@ -69,12 +62,12 @@ bool go_idle(M* m) {
   {
     Locked held(rt->lock);
     // slow: run_ended ends our call under this lock.
-    if (!rt->global.empty() || !m->pinned.empty() || m->leaving.load(relaxed) ||
+    if (rt->wanting_head || !rt->global.empty() || !m->pinned.empty() || m->leaving.load(relaxed) ||
         (m->slow.load(relaxed) & kSlowStop) || p->attention.load(relaxed)) {
       return false;
     }
     m->p = nullptr;
-    idle_p_push(rt, p);
+    free_p(rt, p);  // nobody wants one: we looked
     idle_m_push(rt, m);
   }
   stop_spinning(m);
@@ -176,6 +169,13 @@ void starved(M* m, G* g) {
 
 }  // namespace
 
+void stop_spinning(M* m) {
+  if (m->spinning) {
+    m->spinning = false;
+    m->rt->spinning.fetch_sub(1, seq_cst);
+  }
+}
+
 bool has_work(Runtime* rt) {
   if (rt->global_count.load(relaxed)) {
     return true;
@@ -206,7 +206,7 @@ void drop_p(M* m) {
     return;
   }
   Locked held(rt->lock);
-  idle_p_push(rt, p);
+  note_wake(free_p(rt, p));
 }
 
 G* find_runnable(M* m, bool may_wait) {
@@ -293,6 +293,9 @@ G* find_runnable(M* m, bool may_wait) {
       }
       if (!may_wait || m->leaving.load(relaxed)) {
         return nullptr;
+      }
+      if (give_wanted(m)) {
+        continue;
       }
       if (spin(m)) {
         continue;

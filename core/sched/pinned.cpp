@@ -3,8 +3,9 @@
 //
 // A ready pinned G queues on its M. If that M has a P it takes the G at its next
 // dispatch; if it sleeps it gets an idle P or, when all are busy, stands in the
-// `wanting` queue: every P is asked (attention), and the first M that dispatches
-// hands its own P over and goes to sleep.
+// `wanting` queue. An M hands its P over to the head of that queue when it runs
+// out of work, at its fairness tick, or when sysmon asks (once a tick): not at
+// once, or Ms with pinned Gs would pass one P round for every dispatch.
 // SPDX-License-Identifier: MIT
 #include "sched/ready.hpp"
 
@@ -19,11 +20,7 @@ void wanted_push(Runtime* rt, M* m) {
     rt->wanting_head = m;
   }
   rt->wanting_tail = m;
-  rt->wanting.store(rt->wanting.load(relaxed) + 1, relaxed);
-  u32 n = rt->p_count.load(relaxed);
-  for (u32 i = 0; i < n; ++i) {
-    rt->ps[i]->attention.fetch_or(kAttnWanted, relaxed);
-  }
+  rt->wanting.store(rt->wanting.load(relaxed) + 1, seq_cst);
 }
 
 void ready_pinned(M* m, M* pin, G* g) {

@@ -32,33 +32,28 @@ void empty_queues(M* m, P* p) {
 
 bool surplus(P* p) { return p->id >= p->rt->procs.load(relaxed); }
 
-// Gives P to the first M that wants one; false: none does any more.
-bool give_wanted(M* m, P* p) {
+}  // namespace
+
+bool give_wanted(M* m) {
   Runtime* rt = m->rt;
+  P* p = m->p;
   M* to;
+  if (!rt->wanting.load(seq_cst)) {
+    return false;
+  }
   {
     Locked held(rt->lock);
-    to = rt->wanting_head;
+    to = wanted_pop(rt);
     if (!to) {
       return false;
     }
-    rt->wanting_head = to->next_wanting;
-    if (!rt->wanting_head) {
-      rt->wanting_tail = nullptr;
-    }
-    rt->wanting.store(rt->wanting.load(relaxed) - 1, relaxed);
-    to->wanting = false;
     to->next_p = p;
     m->p = nullptr;
-    if (rt->wanting_head) {  // one P each: ask on
-      p->attention.fetch_or(kAttnWanted, relaxed);
-    }
   }
+  stop_spinning(m);
   note_wake(to);
   return true;
 }
-
-}  // namespace
 
 P* p_make(Runtime* rt, u32 id) {
   P* p = static_cast<P*>(mem::alloc_aligned(sizeof(P), alignof(P)));
@@ -92,23 +87,11 @@ bool attend(M* m, P* p) {
       p->m = nullptr;
       m->p = nullptr;
     }
-    if (m->spinning) {
-      m->spinning = false;
-      m->rt->spinning.fetch_sub(1, seq_cst);
-    }
+    stop_spinning(m);
     wake_p(m->rt);
     return false;
   }
-  if ((bits & kAttnWanted) && m->rt->wanting.load(relaxed)) {
-    if (give_wanted(m, p)) {
-      if (m->spinning) {
-        m->spinning = false;
-        m->rt->spinning.fetch_sub(1, seq_cst);
-      }
-      return false;
-    }
-  }
-  return true;
+  return !((bits & kAttnWanted) && give_wanted(m));
 }
 
 int set_procs(M* m, Runtime* rt, u32 n) {
@@ -134,7 +117,7 @@ int set_procs(M* m, Runtime* rt, u32 n) {
       if (i < n) {
         p->attention.fetch_and(~kAttnRetire, relaxed);
         if (p->state.load(relaxed) == PState::dead) {
-          idle_p_push(rt, p);
+          note_wake(free_p(rt, p));
           ++fresh;
         }
       } else if (p->state.load(relaxed) != PState::dead) {

@@ -160,6 +160,14 @@ M* pop_idle_m(Runtime* rt, bool owned) {
   return found;
 }
 
+void idle_p_push(Runtime* rt, P* p) {
+  p->state.store(PState::idle, relaxed);
+  p->m = nullptr;
+  p->next_idle = rt->idle_p;
+  rt->idle_p = p;
+  rt->idle_count.store(rt->idle_count.load(relaxed) + 1, seq_cst);
+}
+
 }  // namespace
 
 void idle_m_push(Runtime* rt, M* m) {
@@ -174,12 +182,28 @@ void idle_m_push(Runtime* rt, M* m) {
 
 void idle_m_remove(Runtime* rt, M* m) { list_remove_idle(rt, m); }
 
-void idle_p_push(Runtime* rt, P* p) {
-  p->state.store(PState::idle, relaxed);
-  p->m = nullptr;
-  p->next_idle = rt->idle_p;
-  rt->idle_p = p;
-  rt->idle_count.store(rt->idle_count.load(relaxed) + 1, seq_cst);
+M* wanted_pop(Runtime* rt) {
+  M* m = rt->wanting_head;
+  if (m) {
+    rt->wanting_head = m->next_wanting;
+    if (!rt->wanting_head) {
+      rt->wanting_tail = nullptr;
+    }
+    rt->wanting.store(rt->wanting.load(relaxed) - 1, relaxed);
+    m->wanting = false;
+  }
+  return m;
+}
+
+M* free_p(Runtime* rt, P* p) {
+  M* to = wanted_pop(rt);
+  if (to) {
+    p->state.store(PState::running, relaxed);
+    to->next_p = p;
+  } else {
+    idle_p_push(rt, p);
+  }
+  return to;
 }
 
 P* idle_p_pop(Runtime* rt) {
@@ -196,6 +220,9 @@ P* idle_p_pop(Runtime* rt) {
 }
 
 void note_wake(M* m) {
+  if (!m) {
+    return;
+  }
   m->note.store(1, release);  // pairs with the acquire in note_wait
   os::futex_wake(&m->note, 1);
 }
@@ -246,10 +273,12 @@ void give_p(Runtime* rt, P* p, bool spinning) {
     if (spinning) {
       rt->spinning.fetch_sub(1, seq_cst);
     }
+    M* to;
     {
       Locked held(rt->lock);
-      idle_p_push(rt, p);
+      to = free_p(rt, p);
     }
+    note_wake(to);
     raise_wake_fd(rt);
   }
 }

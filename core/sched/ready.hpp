@@ -17,10 +17,13 @@ void raise_wake_fd(Runtime* rt);
 // With rt->lock held:
 void idle_m_push(Runtime* rt, M* m);
 void idle_m_remove(Runtime* rt, M* m);
-void idle_p_push(Runtime* rt, P* p);
 P* idle_p_pop(Runtime* rt);
+M* wanted_pop(Runtime* rt);
+// A P that nobody needs: to the first M that wants one (the caller wakes it), or
+// to the idle list (null).
+M* free_p(Runtime* rt, P* p);
 
-void note_wake(M* m);
+void note_wake(M* m);  // null: nobody
 void note_wait(M* m, i64 deadline);
 
 // Gives P (and a first G) to an idle M or to a new one; false: there is none to
@@ -51,6 +54,7 @@ Waiter* claim_joiners(G* g, int result);
 G* find_runnable(M* m, bool may_wait);
 void execute(M* m, G* g);
 bool has_work(Runtime* rt);   // any queue, without locks
+void stop_spinning(M* m);
 void drop_p(M* m);            // gives the P away: to an M if work waits
 void take_p(M* m, P* p);
 
@@ -67,7 +71,7 @@ G* take_pinned(M* m);
 void sleep_locked(M* m);
 // Waits, as an OS thread, until this M has a P.
 void want_p(M* m);
-// With rt->lock held: queues m for a P and asks every P for it.
+// With rt->lock held: queues m for a P.
 void wanted_push(Runtime* rt, M* m);
 
 // ---- seeded.cpp ------------------------------------------------------------------
@@ -80,6 +84,7 @@ void drawer_put(Runtime* rt, G* g);
 void retake_blocked(Runtime* rt);
 void retake_surplus(Runtime* rt);  // retires surplus Ps in state blocking
 bool attend(M* m, P* p);      // P::attention; false: the P is gone
+bool give_wanted(M* m);       // the P, to the first M that wants one
 P* p_make(Runtime* rt, u32 id);
 void sysmon_wake(Runtime* rt);
 void sysmon_start(Runtime* rt);  // with the first M; once

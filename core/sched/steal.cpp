@@ -96,6 +96,10 @@ G* pick_fair(M* m, P* p) {
   u32 fresh = static_cast<u32>(min(per, u64{UINT32_MAX / 8}));
   p->mean_run.store(mean ? (mean * 3 + fresh) / 4 + 1 : fresh + 1, relaxed);
   p->sampled = now;
+  if (m->rt->wanting.load(relaxed)) {
+    p->attention.fetch_or(kAttnWanted, relaxed);
+    return nullptr;
+  }
   if (p->earliest.load(relaxed) != kForever) {
     run_timers(m, p, os::now_ns());
   }

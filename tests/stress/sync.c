@@ -329,22 +329,20 @@ static void all_firsts(void *arg) {
   }
 }
 static void play_once(uint64_t seed, struct rt_kind kind, int thread_every) {
+  thrum_rt *rt = rt_make(kind);
+  (void)seed;
   for (int round = 0; round < ROUNDS(100); round++) {
-    thrum_rt *rt = round % 10 == 0 ? rt_make(kind) : NULL;
-    static thrum_rt *kept;
-    if (rt) kept = rt;
     struct firsts f;
     struct actor a[8];
     thrum_wg done = THRUM_WG_INIT;
-    (void)seed;
     memset(&f, 0, sizeof f);
     for (int i = 0; i < 8; i++)
-      actor_start(&a[i], kept, thread_every && i % thread_every == 0, &done, all_firsts, &f);
+      actor_start(&a[i], rt, thread_every && i % thread_every == 0, &done, all_firsts, &f);
     CHECK_EQ(thrum_wg_wait(&done, THRUM_FOREVER), 0);
-    for (int i = 0; i < 8; i++) actor_join(&a[i], kept);
+    for (int i = 0; i < 8; i++) actor_join(&a[i], rt);
     CHECK_EQ(f.ran, 64);
-    if (round % 10 == 9 || round == ROUNDS(100) - 1) rt_end(kept);
   }
+  rt_end(rt);
 }
 TEST(once) { each_kind(play_once); }
 

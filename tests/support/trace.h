@@ -69,8 +69,8 @@ static inline void trace_guest(void *arg) {
       break;
     case 5: rc = thrum_sleep((step % 3) * 1000); break; /* with many ties */
     case 6: {
-      struct trace_guest child = {t, g->me + 100};
-      join_g(go(trace_child, &child));
+      struct trace_guest later = {t, g->me + 100};
+      join_g(go(trace_child, &later));
       break;
     }
     case 7: rc = thrum_sem_acquire(&t->s, thrum_after(1000)); break;

@@ -62,8 +62,11 @@ func fib(args []string) {
 	check("fib", result, want)
 	f := r.figures(1)
 	f["join"] = *join
-	f["spawns"] = want + next - 1
-	f["ns_per_spawn"] = float64(r.wall) / float64(want+next-1)
+	spawns := next - 1
+	f["spawns"] = spawns
+	if spawns > 0 {
+		f["ns_per_spawn"] = float64(r.wall) / float64(spawns)
+	}
 	f["elapsed_ms"] = r.wall.Seconds() * 1e3
 	f.print()
 }
