@@ -175,6 +175,7 @@ c = 'aarch64-linux-gnu-gcc'
 cpp = 'aarch64-linux-gnu-g++'
 ar = 'aarch64-linux-gnu-ar'
 objcopy = 'aarch64-linux-gnu-objcopy'
+strip = 'aarch64-linux-gnu-strip'
 pkgconfig = 'false'
 exe_wrapper = ['qemu-aarch64-static', '-L', '/usr/aarch64-linux-gnu',
   '-E', 'LD_LIBRARY_PATH=$usr/lib/aarch64-linux-gnu']

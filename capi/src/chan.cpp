@@ -92,8 +92,8 @@ int thrum_select(thrum_case* cases, uint32_t n, int64_t deadline_ns) {
   }
   for (uint32_t i = 0; i < n; ++i) {
     const thrum_case& k = cases[i];
-    if (k.chan && ((k.op != THRUM_SEND && k.op != THRUM_RECV) ||
-                   !good(k.chan, k.elem))) {
+    if (k.chan &&
+        ((k.op != THRUM_SEND && k.op != THRUM_RECV) || !good(k.chan, k.elem))) {
       return kEINVAL;
     }
   }

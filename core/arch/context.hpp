@@ -26,45 +26,42 @@ namespace thrum {
 // and goes on where load_sp was saved. Returns `carry` there: the M that switches
 // is by nature the M on which the other side wakes up.
 #if defined(__x86_64__)
-THRUM_INLINE void* context_switch(void** save_sp,
-                                                           void* load_sp,
-                                                           void* carry) {
+THRUM_INLINE void* context_switch(void** save_sp, void* load_sp, void* carry) {
   // Frame, upwards: mxcsr(4) x87cw(2) pad(2) rbx rbp rip, and the red zone of
   // the function this is inlined into.
-  asm volatile(
-      "leaq 1f(%%rip), %%rcx\n\t"
-      "subq $160, %%rsp\n\t"
-      "movq %%rcx, 24(%%rsp)\n\t"
-      "movq %%rbp, 16(%%rsp)\n\t"
-      "movq %%rbx, 8(%%rsp)\n\t"
-      "stmxcsr (%%rsp)\n\t"
-      "fnstcw 4(%%rsp)\n\t"
-      "movl (%%rsp), %%r8d\n\t"
-      "movzwl 4(%%rsp), %%r9d\n\t"
-      "movq %%rsp, (%%rdi)\n\t"
-      "movq %%rsi, %%rsp\n\t"
-      "movzwl 4(%%rsp), %%r10d\n\t"
-      "movq 24(%%rsp), %%rcx\n\t"
-      "movq 16(%%rsp), %%rbp\n\t"
-      "movq 8(%%rsp), %%rbx\n\t"
-      "cmpl (%%rsp), %%r8d\n\t"
-      "jne 2f\n"
-      "4:\tcmpl %%r10d, %%r9d\n\t"
-      "jne 3f\n"
-      "5:\taddq $160, %%rsp\n\t"
-      "notrack jmp *%%rcx\n"
-      "2:\tldmxcsr (%%rsp)\n\t"
-      "jmp 4b\n"
-      "3:\tfldcw 4(%%rsp)\n\t"
-      "jmp 5b\n"
-      "1:\n"
-      : "+a"(carry), "+D"(save_sp), "+S"(load_sp)
-      :
-      : "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-        "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-        "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st",
-        "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "cc",
-        "memory");
+  asm volatile("leaq 1f(%%rip), %%rcx\n\t"
+               "subq $160, %%rsp\n\t"
+               "movq %%rcx, 24(%%rsp)\n\t"
+               "movq %%rbp, 16(%%rsp)\n\t"
+               "movq %%rbx, 8(%%rsp)\n\t"
+               "stmxcsr (%%rsp)\n\t"
+               "fnstcw 4(%%rsp)\n\t"
+               "movl (%%rsp), %%r8d\n\t"
+               "movzwl 4(%%rsp), %%r9d\n\t"
+               "movq %%rsp, (%%rdi)\n\t"
+               "movq %%rsi, %%rsp\n\t"
+               "movzwl 4(%%rsp), %%r10d\n\t"
+               "movq 24(%%rsp), %%rcx\n\t"
+               "movq 16(%%rsp), %%rbp\n\t"
+               "movq 8(%%rsp), %%rbx\n\t"
+               "cmpl (%%rsp), %%r8d\n\t"
+               "jne 2f\n"
+               "4:\tcmpl %%r10d, %%r9d\n\t"
+               "jne 3f\n"
+               "5:\taddq $160, %%rsp\n\t"
+               "notrack jmp *%%rcx\n"
+               "2:\tldmxcsr (%%rsp)\n\t"
+               "jmp 4b\n"
+               "3:\tfldcw 4(%%rsp)\n\t"
+               "jmp 5b\n"
+               "1:\n"
+               : "+a"(carry), "+D"(save_sp), "+S"(load_sp)
+               :
+               : "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                 "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+                 "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+                 "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)",
+                 "st(5)", "st(6)", "st(7)", "cc", "memory");
   return carry;
 }
 constexpr size_t kFrameBytes = 160;

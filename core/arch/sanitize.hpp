@@ -36,6 +36,13 @@ constexpr bool kFibreNotes = true;
 constexpr bool kFibreNotes = false;
 #endif
 
+// Threads that the tool itself keeps in the process.
+#if defined(THRUM_TSAN)
+constexpr int kToolThreads = 1;
+#else
+constexpr int kToolThreads = 0;
+#endif
+
 struct StackNote {
 #if defined(THRUM_ASAN)
   void* fake = nullptr;
@@ -59,9 +66,11 @@ inline void note_stack(StackNote& n, void* lo, size_t size) {
   __asan_unpoison_memory_region(lo, size);
 #endif
 #if defined(THRUM_TSAN)
-  if (!n.fiber) {
-    n.fiber = __tsan_create_fiber(0);
+  // A new one for each G: an ended G leaves its frames on TSan's own stack.
+  if (n.fiber) {
+    __tsan_destroy_fiber(n.fiber);
   }
+  n.fiber = __tsan_create_fiber(0);
 #endif
 #if defined(THRUM_VALGRIND)
   if (!n.id) {
@@ -83,6 +92,15 @@ inline void note_forget(StackNote& n) {
     VALGRIND_STACK_DEREGISTER(n.id);
     n.id = 0;
   }
+#endif
+}
+
+// The memory of stacks goes back to the OS: what was poisoned must not meet its
+// next user.
+inline void note_unmap(void* lo, size_t size) {
+  (void)lo, (void)size;
+#if defined(THRUM_ASAN)
+  __asan_unpoison_memory_region(lo, size);
 #endif
 }
 

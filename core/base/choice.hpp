@@ -20,9 +20,7 @@ struct Choice {
 
   // Uniform in [0, n), n > 0 (Lemire's multiply-shift; the bias at 32 of 64
   // bits is below 2^-32).
-  u32 below(u32 n) {
-    return static_cast<u32>(((next() >> 32) * n) >> 32);
-  }
+  u32 below(u32 n) { return static_cast<u32>(((next() >> 32) * n) >> 32); }
 };
 
 }  // namespace thrum

@@ -16,9 +16,9 @@ THRUM_COLD void say(const char* format, ...)
 }  // namespace thrum
 
 #define THRUM_DIE(what) ::thrum::die(what, __FILE__, __LINE__)
-#define THRUM_CHECK(cond)             \
-  do {                                \
-    if (THRUM_UNLIKELY(!(cond))) {    \
-      THRUM_DIE("broken: " #cond);    \
-    }                                 \
+#define THRUM_CHECK(cond)          \
+  do {                             \
+    if (THRUM_UNLIKELY(!(cond))) { \
+      THRUM_DIE("broken: " #cond); \
+    }                              \
   } while (0)

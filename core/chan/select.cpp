@@ -14,9 +14,9 @@ constexpr u32 kInline = 8;  // arms without an allocation
 struct Arms {
   SelectCase* cases;
   u32 n;
-  u16* order;    // live arms by Chan::order, for locking
-  u16* poll;     // live arms in the order they are tried
-  Waiter* nodes; // one per case
+  u16* order;     // live arms by Chan::order, for locking
+  u16* poll;      // live arms in the order they are tried
+  Waiter* nodes;  // one per case
   u32 live;
 };
 
@@ -108,8 +108,8 @@ int try_arms(M* m, Arms& a) {
   for (u32 i = 0; i < a.live; ++i) {
     u32 at = a.poll[i];
     SelectCase& k = a.cases[at];
-    Served s = k.op == kSend ? try_send(k.chan, k.elem)
-                             : try_recv(k.chan, k.elem);
+    Served s =
+        k.op == kSend ? try_send(k.chan, k.elem) : try_recv(k.chan, k.elem);
     if (!s.done) {
       continue;
     }

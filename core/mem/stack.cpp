@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mem/stack.hpp"
 
+#include "arch/sanitize.hpp"
 #include "mem/heap.hpp"
 #include "os/os.hpp"
 
@@ -69,6 +70,7 @@ void StackArenas::release_all() {
   for (Class& c : classes_) {
     while (Arena* a = c.arenas) {
       c.arenas = a->next;
+      note_unmap(a->base, a->bytes);
       os::vm_release(a->base, a->bytes);
       mem::free(a);
     }

@@ -10,8 +10,8 @@
 namespace thrum::os {
 
 // ---- clock -----------------------------------------------------------------
-i64 now_ns();                // CLOCK_MONOTONIC
-i64 cpu_ns();                // CPU time of the process
+i64 now_ns();  // CLOCK_MONOTONIC
+i64 cpu_ns();  // CPU time of the process
 
 // ---- thread ----------------------------------------------------------------
 struct Thread {
@@ -22,9 +22,9 @@ int thread_start(Thread& t, void (*fn)(void*), void* arg, const char* name);
 void thread_join(Thread& t);
 void thread_yield();
 void thread_sleep(i64 ns);
-u32 thread_id();             // gettid
-int thread_count();          // threads of this process now, -errno
-void timer_slack(u64 ns);    // of the calling thread
+u32 thread_id();           // gettid
+int thread_count();        // threads of this process now, -errno
+void timer_slack(u64 ns);  // of the calling thread
 
 // ---- futex note ------------------------------------------------------------
 // Sleeps while *word == expected, until the deadline (CLOCK_MONOTONIC, kForever
@@ -47,7 +47,7 @@ void vm_release(void* p, size_t size);
 // Makes [p, p + size) trap. One VMA where the kernel has MADV_GUARD_INSTALL
 // (6.13), else mprotect. -errno: not guarded.
 int vm_guard(void* p, size_t size);
-void vm_drop(void* p, size_t size);   // contents become zero, memory goes back
+void vm_drop(void* p, size_t size);  // contents become zero, memory goes back
 void vm_huge(void* p, size_t size, bool on);
 
 // ---- descriptors for host loops ----------------------------------------------
@@ -62,8 +62,8 @@ void wake_fd_clear(WakeFd& w);
 void wake_fd_at(WakeFd& w, i64 deadline);  // kForever: no timer
 
 // ---- process ---------------------------------------------------------------
-const char* env(const char* name);    // null in set-uid programs
-int cpus_allowed();                   // affinity mask of the process, >= 1
+const char* env(const char* name);  // null in set-uid programs
+int cpus_allowed();                 // affinity mask of the process, >= 1
 // CPU limit of the tightest cgroup on our path in 1/1000 CPU; 0: none.
 u32 cpu_quota_milli();
 // The per-thread C++ exception globals of the calling thread, if a C++ runtime

@@ -24,23 +24,23 @@ constexpr u32 kTurn = 256;  // switches before other work of the P gets a look
 }  // namespace
 
 struct Domain {
-  Atomic<u32> refs;   // atomic
-  Atomic<u32> gs;     // atomic: its Gs alive
-  Runtime* rt;        // const; retained
-  DomainOps ops;      // const
-  void* arg;          // const
+  Atomic<u32> refs;  // atomic
+  Atomic<u32> gs;    // atomic: its Gs alive
+  Runtime* rt;       // const; retained
+  DomainOps ops;     // const
+  void* arg;         // const
   WordLock lock;
-  Fifo<G> queue;      // lock
-  Hold hold;          // lock
-  Atomic<bool> closed;  // lock writes
-  M* holder;          // lock
+  Fifo<G> queue;         // lock
+  Hold hold;             // lock
+  Atomic<bool> closed;   // lock writes
+  M* holder;             // lock
   Atomic<u64> switches;  // holder writes, sysmon reads
-  u64 seen;           // sysmon
-  i64 since;          // sysmon
-  Domain* next;       // Runtime.lock: all domains
-  G token;            // in a run queue while `queued`
-  os::WakeFd wake;    // const; pumped ones
-  bool raised;        // lock
+  u64 seen;              // sysmon
+  i64 since;             // sysmon
+  Domain* next;          // Runtime.lock: all domains
+  G token;               // in a run queue while `queued`
+  os::WakeFd wake;       // const; pumped ones
+  bool raised;           // lock
 };
 
 namespace {
@@ -294,9 +294,8 @@ void look_at(Runtime* rt, Domain* d, i64 now) {
       return;
     }
     u32 none = kRetakeNone;
-    if (m->in_core.load(relaxed) ||
-        !m->retake.compare_exchange_strong(none, kRetakeAsked, seq_cst,
-                                           relaxed)) {
+    if (m->in_core.load(relaxed) || !m->retake.compare_exchange_strong(
+                                        none, kRetakeAsked, seq_cst, relaxed)) {
       return;
     }
     os::fence_all();

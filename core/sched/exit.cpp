@@ -83,10 +83,12 @@ M* leave_for_good(M* m, G* g) {
   bool lost = false;
   if (THRUM_UNLIKELY(g->ext != nullptr)) {
     run = g->ext->run ? run_take(m->rt, g->ext) : nullptr;
-    lost = dismiss(m, g);
   }
   b->eh = EhGlobals{};
   retire(m, g);
+  if (THRUM_UNLIKELY(g->ext != nullptr)) {
+    lost = dismiss(m, g);  // after the handle is stale: observers read the Ext
+  }
   bump(m->p->exited, lost ? 0 : 1);
   table_put(m->rt, m->p, g);
   if (THRUM_UNLIKELY(run != nullptr)) {

@@ -28,10 +28,11 @@ struct Runtime;
 struct Waiter;
 
 // Why a G waits. A closed list: traces, dumps and deadlock reports print it.
-#define THRUM_WAIT_REASONS(X)                                                 \
-  X(none) X(sleep) X(join) X(park) X(chan_send) X(chan_recv) X(select)        \
-  X(mutex) X(rwmutex_read) X(rwmutex_write) X(cond) X(waitgroup) X(semaphore) \
-  X(once) X(domain) X(blocking)
+#define THRUM_WAIT_REASONS(X)                                            \
+  X(none)                                                                \
+  X(sleep) X(join) X(park) X(chan_send) X(chan_recv) X(select) X(mutex)  \
+      X(rwmutex_read) X(rwmutex_write) X(cond) X(waitgroup) X(semaphore) \
+          X(once) X(domain) X(blocking)
 enum class Why : u8 {
 #define X(name) name,
   THRUM_WAIT_REASONS(X)
@@ -53,19 +54,20 @@ const char* state_name(State s);
 
 // ---- G::word: generation, phase and requests in one atomic -------------------
 // All changes are RMWs, so a request and a park never miss each other.
-constexpr u64 kPhase = 3;       // 0: not waiting
-constexpr u64 kWait = 1;        // waiting; cancel may end it
-constexpr u64 kWaitHard = 2;    // waiting; cancel may not (shielded, a FOREVER
-                                // lock)
-constexpr u64 kCancel = 4;      // a cancel request is pending
-constexpr u64 kCancelled = 8;   // one was delivered and not cleared
-constexpr u64 kPermit = 16;     // thrum_unpark's permit
-constexpr u64 kParked = 32;     // the wait is thrum_park's: a permit ends it
-constexpr u64 kJoined = 64;     // someone joins: exit looks at G::joiners
-constexpr u64 kAnswering = 128; // a delivered request has not been answered yet:
-                                // another one is the same
-constexpr u64 kLive = 256;      // spawned and not ended
-constexpr u32 kGenShift = 34;   // 30 bits, never 0 in a handle
+constexpr u64 kPhase = 3;      // 0: not waiting
+constexpr u64 kWait = 1;       // waiting; cancel may end it
+constexpr u64 kWaitHard = 2;   // waiting; cancel may not (shielded, a FOREVER
+                               // lock)
+constexpr u64 kCancel = 4;     // a cancel request is pending
+constexpr u64 kCancelled = 8;  // one was delivered and not cleared
+constexpr u64 kPermit = 16;    // thrum_unpark's permit
+constexpr u64 kParked = 32;    // the wait is thrum_park's: a permit ends it
+constexpr u64 kJoined = 64;    // someone joins: exit looks at G::joiners
+constexpr u64 kAnswering =
+    128;                       // a delivered request has not been answered yet:
+                               // another one is the same
+constexpr u64 kLive = 256;     // spawned and not ended
+constexpr u32 kGenShift = 34;  // 30 bits, never 0 in a handle
 constexpr u64 kGenMask = ((u64{1} << 30) - 1) << kGenShift;
 
 // ---- G::affinity: THRUM_MIGRATE, THRUM_PIN_STARTED, THRUM_PIN_M ---------------
@@ -74,11 +76,11 @@ constexpr u8 kPinStarted = 1;
 constexpr u8 kPinM = 2;
 
 // ---- G::flags ------------------------------------------------------------------
-constexpr u8 kRouted = 1;    // not for the P's ring as it is: pinned, in a
-                             // domain, or in a deterministic runtime
-constexpr u8 kToken = 2;     // stands for a domain with runnable Gs
-constexpr u8 kStarted = 4;   // has a body
-constexpr u8 kHibernate = 8; // THRUM_G_HIBERNATE
+constexpr u8 kRouted = 1;     // not for the P's ring as it is: pinned, in a
+                              // domain, or in a deterministic runtime
+constexpr u8 kToken = 2;      // stands for a domain with runnable Gs
+constexpr u8 kStarted = 4;    // has a body
+constexpr u8 kHibernate = 8;  // THRUM_G_HIBERNATE
 
 struct Body;
 struct Ext;
@@ -100,16 +102,16 @@ struct alignas(kCacheLine) G {
 static_assert(sizeof(G) == 64, "an unstarted G is one cache line");
 
 struct Ext {
-  char name[48];             // const
-  void (*drop)(void*);       // const
-  Domain* domain;            // const; owns a reference
-  bool outside;              // owner: has left its domain
-  bool lost;                 // Runtime.join_lock: its domain was closed
-  M* pin;                    // const: THRUM_PIN_M
-  u32 stack_class;           // const
-  RunCall* run;              // const: the thrum_run that waits for it
-  void** locals;             // owner; by key
-  u32 local_count;           // owner
+  char name[48];        // const
+  void (*drop)(void*);  // const
+  Domain* domain;       // const; owns a reference
+  bool outside;         // owner: has left its domain
+  bool lost;            // Runtime.join_lock: its domain was closed
+  M* pin;               // const: THRUM_PIN_M
+  u32 stack_class;      // const
+  RunCall* run;         // const: the thrum_run that waits for it
+  void** locals;        // owner; by key
+  u32 local_count;      // owner
 };
 
 // ---- waiting -------------------------------------------------------------------
@@ -229,19 +231,19 @@ struct EhGlobals {  // __cxa_eh_globals: two words per thread
 };
 
 struct Body {
-  void* sp;          // owner: context while it is not running
-  Body* next;        // the cache that holds it
-  Body* all;         // Runtime.body_lock: every body of the runtime
-  mem::Stack stack;  // const
-  StackNote note;    // owner
-  EhGlobals eh;      // owner: of the G, while another runs
-  M* pin;            // owner: where it must run; null: anywhere
-  i64 limit;         // owner: thrum_limit
-  i32 shield;        // owner
-  u32 lock_depth;    // owner: thrum_lock_thread
-  u32 block_depth;   // owner: thrum_enter_blocking
-  bool lock_pinned;  // owner: pin stems from lock_thread
-  Atomic<Why> why;   // owner
+  void* sp;            // owner: context while it is not running
+  Body* next;          // the cache that holds it
+  Body* all;           // Runtime.body_lock: every body of the runtime
+  mem::Stack stack;    // const
+  StackNote note;      // owner
+  EhGlobals eh;        // owner: of the G, while another runs
+  M* pin;              // owner: where it must run; null: anywhere
+  i64 limit;           // owner: thrum_limit
+  i32 shield;          // owner
+  u32 lock_depth;      // owner: thrum_lock_thread
+  u32 block_depth;     // owner: thrum_enter_blocking
+  bool lock_pinned;    // owner: pin stems from lock_thread
+  Atomic<Why> why;     // owner
   const char* reason;  // owner: thrum_park's text
   i64 since;           // owner: when the wait began, 0: not stamped
   Timer timer;         // timer_home's lock

@@ -66,8 +66,9 @@ bool cancel_once(M* m, G* g, u64 v) {
     return g->word.compare_exchange_weak(v, v | kCancel, acq_rel, relaxed);
   }
   // It waits: claim it and deliver the request in one step.
-  if (!g->word.compare_exchange_weak(v, (v & ~(kPhase | kParked)) | kCancelled | kAnswering,
-                                     acq_rel, relaxed)) {
+  if (!g->word.compare_exchange_weak(
+          v, (v & ~(kPhase | kParked)) | kCancelled | kAnswering, acq_rel,
+          relaxed)) {
     return false;
   }
   Wake* wake = &g->body->wake;
@@ -83,8 +84,8 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
   if (!g) {
     return kEINVAL;
   }
-  if (g == g_of(m) && judge(g->word.load(relaxed), handle_gen(handle)) ==
-                          Found::alive) {
+  if (g == g_of(m) &&
+      judge(g->word.load(relaxed), handle_gen(handle)) == Found::alive) {
     return kEDEADLOCK;
   }
   u64 v = g->word.load(acquire);  // pairs with the RMW in retire
@@ -100,14 +101,14 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
   lock.lock();
   // kJoined is set in the word that ends the G: either it sees the flag and
   // looks for us under the lock, or we see that it has ended.
-  v = g->word.load(relaxed);
+  v = g->word.load(acquire);
   do {
     bool ended = judge(v, handle_gen(handle)) != Found::alive;
     if (ended || (g->ext && g->ext->lost)) {
       lock.unlock();
       return ended ? 0 : kECLOSED;
     }
-  } while (!g->word.compare_exchange_weak(v, v | kJoined, acq_rel, relaxed));
+  } while (!g->word.compare_exchange_weak(v, v | kJoined, acq_rel, acquire));
   Wait w{deadline, Why::join};
   if (int err = wait_begin(m, w)) {
     lock.unlock();

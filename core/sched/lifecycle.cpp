@@ -37,8 +37,7 @@ constexpr i64 kWakeCost = 30'000;
 u64 measure_wake_ticks() {
   i64 t0 = os::now_ns();
   u64 c0 = cpu_ticks();
-  while (os::now_ns() - t0 < 20'000) {
-  }
+  while (os::now_ns() - t0 < 20'000) {}
   u64 c1 = cpu_ticks();
   i64 t1 = os::now_ns();
   return max((c1 - c0) * static_cast<u64>(kWakeCost) /
@@ -110,6 +109,11 @@ void m_main(void* arg) {
 
 // Ends and joins every M and sysmon. Every G has ended.
 void join_ms(Runtime* rt) {
+  for (bool creating = true; creating; os::thread_yield()) {
+    Locked held(rt->lock);
+    rt->closing = true;
+    creating = rt->m_creating != 0;
+  }
   {
     Locked held(rt->lock);
     for (M* m = rt->ms; m; m = m->next_m) {

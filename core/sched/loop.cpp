@@ -59,18 +59,24 @@ void found(M* m) {
 bool go_idle(M* m) {
   Runtime* rt = m->rt;
   P* p = m->p;
+  bool looked;
   {
     Locked held(rt->lock);
     // slow: run_ended ends our call under this lock.
-    if (rt->wanting_head || !rt->global.empty() || !m->pinned.empty() || m->leaving.load(relaxed) ||
-        (m->slow.load(relaxed) & kSlowStop) || p->attention.load(relaxed)) {
+    if (rt->wanting_head || !rt->global.empty() || !m->pinned.empty() ||
+        m->leaving.load(relaxed) || (m->slow.load(relaxed) & kSlowStop) ||
+        p->attention.load(relaxed)) {
       return false;
     }
     m->p = nullptr;
     free_p(rt, p);  // nobody wants one: we looked
-    idle_m_push(rt, m);
+    looked = m->spinning;
+    m->spinning = false;
+    idle_m_push(rt, m);  // from here on whoever wakes m owns the flag
   }
-  stop_spinning(m);
+  if (looked) {
+    rt->spinning.fetch_sub(1, seq_cst);
+  }
   if (has_work(rt)) {
     wake_p(rt);  // most likely this very M
   }
@@ -80,11 +86,7 @@ bool go_idle(M* m) {
 // Nobody inside can wake anybody: every P idle, nothing queued, no timer, no
 // blocking call. If no thread of the host could either, the wait is for ever.
 bool all_dead(Runtime* rt) {
-#if defined(THRUM_TSAN)
-  int all = seeded(rt) ? 0 : INT32_MAX;  // TSan has threads of its own
-#else
-  int all = seeded(rt) ? 0 : os::thread_count();
-#endif
+  int all = seeded(rt) ? 0 : os::thread_count() - kToolThreads;
   // No P leaves the idle list while we look.
   Locked held(rt->lock);
   u32 ours = rt->m_count + rt->lent.load(relaxed) + (rt->sysmon_on ? 1 : 0);

@@ -30,12 +30,12 @@ struct Unlock {
 enum class AfterKind : u8 { none, yield, yield_global, route, park, exit };
 struct After {
   AfterKind kind = AfterKind::none;
-  bool hard = false;    // park: cancel does not end it
-  bool parked = false;  // park: a permit ends it
-  G* g = nullptr;       // all but exit
-  Body* body = nullptr; // exit: to the cache
-  Unlock unlock{};      // park
-  i64 deadline = 0;     // park
+  bool hard = false;     // park: cancel does not end it
+  bool parked = false;   // park: a permit ends it
+  G* g = nullptr;        // all but exit
+  Body* body = nullptr;  // exit: to the cache
+  Unlock unlock{};       // park
+  i64 deadline = 0;      // park
 };
 
 // M::retake (DESIGN 4): what was taken, or is being taken, from a G that has left
@@ -48,51 +48,51 @@ constexpr u32 kRetakeAsked = 2;    // sysmon would take the domain
 constexpr u32 kRetakeTaken = 3;    // another M may enter the domain
 
 // Bits of M::slow: every switch goes through the loop.
-constexpr u32 kSlowPump = 1;    // a budget is checked at each switch
-constexpr u32 kSlowStop = 2;    // the lent thread's call is over
-constexpr u32 kSlowSeeded = 4;  // deterministic
-constexpr u32 kSlowDomain = 8;  // drains a domain
-constexpr u32 kSlowLocked = 16; // belongs to one G (thrum_lock_thread)
+constexpr u32 kSlowPump = 1;     // a budget is checked at each switch
+constexpr u32 kSlowStop = 2;     // the lent thread's call is over
+constexpr u32 kSlowSeeded = 4;   // deterministic
+constexpr u32 kSlowDomain = 8;   // drains a domain
+constexpr u32 kSlowLocked = 16;  // belongs to one G (thrum_lock_thread)
 
 struct M {
-  G* cur;                  // owner: the G on this M, null in the loop
-  P* p;                    // owner
-  Runtime* rt;             // const
-  Atomic<u32> in_core;     // owner writes, sysmon reads (DESIGN 4)
-  Atomic<u32> retake;      // see kRetake…
-  Atomic<u32> slow;        // atomic bits
-  After after;             // owner
-  EhGlobals* eh;           // const: this thread's exception globals
-  void* sp0;               // owner: the loop's context
-  StackNote note0;         // owner
-  G* next_g;               // owner: run this first, in the loop
-  Domain* domain;          // owner: the domain whose Gs it runs
-  P* blocked_p;            // owner: the P it had when a declared block began
-  bool spinning;           // owner
-  bool lent;               // const: a thread of the host
-  bool arrived_native;     // owner: the last switch came from the loop
-  u32 id;                  // const
+  G* cur;               // owner: the G on this M, null in the loop
+  P* p;                 // owner
+  Runtime* rt;          // const
+  Atomic<u32> in_core;  // owner writes, sysmon reads (DESIGN 4)
+  Atomic<u32> retake;   // see kRetake…
+  Atomic<u32> slow;     // atomic bits
+  After after;          // owner
+  EhGlobals* eh;        // const: this thread's exception globals
+  void* sp0;            // owner: the loop's context
+  StackNote note0;      // owner
+  G* next_g;            // owner: run this first, in the loop
+  Domain* domain;       // owner: the domain whose Gs it runs
+  P* blocked_p;         // owner: the P it had when a declared block began
+  bool spinning;        // owner
+  bool lent;            // const: a thread of the host
+  bool arrived_native;  // owner: the last switch came from the loop
+  u32 id;               // const
 
-  Atomic<u32> note;        // futex: 1 = go on
-  P* next_p;               // Runtime.lock: the P it is woken with
-  M* next_idle;            // Runtime.lock
-  M* prev_idle;            // Runtime.lock
-  bool idle;               // Runtime.lock: in the idle list
-  bool wanting;            // Runtime.lock: in the list of Ms that want a P
-  M* next_wanting;         // Runtime.lock
-  Atomic<bool> leaving;    // Runtime.lock writes: its loop must end
+  Atomic<u32> note;      // futex: 1 = go on
+  P* next_p;             // Runtime.lock: the P it is woken with
+  M* next_idle;          // Runtime.lock
+  M* prev_idle;          // Runtime.lock
+  bool idle;             // Runtime.lock: in the idle list
+  bool wanting;          // Runtime.lock: in the list of Ms that want a P
+  M* next_wanting;       // Runtime.lock
+  Atomic<bool> leaving;  // Runtime.lock writes: its loop must end
 
-  G* locked;               // owner: the G it belongs to while kSlowLocked
-  bool locked_asleep;      // Runtime.lock: sleeps without a P until it is ready
-  Fifo<G> pinned;          // Runtime.lock: ready Gs that run only here
-  Atomic<u32> pinned_n;    // Runtime.lock writes, owner reads
+  G* locked;             // owner: the G it belongs to while kSlowLocked
+  bool locked_asleep;    // Runtime.lock: sleeps without a P until it is ready
+  Fifo<G> pinned;        // Runtime.lock: ready Gs that run only here
+  Atomic<u32> pinned_n;  // Runtime.lock writes, owner reads
 
-  M* next_m;               // Runtime.lock: all Ms
-  os::Thread thread;       // const; not for lent ones
-  M* outer;                // owner: what this_m() was before it was lent
-  u64 lender;              // Runtime.lock: the host's thread, see m_lend
-  bool lent_now;           // Runtime.lock: inside run or pump
-  RunCall* run_call;       // Runtime.lock: the thrum_run it is inside
+  M* next_m;          // Runtime.lock: all Ms
+  os::Thread thread;  // const; not for lent ones
+  M* outer;           // owner: what this_m() was before it was lent
+  u64 lender;         // Runtime.lock: the host's thread, see m_lend
+  bool lent_now;      // Runtime.lock: inside run or pump
+  RunCall* run_call;  // Runtime.lock: the thrum_run it is inside
 };
 
 // The calling thread's M, null outside. The one thread-local of the library,

@@ -18,7 +18,7 @@ namespace thrum {
 constexpr u32 kRing = THRUM_RING;
 
 constexpr u32 kFairEvery = 61;   // Go's schedtick % 61: the global queue first
-constexpr u32 kNextStreak = 128; // hand-overs in a row before others get a turn
+constexpr u32 kNextStreak = 8;   // hand-overs in a row before others get a turn
 constexpr u32 kBodyCache = 128;  // warm bodies a P keeps
 constexpr u32 kSlotBatch = 64;   // slots moved between a P and the runtime
 
@@ -30,39 +30,39 @@ enum class PState : u32 {
 };
 
 // Bits of P::attention: the owner leaves its G at the next dispatch and looks.
-constexpr u32 kAttnWanted = 1;   // an M with a pinned or domain G wants a P
-constexpr u32 kAttnRetire = 2;   // the P is surplus
-constexpr u32 kAttnSlice = 4;    // the slice is over (sysmon)
-constexpr u32 kAttnTimers = 8;   // timers are due (sysmon)
+constexpr u32 kAttnWanted = 1;  // an M with a pinned or domain G wants a P
+constexpr u32 kAttnRetire = 2;  // the P is surplus
+constexpr u32 kAttnSlice = 4;   // the slice is over (sysmon)
+constexpr u32 kAttnTimers = 8;  // timers are due (sysmon)
 
 struct P {
-  u32 id;                   // const
-  Runtime* rt;              // const
-  Atomic<PState> state;     // atomic
-  M* m;                     // owner
-  Atomic<u32> attention;    // atomic
-  u32 fair_in;              // owner: dispatches until the fairness tick
-  u32 turn;                 // owner: counts picks
-  u32 streak;               // owner: hand-overs in a row
-  Choice choice;            // owner
-  u64 sampled;              // owner: cpu_ticks at the last fairness tick
-  Atomic<u32> mean_run;     // owner: ticks per dispatch, smoothed; 0: unknown
+  u32 id;                 // const
+  Runtime* rt;            // const
+  Atomic<PState> state;   // atomic
+  M* m;                   // owner
+  Atomic<u32> attention;  // atomic
+  u32 fair_in;            // owner: dispatches until the fairness tick
+  u32 turn;               // owner: counts picks
+  u32 streak;             // owner: hand-overs in a row
+  Choice choice;          // owner
+  u64 sampled;            // owner: cpu_ticks at the last fairness tick
+  Atomic<u32> mean_run;   // owner: ticks per dispatch, smoothed; 0: unknown
 
-  Atomic<u64> dispatches;   // owner writes; sysmon and observers read
+  Atomic<u64> dispatches;  // owner writes; sysmon and observers read
   Atomic<u64> spawned, exited, parks, steals, stolen, handoffs;  // likewise
 
-  P* next_idle;             // Runtime.lock
+  P* next_idle;  // Runtime.lock
 
-  G* free_g;                // owner: slots
-  u32 free_g_count;         // owner
-  u32 bump, bump_end;       // owner: slots never used yet
-  Body* bodies;             // owner: warm, default size
-  u32 body_count;           // owner
+  G* free_g;           // owner: slots
+  u32 free_g_count;    // owner
+  u32 bump, bump_end;  // owner: slots never used yet
+  Body* bodies;        // owner: warm, default size
+  u32 body_count;      // owner
 
   WordLock timer_lock;
-  TimerHeap timers;         // timer_lock
-  u64 timer_tie;            // timer_lock
-  Atomic<i64> earliest;     // timer_lock writes; anyone reads
+  TimerHeap timers;      // timer_lock
+  u64 timer_tie;         // timer_lock
+  Atomic<i64> earliest;  // timer_lock writes; anyone reads
 
   Runq<G, kRing> runq;
   Fresh<G, kRing> fresh;

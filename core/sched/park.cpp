@@ -30,8 +30,7 @@ bool take_cancel(M* m, G* g) {
   }
   u64 v = g->word.load(relaxed);
   while (!g->word.compare_exchange_weak(v, (v & ~kCancel) | kCancelled, relaxed,
-                                        relaxed)) {
-  }
+                                        relaxed)) {}
   return true;
 }
 
@@ -150,8 +149,8 @@ void commit_park(M* m, const After& a) {
     if ((old & kPermit) && a.parked) {
       claim_self(m, g, gen, kParked | kPermit, kPermit, 0, 0);
     } else if ((old & kCancel) && !a.hard) {
-      claim_self(m, g, gen, kWait | kCancel, kCancel,
-                 kCancelled | kAnswering, kECANCELED);
+      claim_self(m, g, gen, kWait | kCancel, kCancel, kCancelled | kAnswering,
+                 kECANCELED);
     }
   }
 }
@@ -161,9 +160,8 @@ int yield_slow(M*& m, G* g) {
   if (take_cancel(m, g)) {
     return kECANCELED;
   }
-  m->after = After{.kind = g->flags & kRouted ? AfterKind::route
-                                              : AfterKind::yield,
-                   .g = g};
+  m->after = After{
+      .kind = g->flags & kRouted ? AfterKind::route : AfterKind::yield, .g = g};
   m = switch_away(m, g->body);
   return 0;
 }

@@ -109,7 +109,8 @@ int set_procs(M* m, Runtime* rt, u32 n) {
       }
       p->state.store(PState::dead, relaxed);
       rt->ps[made] = p;
-      rt->p_count.store(made + 1, release);  // pairs with the acquire of readers
+      rt->p_count.store(made + 1,
+                        release);  // pairs with the acquire of readers
     }
     rt->procs.store(n, relaxed);
     for (u32 i = 0; i < made; ++i) {

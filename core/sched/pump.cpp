@@ -16,6 +16,13 @@ bool lend_p(M* m, bool wait) {
     want_p(m);
     return true;
   }
+  // An M that only looks for work will have let its P go in a moment.
+  u64 until = cpu_ticks() + 4 * rt->wake_ticks;
+  while (!p && rt->spinning.load(relaxed) && cpu_ticks() < until) {
+    os::thread_yield();
+    Locked held(rt->lock);
+    p = idle_p_pop(rt);
+  }
   if (p) {
     take_p(m, p);
   }

@@ -247,10 +247,10 @@ bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned) {
       m->next_p = p;
       m->next_g = g;
       m->spinning = spinning;
-    } else if (owns_threads(rt) &&
-               rt->m_count < rt->config.max_threads &&
-               rt->stopping.load(relaxed) != 2) {
+    } else if (owns_threads(rt) && rt->m_count < rt->config.max_threads &&
+               !rt->closing) {
       ++rt->m_count;
+      ++rt->m_creating;
       create = true;
     }
   }
@@ -259,10 +259,12 @@ bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned) {
     return true;
   }
   if (create) {
-    if (m_create(rt, p, g, spinning)) {
+    bool made = m_create(rt, p, g, spinning);
+    Locked held(rt->lock);
+    --rt->m_creating;
+    if (made) {
       return true;
     }
-    Locked held(rt->lock);
     --rt->m_count;
   }
   return false;

@@ -39,8 +39,8 @@ inline void maybe_wake(P* p) {
     return;
   }
   u64 mean = p->mean_run.load(relaxed);
-  if (mean && mean * (p->queued() + rt->global_count.load(relaxed)) <
-                  rt->wake_ticks) {
+  if (mean &&
+      mean * (p->queued() + rt->global_count.load(relaxed)) < rt->wake_ticks) {
     return;
   }
   wake_p(rt);
@@ -53,9 +53,9 @@ Waiter* claim_joiners(G* g, int result);
 // ---- loop.cpp ------------------------------------------------------------------
 G* find_runnable(M* m, bool may_wait);
 void execute(M* m, G* g);
-bool has_work(Runtime* rt);   // any queue, without locks
+bool has_work(Runtime* rt);  // any queue, without locks
 void stop_spinning(M* m);
-void drop_p(M* m);            // gives the P away: to an M if work waits
+void drop_p(M* m);  // gives the P away: to an M if work waits
 void take_p(M* m, P* p);
 
 // ---- steal.cpp, timers.cpp -------------------------------------------------------
@@ -83,12 +83,12 @@ void drawer_put(Runtime* rt, G* g);
 // ---- blocking.cpp, procs.cpp, sysmon.cpp, lifecycle.cpp --------------------------
 void retake_blocked(Runtime* rt);
 void retake_surplus(Runtime* rt);  // retires surplus Ps in state blocking
-bool attend(M* m, P* p);      // P::attention; false: the P is gone
-bool give_wanted(M* m);       // the P, to the first M that wants one
+bool attend(M* m, P* p);           // P::attention; false: the P is gone
+bool give_wanted(M* m);            // the P, to the first M that wants one
 P* p_make(Runtime* rt, u32 id);
 void sysmon_wake(Runtime* rt);
 void sysmon_start(Runtime* rt);  // with the first M; once
-M* m_lend(Runtime* rt);        // the calling thread as an M; null: no memory
+M* m_lend(Runtime* rt);          // the calling thread as an M; null: no memory
 void m_unlend(M* m);
 int pump_gs(Runtime* rt, i64 deadline);
 bool lend_p(M* m, bool wait);  // a P for a lent M; false: none is free

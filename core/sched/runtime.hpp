@@ -42,10 +42,10 @@ struct Drawer {
 };
 
 struct Runtime {
-  Atomic<u32> refs;        // atomic
+  Atomic<u32> refs;          // atomic
   Atomic<u32> said_starved;  // atomic: reported once
-  u32 tag;                 // const: upper byte of its handles
-  Config config;           // const
+  u32 tag;                   // const: upper byte of its handles
+  Config config;             // const
   Table table;
   mem::StackArenas stacks;
   WordLock body_lock;
@@ -60,64 +60,66 @@ struct Runtime {
   Atomic<u32> idle_count;  // lock writes
   Atomic<u32> spinning;    // atomic: Ms that look for work
 
-  WordLock lock;           // the fields marked "lock"; never held over a park,
-                           // a callback or a system call other than a wake
-  Fifo<G> global;          // lock
+  WordLock lock;   // the fields marked "lock"; never held over a park,
+                   // a callback or a system call other than a wake
+  Fifo<G> global;  // lock
   Atomic<u32> global_count;  // lock writes, anyone reads
 
   // Ms
-  M* ms;                   // lock
-  u32 m_count;             // lock: owned threads alive
-  u32 m_ids;               // lock
-  M* idle_m;               // lock: LIFO, the warmest first
-  M* wanting_head;         // lock: Ms that want a P, FIFO
-  M* wanting_tail;         // lock
-  Atomic<u32> wanting;     // lock writes
-  Atomic<u32> lent;        // atomic: threads inside run and pump
-  Atomic<M*> sleeper;      // the idle M that waits for the earliest timer
-  Atomic<i64> sleep_until; // sleeper writes; arming compares
-  i64 spin_ns;             // const: how long to look before sleeping
-  u64 wake_ticks;          // const: about what a wake costs, in cpu_ticks
+  M* ms;                    // lock
+  u32 m_count;              // lock: owned threads alive
+  u32 m_creating;           // lock: of these, not yet joinable
+  bool closing;             // lock: no more threads
+  u32 m_ids;                // lock
+  M* idle_m;                // lock: LIFO, the warmest first
+  M* wanting_head;          // lock: Ms that want a P, FIFO
+  M* wanting_tail;          // lock
+  Atomic<u32> wanting;      // lock writes
+  Atomic<u32> lent;         // atomic: threads inside run and pump
+  Atomic<M*> sleeper;       // the idle M that waits for the earliest timer
+  Atomic<i64> sleep_until;  // sleeper writes; arming compares
+  i64 spin_ns;              // const: how long to look before sleeping
+  u64 wake_ticks;           // const: about what a wake costs, in cpu_ticks
 
   // Life
-  Atomic<u32> stopping;    // 0, 1: refuse spawns, cancel all, 2: stopped
+  Atomic<u32> stopping;  // 0, 1: refuse spawns, cancel all, 2: stopped
   WordLock stop_lock;
-  bool stop_busy;          // stop_lock: a thread is in thrum_rt_stop
-  Atomic<u32> stop_note;   // futex: bumped when a G ends while stopping
+  bool stop_busy;               // stop_lock: a thread is in thrum_rt_stop
+  Atomic<u32> stop_note;        // futex: bumped when a G ends while stopping
   Atomic<u64> foreign_spawned;  // atomic: by threads without a P
   Atomic<u64> foreign_exited;   // atomic
-  Atomic<u32> blocking;    // atomic: Gs in a declared blocking call
-  Atomic<u32> blocked_ps;  // atomic: Ps in state blocking
+  Atomic<u32> blocking;         // atomic: Gs in a declared blocking call
+  Atomic<u32> blocked_ps;       // atomic: Ps in state blocking
   WordLock join_locks[kJoinLocks];  // by slot: G::joiners
-  Domain* domains;         // lock: all of them
-  bool fence_all;          // const: the kernel has membarrier
-  void (*thread_start)(void*);  // const after the first spawn
+  Domain* domains;                  // lock: all of them
+  bool fence_all;                   // const: the kernel has membarrier
+  void (*thread_start)(void*);      // const after the first spawn
   void (*thread_stop)(void*);
   void* thread_arg;
 
   // Deterministic mode
-  Drawer drawer;           // the one M
-  Choice seeded;           // the one M
-  Atomic<i64> virtual_now; // the one M
-  u64 trace;               // the one M: hash of the event order
+  Drawer drawer;            // the one M
+  Choice seeded;            // the one M
+  Atomic<i64> virtual_now;  // the one M
+  u64 trace;                // the one M: hash of the event order
 
   // Hosted mode
-  os::WakeFd wake_fd;      // const
-  Atomic<u32> wake_raised; // atomic
+  os::WakeFd wake_fd;       // const
+  Atomic<u32> wake_raised;  // atomic
 
   // sysmon
-  os::Thread sysmon;       // stop joins
-  bool sysmon_on;          // lock
-  Atomic<u32> sysmon_note; // futex
+  os::Thread sysmon;          // stop joins
+  bool sysmon_on;             // lock
+  Atomic<u32> sysmon_note;    // futex
   Atomic<u32> sysmon_asleep;  // 1: waits for work without a tick
   Atomic<bool> sysmon_leave;  // atomic
-  Look looks[kMaxProcs];   // sysmon
+  Look looks[kMaxProcs];      // sysmon
 };
 
 // A thrum_run in progress.
 struct RunCall {
-  M* lender;          // const
-  Ext* main;          // Runtime.lock: of the G it waits for; null: that G ended
+  M* lender;         // const
+  Ext* main;         // Runtime.lock: of the G it waits for; null: that G ended
   Atomic<u32> done;  // 1: main ended, 2: deadlock
 };
 

@@ -11,9 +11,9 @@ namespace thrum {
 namespace {
 
 bool is_plain(const SpawnOpts* o) {
-  return !o || (!o->name && !o->drop && !o->domain && !o->run &&
-                o->stack_class == SpawnOpts::kStackDefault &&
-                o->affinity != kPinM);
+  return !o ||
+         (!o->name && !o->drop && !o->domain && !o->run &&
+          o->stack_class == SpawnOpts::kStackDefault && o->affinity != kPinM);
 }
 
 Ext* ext_make(M* m, Runtime* rt, const SpawnOpts& o) {

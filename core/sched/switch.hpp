@@ -12,13 +12,14 @@
 namespace thrum {
 
 // loop.cpp, park.cpp, ready.cpp, exit.cpp: the parts behind the hot path
-G* pick_fair(M* m, P* p);         // the fairness tick
-bool bind(M* m, G* g);            // a body for a G that has none; false: the
-                                  // loop must see to it (M::next_g)
+G* pick_fair(M* m, P* p);  // the fairness tick
+bool bind(M* m, G* g);     // a body for a G that has none; false: the
+                           // loop must see to it (M::next_g)
 void finish_slow(M* m);
 void commit_park(M* m, const After& a);
 void timer_armed(P* p, i64 when);
-void runq_put(M* m, P* p, G* g);  // tail of the ring; spills to the global queue
+void runq_put(M* m, P* p,
+              G* g);  // tail of the ring; spills to the global queue
 void body_put(M* m, Body* b);
 void body_dress(M* m, G* g, Body* b);  // what a G finds in its body
 void loop(M* m);

@@ -24,10 +24,10 @@ struct ChunkHead {
 struct Table {
   WordLock lock;
   Atomic<char*> chunks[kChunks];  // lock writes, anyone reads
-  u32 chunk_count;                 // lock
-  u32 bump;                        // lock: next slot never used
-  G* free;                         // lock: batches given back
-  u32 free_count;                  // lock
+  u32 chunk_count;                // lock
+  u32 bump;                       // lock: next slot never used
+  G* free;                        // lock: batches given back
+  u32 free_count;                 // lock
 };
 
 inline Runtime* rt_of(const G* g) {
@@ -37,7 +37,8 @@ inline Runtime* rt_of(const G* g) {
 }
 
 inline u64 handle_of(u32 tag, u32 slot, u64 word) {
-  return (u64{tag} << 56) | (u64{slot} << 30) | ((word & kGenMask) >> kGenShift);
+  return (u64{tag} << 56) | (u64{slot} << 30) |
+         ((word & kGenMask) >> kGenShift);
 }
 
 inline u32 handle_tag(u64 h) { return static_cast<u32>(h >> 56); }

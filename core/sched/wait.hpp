@@ -15,8 +15,7 @@ int yield_slow(M*& m, G* g);
 // Parks the caller (G or thread) until someone claims `wake`; releases what
 // `unlock` names once the caller's context is saved. Returns wake->result: what
 // the claimer wrote, kETIMEDOUT or kECANCELED; m is the M it returns on.
-THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w,
-                                               Unlock unlock) {
+THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w, Unlock unlock) {
   G* g = wake->g;
   if (THRUM_UNLIKELY(!g)) {
     return wait_as_thread(wake, w, unlock);

@@ -57,10 +57,9 @@ int sem_acquire(M*& m, Semaphore* s, i64 deadline) {
     s->word.unlock(v);
     return err;
   }
-  return wait_queued(m, s->word, v | kWaiters, s->queue, w, 0, nullptr, false,
-                     [s](u64 now) {
-                       return s->queue.empty() ? now & ~kWaiters : now;
-                     });
+  return wait_queued(
+      m, s->word, v | kWaiters, s->queue, w, 0, nullptr, false,
+      [s](u64 now) { return s->queue.empty() ? now & ~kWaiters : now; });
 }
 
 }  // namespace thrum

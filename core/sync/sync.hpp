@@ -12,13 +12,13 @@
 
 namespace thrum {
 
-struct Mutex {  // thrum_mutex
+struct Mutex {      // thrum_mutex
   WordLock word;    // bits 0-5 flags; above them who holds it, see who_of
   WaitQueue queue;  // word
   u64 spare;
 };
 
-struct Rwmutex {  // thrum_rwmutex
+struct Rwmutex {    // thrum_rwmutex
   WordLock word;    // bit 0 lock; bit 1 waiters; bit 2 writer; readers above
   u64 owner;        // word: the writer
   WaitQueue queue;  // word: readers and writers in order of arrival
@@ -43,7 +43,7 @@ struct Semaphore {  // thrum_sem
   u64 spare;
 };
 
-struct Once {  // thrum_once
+struct Once {       // thrum_once
   WordLock word;    // bit 0 lock; kRunning, kDone
   u64 owner;        // word: who runs fn
   WaitQueue queue;  // word

@@ -61,10 +61,9 @@ int waitgroup_wait(M*& m, Waitgroup* g, i64 deadline) {
     g->word.unlock(v);
     return err;
   }
-  return wait_queued(m, g->word, v | kWaiters, g->queue, w, 0, nullptr, false,
-                     [g](u64 now) {
-                       return g->queue.empty() ? now & ~kWaiters : now;
-                     });
+  return wait_queued(
+      m, g->word, v | kWaiters, g->queue, w, 0, nullptr, false,
+      [g](u64 now) { return g->queue.empty() ? now & ~kWaiters : now; });
 }
 
 }  // namespace thrum

@@ -6,6 +6,12 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <thrum/host.h>
+#if __has_include(<thrum/observe.h>)
+#include <thrum/observe.h>
+#define OBSERVES 1
+#else
+#define OBSERVES 0
+#endif
 
 #include "../support/rt.h"
 
@@ -22,6 +28,23 @@ static void see_each(void *arg, const thrum_g_info *info) {
   (void)arg;
   CHECK(info->g != 0);
 }
+#if OBSERVES
+static void never_p(void *arg, const thrum_p_stats *stats) {
+  (void)stats;
+  never(arg);
+}
+#define OBSERVE_ROWS(R)                                                                                                \
+  R(thrum_live, "rt NULL", thrum_live(NULL), THRUM_EINVAL, SOME)                                                       \
+  R(thrum_p_each, "rt NULL", thrum_p_each(NULL, thrum_self() ? see_p : never_p, NULL), THRUM_EINVAL, 0)                \
+  R(thrum_p_each, "fn NULL", thrum_p_each(w->rt, NULL, NULL), THRUM_EINVAL, THRUM_EINVAL)                              \
+  R(thrum_trace_hash, "rt NULL", DONE(thrum_trace_hash(NULL)), 0, 0)
+static void see_p(void *arg, const thrum_p_stats *stats) {
+  (void)arg;
+  CHECK(stats->struct_size >= 8);
+}
+#else
+#define OBSERVE_ROWS(R)
+#endif
 static void never_elem(void *arg, void *elem) {
   (void)elem;
   never(arg);
@@ -297,12 +320,12 @@ struct row {
 #define BRANCH_STOPPED(function, what, call, outside, inside)                                                          \
   case __COUNTER__ - FIRST_STOPPED: return (int64_t)(call);
 
-static const struct row rows[] = {ROWS(TABLE)};
+static const struct row rows[] = {ROWS(TABLE) OBSERVE_ROWS(TABLE)};
 static const struct row stopped_rows[] = {STOPPED_ROWS(TABLE)};
 
 enum { FIRST = __COUNTER__ + 1 };
 static int64_t call_row(int n, struct world *w) {
-  switch (n) { ROWS(BRANCH) }
+  switch (n) { ROWS(BRANCH) OBSERVE_ROWS(BRANCH) }
   return INT64_MIN;
 }
 enum { FIRST_STOPPED = __COUNTER__ + 1 };

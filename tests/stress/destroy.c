@@ -289,7 +289,7 @@ static void pairs(int kind, struct rt_kind rk, int threads, int rounds) {
   rt_end(rt);
 }
 static void stress_kind(int kind) {
-  int rounds = ROUNDS(2000) * check_stress();
+  int rounds = ROUNDS(kind == RW_WRITER || kind == RW_READER ? 700 : 2000) * check_stress();
   pairs(kind, RT_P2, 0, rounds);
   pairs(kind, RT_P4, 0, rounds);
   pairs(kind, RT_P1, 0, rounds);

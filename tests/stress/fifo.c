@@ -48,7 +48,11 @@ static int64_t latest_out(const struct life *sorted, const int64_t *latest, int 
   return low ? latest[low - 1] : INT64_MIN;
 }
 
-/* NULL, or what no queue of this capacity does. Values are 0 .. values - 1. `drained`: the channel was emptied. */
+/* NULL, or what no queue of this capacity does. Values are 0 .. values - 1. `drained`: the channel was emptied. *//* The first thing that is wrong is the verdict. */
+static void blame(const char **bad, const char *why) {
+  if (!*bad) *bad = why;
+}
+
 static const char *judge(const struct op *ops, int n, int values, int capacity, int drained) {
   struct life *life = calloc((size_t)values + 1, sizeof *life), *by_end;
   int64_t *latest, *ins, *outs, closed_start = NEVER, closed_end = NEVER, drained_seen = NEVER;
@@ -59,7 +63,7 @@ static const char *judge(const struct op *ops, int n, int values, int capacity, 
   for (int i = 0; i < n; i++) {
     const struct op *o = &ops[i];
     if (o->kind == SENT) {
-      if (life[o->value].in_start != NEVER) bad = "a value is sent twice";
+      if (life[o->value].in_start != NEVER) blame(&bad, "a value is sent twice");
       life[o->value].in_start = o->start;
       life[o->value].in_end = o->end;
     } else if (o->kind == CLOSED) {
@@ -71,17 +75,17 @@ static const char *judge(const struct op *ops, int n, int values, int capacity, 
     const struct op *o = &ops[i];
     if (o->kind != RECEIVED) continue;
     if (o->value < 0 || o->value >= values || life[o->value].in_start == NEVER) {
-      bad = "a value is received that was never sent";
+      blame(&bad, "a value is received that was never sent");
       continue;
     }
-    if (life[o->value].out_start != NEVER) bad = "a value is received twice";
+    if (life[o->value].out_start != NEVER) blame(&bad, "a value is received twice");
     life[o->value].out_start = o->start;
     life[o->value].out_end = o->end;
-    if (o->end < life[o->value].in_start) bad = "a value is received before it was sent";
+    if (o->end < life[o->value].in_start) blame(&bad, "a value is received before it was sent");
   }
   for (int v = 0; v < values; v++) {
     if (life[v].in_start == NEVER) continue;
-    if (drained && life[v].out_start == NEVER) bad = "a value is lost";
+    if (drained && life[v].out_start == NEVER) blame(&bad, "a value is lost");
     life[lives++] = life[v];
   }
   by_end = calloc((size_t)lives + 1, sizeof *by_end);
@@ -100,36 +104,36 @@ static const char *judge(const struct op *ops, int n, int values, int capacity, 
   /* Order: some value was in before this one began, and comes out after this one is out. */
   for (int i = 0; i < lives; i++)
     if (life[i].out_end != NEVER && latest_out(by_end, latest, lives, life[i].in_start) > life[i].out_end)
-      bad = "a later value overtakes an earlier one";
+      blame(&bad, "a later value overtakes an earlier one");
   /* Between the end of its send and the beginning of its receive a value is in the buffer. */
   qsort(ins, (size_t)lives, sizeof *ins, by_time);
   qsort(outs, (size_t)lives, sizeof *outs, by_time);
   for (int i = 0, out = 0; i < lives; i++) {
     while (out < lives && outs[out] <= ins[i]) out++;
-    if (i + 1 - out > capacity) bad = "more values are in the buffer than it holds";
+    if (i + 1 - out > capacity) blame(&bad, "more values are in the buffer than it holds");
   }
   for (int i = 0; i < n; i++) {
     const struct op *o = &ops[i];
     switch (o->kind) {
     case SENT:
-      if (o->start > closed_end) bad = "a send succeeds after the close";
+      if (o->start > closed_end) blame(&bad, "a send succeeds after the close");
       break;
     case SEND_REFUSED:
-      if (o->end < closed_start) bad = "a send is refused before the close";
+      if (o->end < closed_start) blame(&bad, "a send is refused before the close");
       break;
     case RECV_CLOSED:
-      if (o->end < closed_start) bad = "a receive is refused before the close";
-      if (latest_out(by_end, latest, lives, o->start) > o->end) bad = "closed is seen while a value is in the buffer";
+      if (o->end < closed_start) blame(&bad, "a receive is refused before the close");
+      if (latest_out(by_end, latest, lives, o->start) > o->end) blame(&bad, "closed is seen while a value is in the buffer");
       if (o->end < drained_seen) drained_seen = o->end;
       break;
     case EMPTY:
-      if (latest_out(by_end, latest, lives, o->start) > o->end) bad = "empty is seen while a value is in the buffer";
+      if (latest_out(by_end, latest, lives, o->start) > o->end) blame(&bad, "empty is seen while a value is in the buffer");
       break;
     default: break;
     }
   }
   for (int i = 0; i < lives; i++)
-    if (life[i].out_start != NEVER && life[i].out_start > drained_seen) bad = "a value comes after closed was seen";
+    if (life[i].out_start != NEVER && life[i].out_start > drained_seen) blame(&bad, "a value comes after closed was seen");
   free(life);
   free(by_end);
   free(latest);

@@ -43,10 +43,11 @@ static inline pid_t child_start(const char *part, const char *arg, int *out, int
   if (pid == 0) {
     dup2(*out, 1);
     dup2(*err, 2);
-    alarm((unsigned)check_seconds); /* and if the child does not look after itself, this ends it */
+    alarm((unsigned)check_seconds * 9 / 10 + 1); /* a child that hangs ends before its parent gives up */
     execl("/proc/self/exe", "child", "--child", part, arg ? arg : "", (char *)NULL);
     _exit(126);
   }
+  alarm((unsigned)check_seconds); /* the case may take that long for each of its children */
   return pid;
 }
 static inline void child_end(pid_t pid, int out, int err) {

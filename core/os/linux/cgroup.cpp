@@ -136,8 +136,7 @@ u32 cpu_quota_milli() {
          m = strtok_r(nullptr, "\n", &save)) {
       char root[1024], mount[1024], type[64], super[1024];
       char* dash = strstr(m, " - ");
-      if (!dash ||
-          sscanf(m, "%*s %*s %*s %1023s %1023s", root, mount) != 2 ||
+      if (!dash || sscanf(m, "%*s %*s %*s %1023s %1023s", root, mount) != 2 ||
           sscanf(dash, " - %63s %*s %1023s", type, super) != 2) {
         continue;
       }

@@ -8,7 +8,12 @@ namespace thrum::os {
 class ErrnoKeep {
  public:
   ErrnoKeep() : kept_(errno) {}
-  ~ErrnoKeep() { errno = kept_; }
+  ~ErrnoKeep() {
+    // Clang takes malloc for a call that leaves errno alone, and the store below
+    // for one that changes nothing.
+    asm volatile("" ::: "memory");
+    errno = kept_;
+  }
   ErrnoKeep(const ErrnoKeep&) = delete;
   ErrnoKeep& operator=(const ErrnoKeep&) = delete;
 

@@ -1,0 +1,194 @@
+#include <sys/mman.h>
+
+#include "../unit.hpp"
+#include "mem/stack.hpp"
+
+using namespace unit;
+using mem::kStackClasses;
+using mem::kStackSizes;
+using mem::Stack;
+using mem::stack_class;
+using mem::StackArenas;
+
+namespace {
+
+struct Arenas : StackArenas {
+  ~Arenas() { release_all(); }
+};
+
+uintptr_t at(const void* p) { return reinterpret_cast<uintptr_t>(p); }
+
+}  // namespace
+
+TEST_CASE("stack: the smallest class that holds the size") {
+  for (u32 c = 0; c < kStackClasses; ++c) {
+    size_t below = c ? kStackSizes[c - 1] : 0;
+    CHECK(kStackSizes[c] > below);
+    CHECK(stack_class(below + 1) == c);
+    CHECK(stack_class(kStackSizes[c] - 1) == c);
+    CHECK(stack_class(kStackSizes[c]) == c);
+  }
+  CHECK(stack_class(0) == 0);
+  CHECK(stack_class(kStackSizes[kStackClasses - 1] + 1) == kStackClasses);
+  CHECK(stack_class(SIZE_MAX) == kStackClasses);
+}
+
+TEST_CASE("stack: as large as the class, but for its colour; aligned") {
+  size_t page = os::page_size();
+  Arenas arenas;
+  for (u32 c = 0; c < kStackClasses; ++c) {
+    for (int i = 0; i < 20; ++i) {
+      Stack s;
+      REQUIRE(arenas.take(c, s));
+      CHECK(s.size_class == c);
+      CHECK(s.guarded);
+      CHECK(at(s.lo) % page == 0);
+      CHECK(at(s.hi) % kCacheLine == 0);
+      auto size = static_cast<size_t>(s.hi - s.lo);
+      CHECK(size <= kStackSizes[c]);
+      CHECK(size > kStackSizes[c] - 1024);
+    }
+  }
+}
+
+TEST_CASE("stack: many, none overlaps, arenas grow") {
+  constexpr u32 kMany = 1000;
+  static Stack s[kMany];
+  Arenas arenas;
+  size_t page = os::page_size();
+  for (Stack& x : s) {
+    REQUIRE(arenas.take(0, x));
+    x.lo[0] = 1;  // the two ends are there
+    x.hi[-1] = 1;
+  }
+  u32 bad = 0;
+  for (u32 i = 0; i < kMany; ++i) {
+    for (u32 j = 0; j < i; ++j) {
+      // Not even their guards.
+      bad += s[i].lo - page < s[j].hi && s[j].lo - page < s[i].hi;
+    }
+  }
+  CHECK(bad == 0);
+}
+
+TEST_CASE("stack: strides are no power of two, tops are coloured") {
+  Arenas arenas;
+  size_t page = os::page_size();
+  for (u32 c : {0u, 2u}) {
+    constexpr u32 kRun = 16;  // the first arena
+    Stack s[kRun];
+    for (Stack& x : s) {
+      REQUIRE(arenas.take(c, x));
+    }
+    size_t stride = static_cast<size_t>(s[1].lo - s[0].lo);
+    CHECK(stride % page == 0);
+    CHECK(stride / page % 2 == 1);
+    CHECK(stride > kStackSizes[c]);
+    CHECK(stride <= kStackSizes[c] + 3 * page);
+    // No two of 16 stacks begin in the same cache line of a page: their first
+    // frames do not fight for one cache set.
+    u64 lines = 0;
+    for (u32 i = 0; i < kRun; ++i) {
+      CHECK(s[i].lo == s[0].lo + i * stride);
+      u64 line = (at(s[i].hi) - 1) % page / kCacheLine;
+      CHECK((lines >> line & 1) == 0);
+      lines |= u64{1} << line;
+    }
+  }
+}
+
+TEST_CASE("stack: handed out untouched") {
+  Arenas arenas;
+  Stack s;
+  size_t page = os::page_size();
+  for (int i = 0; i < 5; ++i) {
+    REQUIRE(arenas.take(2, s));
+    unsigned char map[128] = {};
+    auto pages = (at(s.hi) + page - 1) / page - at(s.lo) / page;
+    REQUIRE(pages <= sizeof map);
+    REQUIRE(mincore(s.lo, pages * page, map) == 0);
+    u32 resident = 0;
+    for (size_t k = 0; k < pages; ++k) {
+      resident += map[k] & 1;
+    }
+    CHECK(resident == 0);
+  }
+}
+
+TEST_CASE("stack: overflow meets the guard") {
+  Arenas arenas;
+  Stack below, s;
+  REQUIRE(arenas.take(1, below));
+  REQUIRE(arenas.take(1, s));
+  CHECK(in_child([=] {
+          volatile char* p = s.lo;
+          *p = 1;
+          p[-1] = 1;
+        }).died(SIGSEGV));
+  CHECK(in_child([=] {
+          volatile char* p = s.lo - os::page_size();
+          *p = 1;
+        }).died(SIGSEGV));
+  CHECK(in_child([=] {
+          volatile char* p = s.lo;
+          *p = 1;
+          p = s.hi - 1;
+          *p = 1;
+          p = below.hi - 1;
+          *p = 1;
+        }).exited(0));
+}
+
+TEST_CASE("stack: an overflow of a running G meets the guard") {
+#if defined(THRUM_ASAN)
+  UNIT_SKIP("ASan's frames are its own: see arch/sanitize_test");
+#endif
+  Child c = in_child([] {
+    Rt rt(1);
+    (void)rt.run([] {
+      // Touches every page downwards, as deep recursion does.
+      volatile char* p = static_cast<char*>(__builtin_frame_address(0));
+      for (u32 i = 0; i < 1000; ++i, p -= 1024) {
+        *p = 1;
+      }
+    });
+  });
+  CHECK(c.died(SIGSEGV));
+}
+
+TEST_CASE("stack: no address space is an answer") {
+#if defined(THRUM_ASAN) || defined(THRUM_TSAN)
+  UNIT_SKIP("the sanitizers need the address space");
+#endif
+  Child c = in_child([] {
+    rlimit tight{size_t{1} << 30, size_t{1} << 30};
+    setrlimit(RLIMIT_AS, &tight);
+    StackArenas arenas;
+    Stack s;
+    u32 n = 0;
+    while (n < 10'000 && arenas.take(4, s)) {
+      ++n;
+    }
+    bool again = arenas.take(4, s);
+    bool small = arenas.take(0, s);  // there is room for a small one still
+    arenas.release_all();
+    bool back = arenas.take(4, s);
+    _exit(n > 0 && n < 200 && !again && small && back ? 0 : 1);
+  });
+  CHECK(c.exited(0));
+}
+
+TEST_CASE("stack: released arenas are gone, and may begin anew") {
+  StackArenas arenas;
+  Stack s;
+  for (int round = 0; round < 3; ++round) {
+    for (u32 i = 0; i < 100; ++i) {
+      REQUIRE(arenas.take(i % 3, s));
+      s.hi[-1] = 1;
+    }
+    char* last = s.lo;
+    arenas.release_all();
+    unsigned char map;
+    CHECK(mincore(last, os::page_size(), &map) == -1);
+  }
+}
