@@ -82,11 +82,15 @@ int thrum_cancelled(void) {
 }
 
 int thrum_cancel_clear(void) {
-  G* g = g_of(this_m());
+  M* m = this_m();
+  G* g = g_of(m);
   if (!g) {
     return kENOTG;
   }
   constexpr u64 both = kCancel | kCancelled;
+  if (m->rt->stopping.load(relaxed)) {
+    return 1;  // the one of a stopping runtime stays
+  }
   return g->word.fetch_and(~both, relaxed) & both ? 1 : 0;
 }
 

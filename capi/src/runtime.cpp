@@ -159,7 +159,7 @@ int64_t thrum_now(void) {
 
 int64_t thrum_after(int64_t ns) {
   M* m = this_m();
-  return after(g_of(m) ? m : nullptr, ns);
+  return later(now_of(g_of(m) ? m : nullptr), ns);
 }
 
 }  // extern "C"

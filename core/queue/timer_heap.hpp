@@ -27,16 +27,20 @@ class TimerHeap {
     mem::free(table_);
     heap_ = nullptr;
     table_ = nullptr;
-    count_ = capacity_ = 0;
+    count_.store(0, relaxed);
+    capacity_ = 0;
     free_ = Timer::kIdle;
   }
 
-  u32 count() const { return count_; }
-  i64 earliest() const { return count_ ? heap_[0].when : kForever; }
+  u32 count() const { return count_.load(relaxed); }
+  i64 earliest() const { return count() ? heap_[0].when : kForever; }
+
+  // For the one who arms, without the lock: others only take out.
+  bool has_room() const { return count() < capacity_; }
 
   // Room for one more; false: out of memory.
   bool reserve() {
-    if (count_ < capacity_) {
+    if (has_room()) {
       return true;
     }
     u32 n = capacity_ ? capacity_ * 2 : 16;
@@ -64,8 +68,10 @@ class TimerHeap {
     free_ = table_[id].place;
     table_[id].timer = t;
     t->id.store(id, relaxed);
-    place(count_++, Entry{when, tie, id});
-    sift_up(count_ - 1);
+    u32 at = count();
+    count_.store(at + 1, relaxed);
+    place(at, Entry{when, tie, id});
+    sift_up(at);
     return heap_[0].id == id;
   }
 
@@ -77,11 +83,20 @@ class TimerHeap {
     t->id.store(Timer::kIdle, release);  // see Timer::id
   }
 
-  // The earliest if it is due, else null. The caller does with the owner what
-  // is to be done and then disarms it.
-  Timer* due(i64 now) const {
-    return count_ && heap_[0].when <= now ? table_[heap_[0].id].timer : nullptr;
+  // Takes the earliest out if it is due, else null. The timer looks armed until
+  // the caller has done with its owner what is to be done, and calls `fired`.
+  Timer* take_due(i64 now) {
+    if (!count() || heap_[0].when > now) {
+      return nullptr;
+    }
+    u32 id = heap_[0].id;
+    Timer* t = table_[id].timer;
+    remove(0);
+    table_[id].place = free_;
+    free_ = id;
+    return t;
   }
+  static void fired(Timer* t) { t->id.store(Timer::kIdle, release); }
 
  private:
   struct Entry {
@@ -104,9 +119,10 @@ class TimerHeap {
   }
 
   void remove(u32 at) {
-    --count_;
-    if (at != count_) {
-      Entry last = heap_[count_];
+    u32 end = count() - 1;
+    count_.store(end, relaxed);
+    if (at != end) {
+      Entry last = heap_[end];
       place(at, last);
       if (at > 0 && before(last, heap_[(at - 1) / 4])) {
         sift_up(at);
@@ -133,10 +149,10 @@ class TimerHeap {
     Entry e = heap_[at];
     for (;;) {
       u32 child = at * 4 + 1;
-      if (child >= count_) {
+      if (child >= count()) {
         break;
       }
-      u32 end = min(child + 4, count_);
+      u32 end = min(child + 4, count());
       u32 least = child;
       for (u32 c = child + 1; c < end; ++c) {
         if (before(heap_[c], heap_[least])) {
@@ -154,7 +170,7 @@ class TimerHeap {
 
   Entry* heap_ = nullptr;
   Row* table_ = nullptr;
-  u32 count_ = 0;
+  Atomic<u32> count_{0};  // owner adds, anyone takes; under the lock
   u32 capacity_ = 0;
   u32 free_ = Timer::kIdle;
 };

@@ -19,11 +19,11 @@ struct Wait {
   bool hard = false;    // cancel does not end it
   bool parked = false;  // thrum_park: a permit ends it
   const char* reason = nullptr;
+  i64 now = 0;  // the clock, if the caller has just read it
 };
-// May this wait begin? 0, kEAGAIN (kTry), kETIMEDOUT, kECANCELED (consumes the
+// wait_begin(m, w): may this wait begin? 0, kEAGAIN (kTry), kETIMEDOUT, kECANCELED (consumes the
 // request), kENOMEM. Cuts the deadline to the G's limit and makes room for its
 // timer. Call it under the object's lock, before the node is linked.
-int wait_begin(M* m, Wait& w);
 // wait(), wake_of(), waiter_of(): sched/wait.hpp
 
 // ---- ready.cpp ---------------------------------------------------------------
@@ -60,8 +60,7 @@ int check(M*& m);  // safepoint
 inline bool must_check(M* m, G* g) {
   P* p = m->p;
   return (p && p->attention.load(relaxed)) |
-         ((g->word.load(relaxed) & kCancel) != 0) |
-         (m->rt->stopping.load(relaxed) != 0);
+         ((g->word.load(relaxed) & kCancel) != 0);
 }
 int park(M*& m, const char* reason, i64 deadline);
 

@@ -28,11 +28,13 @@ struct Runtime;
 struct Waiter;
 
 // Why a G waits. A closed list: traces, dumps and deadlock reports print it.
-#define THRUM_WAIT_REASONS(X)                                            \
-  X(none)                                                                \
-  X(sleep) X(join) X(park) X(chan_send) X(chan_recv) X(select) X(mutex)  \
-      X(rwmutex_read) X(rwmutex_write) X(cond) X(waitgroup) X(semaphore) \
-          X(once) X(domain) X(blocking)
+#define THRUM_WAIT_REASONS(X)                                              \
+  X(none)                                                                  \
+  X(sleep)                                                                 \
+  X(join)                                                                  \
+  X(park) X(chan_send) X(chan_recv) X(select) X(mutex) X(rwmutex_read)     \
+      X(rwmutex_write) X(cond) X(waitgroup) X(semaphore) X(once) X(domain) \
+          X(blocking)
 enum class Why : u8 {
 #define X(name) name,
   THRUM_WAIT_REASONS(X)
@@ -126,8 +128,8 @@ struct Wake {
   Atomic<u64>* word;  // const during a wait
   G* g;               // const; null: a foreign thread
   int result;         // claimer
-  Waiter* by;         // claimer: the node that ended a select
   Atomic<u32> note;   // foreign threads: 1 = readied
+  Waiter* by;         // claimer: the node that ended a select
   Atomic<u64> own;    // foreign threads: the word
 };
 
@@ -230,28 +232,30 @@ struct EhGlobals {  // __cxa_eh_globals: two words per thread
   u64 uncaught;
 };
 
-struct Body {
-  void* sp;            // owner: context while it is not running
-  Body* next;          // the cache that holds it
-  Body* all;           // Runtime.body_lock: every body of the runtime
-  mem::Stack stack;    // const
-  StackNote note;      // owner
-  EhGlobals eh;        // owner: of the G, while another runs
-  M* pin;              // owner: where it must run; null: anywhere
-  i64 limit;           // owner: thrum_limit
-  i32 shield;          // owner
-  u32 lock_depth;      // owner: thrum_lock_thread
-  u32 block_depth;     // owner: thrum_enter_blocking
-  bool lock_pinned;    // owner: pin stems from lock_thread
-  Atomic<Why> why;     // owner
+// The first two cache lines are what a park and a wake touch.
+struct alignas(kCacheLine) Body {
+  void* sp;         // owner: context while it is not running
+  EhGlobals eh;     // owner: of the G, while another runs
+  i64 limit;        // owner: thrum_limit
+  i32 shield;       // owner
+  Atomic<Why> why;  // owner
+  Timer timer;      // timer_home's lock
+  Wake wake;
+  P* timer_home;       // owner
   const char* reason;  // owner: thrum_park's text
   i64 since;           // owner: when the wait began, 0: not stamped
-  Timer timer;         // timer_home's lock
-  P* timer_home;       // owner
-  Wake wake;
-  Waiter waiter;
-  Waiter* nodes;   // owner: of selects, kept for the next one
-  u32 node_count;  // owner
+
+  M* pin;            // owner: where it must run; null: anywhere
+  u32 lock_depth;    // owner: thrum_lock_thread
+  u32 block_depth;   // owner: thrum_enter_blocking
+  bool lock_pinned;  // owner: pin stems from lock_thread
+  StackNote note;    // owner
+  Body* next;        // the cache that holds it
+  Body* all;         // Runtime.body_lock: every body of the runtime
+  Waiter waiter;     // of all waits but selects
+  Waiter* nodes;     // owner: of selects, kept for the next one
+  u32 node_count;    // owner
+  mem::Stack stack;  // const
 };
 
 }  // namespace thrum

@@ -58,17 +58,19 @@ void unlink_joiner(WordLock& lock, G* g, Waiter* w) {
 }
 
 // One try of a cancel; false: the word changed meanwhile.
-bool cancel_once(M* m, G* g, u64 v) {
-  if (v & (kCancel | kAnswering)) {
+// `stays`: a kCancel that answers do not take away.
+bool cancel_once(M* m, G* g, u64 v, u64 stays) {
+  bool waits = (v & kPhase) == kWait;
+  if (stays ? (v & kCancel) && !waits : v & (kCancel | kAnswering)) {
     return true;
   }
-  if ((v & kPhase) != kWait) {
+  if (!waits) {
     return g->word.compare_exchange_weak(v, v | kCancel, acq_rel, relaxed);
   }
   // It waits: claim it and deliver the request in one step.
   if (!g->word.compare_exchange_weak(
-          v, (v & ~(kPhase | kParked)) | kCancelled | kAnswering, acq_rel,
-          relaxed)) {
+          v, (v & ~(kPhase | kParked)) | kCancelled | kAnswering | stays,
+          acq_rel, relaxed)) {
     return false;
   }
   Wake* wake = &g->body->wake;
@@ -167,7 +169,7 @@ int cancel(M* m, Runtime* rt, u64 handle) {
     if (found != Found::alive) {
       return found == Found::ended ? kESTALE : kEINVAL;
     }
-    if (cancel_once(m, g, v)) {
+    if (cancel_once(m, g, v, 0)) {
       return 0;
     }
   }
@@ -179,7 +181,7 @@ void cancel_all(M* m, Runtime* rt) {
     G* g = table_g(rt->table, slot);
     for (;;) {
       u64 v = g ? g->word.load(acquire) : 0;
-      if (!(v & kLive) || cancel_once(m, g, v)) {
+      if (!(v & kLive) || cancel_once(m, g, v, kCancel)) {
         break;
       }
     }

@@ -19,17 +19,18 @@ constexpr const char* kWhyNames[] = {
 #undef X
 };
 
+// What an answer takes away: nothing while the runtime stops, for then the
+// request stays for good.
+u64 consumed(Runtime* rt) { return rt->stopping.load(relaxed) ? 0 : kCancel; }
+
 // Consumes a cancel request of the calling G, if it may.
 bool take_cancel(M* m, G* g) {
-  if (THRUM_LIKELY(!(g->word.load(relaxed) & kCancel) &&
-                   !m->rt->stopping.load(relaxed))) {
-    return false;
-  }
-  if (g->body->shield > 0) {
-    return false;
-  }
   u64 v = g->word.load(relaxed);
-  while (!g->word.compare_exchange_weak(v, (v & ~kCancel) | kCancelled, relaxed,
+  if (THRUM_LIKELY(!(v & kCancel)) || g->body->shield > 0) {
+    return false;
+  }
+  u64 clear = consumed(m->rt);
+  while (!g->word.compare_exchange_weak(v, (v & ~clear) | kCancelled, relaxed,
                                         relaxed)) {}
   return true;
 }
@@ -89,7 +90,7 @@ int wait_as_thread(Wake* wake, const Wait& w, const Unlock& unlock) {
 
 const char* why_name(Why why) { return kWhyNames[static_cast<u8>(why)]; }
 
-int wait_begin(M* m, Wait& w) {
+int wait_begin_slow(M* m, Wait& w) {
   if (w.deadline == kTry) {
     return kEAGAIN;
   }
@@ -104,54 +105,55 @@ int wait_begin(M* m, Wait& w) {
     w.deadline = b->limit;
   }
   if (THRUM_UNLIKELY(w.deadline != kForever)) {
-    if (w.deadline <= now_of(m)) {
+    if (w.deadline <= (w.now ? w.now : now_of(m))) {
       return kETIMEDOUT;
     }
-    Locked held(m->p->timer_lock);
-    if (!m->p->timers.reserve()) {
-      return kENOMEM;
+    P* p = m->p;
+    if (THRUM_UNLIKELY(!p->timers.has_room())) {
+      Locked held(p->timer_lock);
+      if (!p->timers.reserve()) {
+        return kENOMEM;
+      }
     }
   }
   return !w.hard && take_cancel(m, g) ? kECANCELED : 0;
 }
 
-void commit_park(M* m, const After& a) {
+void commit_timed(M* m, const After& a) {
   G* g = a.g;
   Body* b = g->body;
-  g->state.store(State::waiting, relaxed);
-  u64 phase = (a.hard ? kWaitHard : kWait) | (a.parked ? kParked : 0);
+  P* p = m->p;
   u64 old;
-  if (THRUM_LIKELY(a.deadline == kForever)) {
-    // acq_rel: releases the saved context and the node to whoever claims.
-    old = g->word.fetch_add(phase, acq_rel);
-  } else {
+  bool first;
+  {
     // Phase and timer become visible together: firing and disarming take this
     // lock, so neither meets a half-parked G.
-    P* p = m->p;
-    bool first;
-    {
-      Locked held(p->timer_lock);
-      b->timer_home = p;
-      u64 tie = seeded(p->rt) ? p->rt->seeded.next() : p->timer_tie++;
-      first = p->timers.arm(&b->timer, a.deadline, tie);
-      if (first) {
-        p->earliest.store(a.deadline, seq_cst);  // Dekker with sleep_until
-      }
-      old = g->word.fetch_add(phase, acq_rel);
-    }
+    Locked held(p->timer_lock);
+    b->timer_home = p;
+    u64 tie = seeded(p->rt) ? p->rt->seeded.next() : p->timer_tie++;
+    first = p->timers.arm(&b->timer, a.deadline, tie);
     if (first) {
-      timer_armed(p, a.deadline);
+      p->earliest.store(a.deadline, seq_cst);  // Dekker with sleep_until
     }
+    old = g->word.fetch_add(phase_of(a), acq_rel);
+  }
+  if (first) {
+    timer_armed(p, a.deadline);
   }
   a.unlock.go();  // from here on g may be anywhere
   if (THRUM_UNLIKELY(old & (kCancel | kPermit))) {
-    u64 gen = old & kGenMask;
-    if ((old & kPermit) && a.parked) {
-      claim_self(m, g, gen, kParked | kPermit, kPermit, 0, 0);
-    } else if ((old & kCancel) && !a.hard) {
-      claim_self(m, g, gen, kWait | kCancel, kCancel, kCancelled | kAnswering,
-                 kECANCELED);
-    }
+    commit_late(m, a, old);
+  }
+}
+
+// A request came before the phase was there to be claimed.
+void commit_late(M* m, const After& a, u64 old) {
+  u64 gen = old & kGenMask;
+  if ((old & kPermit) && a.parked) {
+    claim_self(m, a.g, gen, kParked | kPermit, kPermit, 0, 0);
+  } else if ((old & kCancel) && !a.hard) {
+    claim_self(m, a.g, gen, kWait | kCancel, consumed(m->rt),
+               kCancelled | kAnswering, kECANCELED);
   }
 }
 

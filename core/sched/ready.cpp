@@ -61,6 +61,19 @@ void runq_put(M* m, P* p, G* g) {
   maybe_wake(p);
 }
 
+void put_all(M* m, Fifo<G>& gs) {
+  Runtime* rt = m->rt;
+  // What the ring cannot hold goes to the global queue as it is.
+  if (gs.count > kRing / 2) {
+    push_global(rt, gs);
+    maybe_wake(m->p);
+    return;
+  }
+  while (G* g = gs.pop()) {
+    runq_put(m, m->p, g);
+  }
+}
+
 void fresh_put(P* p, G* g) {
   while (THRUM_UNLIKELY(!p->fresh.push(g))) {
     G* half[kRing / 2];

@@ -9,6 +9,7 @@ namespace thrum {
 // ---- ready.cpp ---------------------------------------------------------------
 void push_batch(Runtime* rt, G** items, u32 n);  // to the global queue
 void fresh_put(P* p, G* g);
+void put_all(M* m, Fifo<G>& gs);  // plain ones of this runtime, behind
 // Queues a runnable G where its class wants it: its domain, its M, the drawer,
 // this P (`next`: before the others), or the global queue of its runtime.
 void route(M* m, G* g, bool next);

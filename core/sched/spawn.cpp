@@ -130,7 +130,7 @@ Body* body_take(Runtime* rt, P* p, u32 size_class) {
       return b;
     }
   }
-  Body* b = mem::make<Body>();
+  Body* b = static_cast<Body*>(mem::alloc_aligned(sizeof(Body), alignof(Body)));
   if (!b || !rt->stacks.take(size_class, b->stack)) {
     mem::free(b);
     return nullptr;

@@ -75,6 +75,7 @@ G* take_global(M* m, P* p, bool batch) {
         if (!g) {
           break;
         }
+        __builtin_prefetch(g->body);
         rest[n++] = g;
       }
     }
@@ -82,6 +83,16 @@ G* take_global(M* m, P* p, bool batch) {
   }
   for (u32 i = 0; i < n; ++i) {
     runq_put(m, p, rest[i]);
+  }
+  // They will run one after the other, and of many each is cold: the context
+  // first, then the stack it points to.
+  for (u32 i = 0; i < n; ++i) {
+    if (Body* b = rest[i]->body) {
+      char* sp = static_cast<char*>(b->sp);
+      __builtin_prefetch(sp);
+      __builtin_prefetch(sp + kCacheLine);
+      __builtin_prefetch(sp + 2 * kCacheLine);
+    }
   }
   return first;
 }

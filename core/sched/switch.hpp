@@ -16,7 +16,8 @@ G* pick_fair(M* m, P* p);  // the fairness tick
 bool bind(M* m, G* g);     // a body for a G that has none; false: the
                            // loop must see to it (M::next_g)
 void finish_slow(M* m);
-void commit_park(M* m, const After& a);
+void commit_timed(M* m, const After& a);
+void commit_late(M* m, const After& a, u64 old);
 void timer_armed(P* p, i64 when);
 void runq_put(M* m, P* p,
               G* g);  // tail of the ring; spills to the global queue
@@ -74,6 +75,25 @@ inline void eh_restore(M* m, Body* b) {
       *m->eh = b->eh;
     }
     b->eh = EhGlobals{};
+  }
+}
+
+inline u64 phase_of(const After& a) {
+  return (a.hard ? kWaitHard : kWait) | (a.parked ? kParked : 0);
+}
+
+// The park of a G whose context is saved now: publishes the phase, then lets go
+// of the object's lock.
+THRUM_INLINE void commit_park(M* m, const After& a) {
+  a.g->state.store(State::waiting, relaxed);
+  if (THRUM_UNLIKELY(a.deadline != kForever)) {
+    return commit_timed(m, a);
+  }
+  // acq_rel: releases the saved context and the node to whoever claims.
+  u64 old = a.g->word.fetch_add(phase_of(a), acq_rel);
+  a.unlock.go();  // from here on g may be anywhere
+  if (THRUM_UNLIKELY(old & (kCancel | kPermit))) {
+    commit_late(m, a, old);
   }
 }
 

@@ -11,6 +11,21 @@ namespace thrum {
 int wait_as_thread(Wake* wake, const Wait& w, const Unlock& unlock);
 void disarm(Body* b);
 int yield_slow(M*& m, G* g);
+int wait_begin_slow(M* m, Wait& w);
+
+// See sched/api.hpp. Inline: the wait of a G without deadline, limit, shield or
+// request.
+inline int wait_begin(M* m, Wait& w) {
+  G* g = g_of(m);
+  if (THRUM_LIKELY(g && w.deadline == kForever)) {
+    Body* b = g->body;
+    if (THRUM_LIKELY(b->limit == kForever && b->shield == 0 &&
+                     !(g->word.load(relaxed) & kCancel))) {
+      return 0;
+    }
+  }
+  return wait_begin_slow(m, w);
+}
 
 // Parks the caller (G or thread) until someone claims `wake`; releases what
 // `unlock` names once the caller's context is saved. Returns wake->result: what
@@ -22,7 +37,9 @@ THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w, Unlock unlock) {
   }
   Body* b = g->body;
   b->why.store(w.why, relaxed);
-  b->reason = w.reason;
+  if (w.parked) {
+    b->reason = w.reason;
+  }
   bump(m->p->parks);
   m->after.kind = AfterKind::park;
   m->after.hard = w.hard;
@@ -62,7 +79,7 @@ inline Waiter* waiter_of(M* m, Waiter& own) {
 THRUM_INLINE int yield(M*& m) {
   G* g = m->cur;
   if (THRUM_UNLIKELY((g->word.load(relaxed) & kCancel) ||
-                     m->rt->stopping.load(relaxed) || (g->flags & kRouted))) {
+                     (g->flags & kRouted))) {
     return yield_slow(m, g);
   }
   g->state.store(State::runnable, relaxed);

@@ -3,8 +3,7 @@
 
 namespace thrum {
 
-i64 after(M* m, i64 ns) {
-  i64 now = now_of(m);
+i64 later(i64 now, i64 ns) {
   i64 at = ns <= 0 ? now : (ns > kForever - now ? kForever : now + ns);
   return at ? at : 1;
 }
@@ -13,7 +12,8 @@ int sleep_for(M*& m, i64 ns) {
   if (ns <= 0) {
     return g_of(m) ? yield(m) : 0;
   }
-  Wait w{after(m, ns), Why::sleep};
+  i64 now = now_of(m);
+  Wait w{.deadline = later(now, ns), .why = Why::sleep, .now = now};
   i64 asked = w.deadline;
   int result = wait_begin(m, w);
   if (!result) {

@@ -6,6 +6,7 @@
 namespace thrum {
 
 int sleep_for(M*& m, i64 ns);
-i64 after(M* m, i64 ns);  // now + ns, saturating, never 0
+// now + ns, saturating, never 0.
+i64 later(i64 now, i64 ns);
 
 }  // namespace thrum

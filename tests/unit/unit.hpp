@@ -45,6 +45,9 @@ inline i64 soon() { return os::now_ns() + 40 * kSecond; }
     return;                      \
   } while (0)
 
+// A check in a table of rows: says which.
+#define CHECK_ROW(cond, name) CHECK_MESSAGE(cond, doctest::String(name))
+
 // ---- runtimes --------------------------------------------------------------
 
 inline Config config(u32 procs) {

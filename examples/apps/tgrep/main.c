@@ -50,6 +50,8 @@ static void on_interrupt(int sig) {
   wake_all("!!");
 }
 
+void end_waits(void) { wake_all(".."); }
+
 /* The first Ctrl-C is for us, a second one kills. An interrupt that was ignored
  * when we were started (nohup, a background job) stays ignored. */
 static void catch_interrupt(void) {
@@ -102,7 +104,7 @@ static void run_main(void* arg) {
   }
   report_write(&run->app, &run->report);
   thrum_shield(+1);
-  wake_all("..");
+  end_waits();
   thrum_cancel(rt, watch);
   thrum_join(rt, watch, THRUM_FOREVER);
   thrum_shield(-1);

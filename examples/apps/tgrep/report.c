@@ -183,6 +183,7 @@ static int write_file(struct writer* w, struct file* f) {
 static void stop_all(struct app* app) {
   struct file* f;
   thrum_shield(+1);
+  end_waits(); /* of files that wait for a FIFO or a terminal */
   thrum_cancel(app->rt, app->walk);
   thrum_chan_close(app->order);
   while (thrum_chan_recv(app->order, &f, THRUM_FOREVER) == 0) {

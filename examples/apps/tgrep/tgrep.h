@@ -80,6 +80,9 @@ struct app {
   int error; /* it could not go on */
 };
 
+/* main.c */
+void end_waits(void); /* makes wake_fd readable, for good */
+
 /* walk.c */
 void walk_main(void* app);
 

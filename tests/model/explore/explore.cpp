@@ -10,6 +10,7 @@
 #undef assert
 #undef errno
 
+#include <elf.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@
 
 #include "explore/explore.hpp"
 #include "explore/shadow.hpp"
+
+extern "C" const char __executable_start;  // the linker's
 
 namespace explore {
 
@@ -74,6 +77,15 @@ struct Thread {
   const Cell* stale;   // it read an old value here, and again
 };
 Thread threads[kThreads];
+
+struct Handed {
+  void* item;
+  size_t seen[kThreads];
+};
+constexpr unsigned kHanded = 64;
+Handed handed[kHanded];
+unsigned head, tail;
+bool is_shut;
 
 struct Range {
   const char* from;
@@ -203,10 +215,11 @@ Cell& cell(const void* at, u32 size) {
   return c;
 }
 
-void touch(const Cell& c, bool write) {
+void touch(const Cell& c, bool write, const void* pc) {
   threads[me()].busy = true;
-  shadow::atomic(c.at, c.size, write, __builtin_return_address(1));
+  shadow::atomic(c.at, c.size, write, pc);
 }
+#define CALLER __builtin_return_address(0)
 
 // ---- slots ----------------------------------------------------------------------
 
@@ -285,6 +298,8 @@ void begin() {
   arena_used = 0;
   memset(threads, 0, sizeof threads);
   quiet_count = slot_count = 0;
+  head = tail = 0;
+  is_shut = false;
   memset(slot_load_count, 0, sizeof slot_load_count);
   slot_store_count = slot_taken_count = 0;
   virtual_now = 1000;
@@ -320,7 +335,7 @@ u64 load(const void* at, u32 size, Order o, Where w) {
     return raw(at, size);
   }
   u64 v = c.base().load(load_order(o, w), info(w));
-  touch(c, false);
+  touch(c, false, CALLER);
   // Stores become visible in finite time: whoever reads an old value twice in a
   // row must see what there is. Relacy allows it for ever.
   Thread& t = threads[me()];
@@ -346,7 +361,7 @@ void store(void* at, u32 size, u64 v, Order o, Where w) {
   Cell& c = cell(at, size);
   if (!c.quiet) {
     c.base().store(v, store_order(o, w), info(w));
-    touch(c, true);
+    touch(c, true, CALLER);
     if (c.slot) {
       slot_stored(c);
     }
@@ -382,7 +397,7 @@ u64 rmw(void* at, u32 size, Op op, u64 v, Order o, Where w) {
     Cell& c = cell(at, size);
     c.base().exchange(v, order_at(o, w), info(w));
     rl::ctx().enable_preemption();
-    touch(c, true);
+    touch(c, true, CALLER);
     if (c.slot) {
       slot_stored(c);
     }
@@ -413,7 +428,7 @@ bool cas(void* at, u32 size, u64& was, u64 v, Order ok, Order fail_order,
                                            failure, info(w))
                : c.base().compare_exchange(rl::bool_t<false>(), was, v, success,
                                            failure, info(w));
-  touch(c, done);
+  touch(c, done, CALLER);
   if (done) {
     set_raw(at, size, v);
     if (c.slot) {
@@ -427,6 +442,13 @@ void fence(Order o, Where w) {
   rl::memory_order m = order_at(o, w);
   if (exploring && m != rl::mo_relaxed) {
     rl::atomic_thread_fence(m, info(w));
+  }
+}
+
+void fence_all() {
+  if (exploring) {
+    rl::ctx().sched();
+    rl::ctx().rl_global_fence();
   }
 }
 
@@ -460,6 +482,12 @@ void pause() {
   }
 }
 
+void step() {
+  if (exploring) {
+    rl::ctx().sched();
+  }
+}
+
 bool sleep_on(const void* key, bool timed) {
   unsigned t = me();
   threads[t].key = key;
@@ -480,18 +508,36 @@ void wake(const void* key, unsigned most) {
   }
 }
 
-void carry_out(Carry& c) {
+void hand(void* item) {
+  Handed& h = handed[tail++ % kHanded];
+  h.item = item;
   ++my_time();
-  memcpy(c.clock, seen_by_me(), sizeof(size_t) * now_running->threads);
+  memcpy(h.seen, seen_by_me(), sizeof(size_t) * now_running->threads);
+  wake(handed, kThreads);
 }
 
-void carry_in(const Carry& c) {
-  ++my_time();
-  for (unsigned t = 0; t < now_running->threads; ++t) {
-    if (seen_by_me()[t] < c.clock[t]) {
-      seen_by_me()[t] = c.clock[t];
+void* take() {
+  for (;;) {
+    if (head != tail) {
+      const Handed& h = handed[head++ % kHanded];
+      ++my_time();
+      for (unsigned t = 0; t < now_running->threads; ++t) {
+        if (seen_by_me()[t] < h.seen[t]) {
+          seen_by_me()[t] = h.seen[t];
+        }
+      }
+      return h.item;
     }
+    if (is_shut) {
+      return nullptr;
+    }
+    sleep_on(handed, false);
   }
+}
+
+void shut() {
+  is_shut = true;
+  wake(handed, kThreads);
 }
 
 // ---- choices, checks, time -----------------------------------------------------------
@@ -526,8 +572,18 @@ void dispose(void* p) {
   if (p && exploring) {
     size_t bytes;
     memcpy(&bytes, static_cast<char*>(p) - kHead, sizeof bytes);
-    shadow::freed(p, bytes, __builtin_return_address(0));
+    shadow::freed(p, bytes, CALLER);
   }
+}
+
+void renew(void* to, void* from, size_t bytes) {
+  if (!from) {
+    return;
+  }
+  size_t had;
+  memcpy(&had, static_cast<char*>(from) - kHead, sizeof had);
+  memcpy(to, from, had < bytes ? had : bytes);
+  dispose(from);
 }
 
 void quiet(const void* p, size_t bytes) {
@@ -585,10 +641,16 @@ const char* place(const void* pc) {
     return out;
   }
   exploring = false;
+  // What addr2line wants is the place in the file.
+  const auto* elf = reinterpret_cast<const Elf64_Ehdr*>(&__executable_start);
+  uintptr_t at = reinterpret_cast<uintptr_t>(pc) - 1;
+  if (elf->e_type == ET_DYN) {
+    at -= reinterpret_cast<uintptr_t>(elf);
+  }
   char command[128];
-  snprintf(command, sizeof command, "addr2line -Cse %s %p 2>/dev/null",
-           "/proc/$PPID/exe",
-           static_cast<const void*>(static_cast<const char*>(pc) - 1));
+  snprintf(command, sizeof command,
+           "addr2line -Cse /proc/$PPID/exe %#lx 2>/dev/null",
+           static_cast<unsigned long>(at));
   if (FILE* f = popen(command, "r")) {
     if (!fgets(out, sizeof line[0], f)) {
       out[0] = '\0';

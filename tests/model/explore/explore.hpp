@@ -39,6 +39,7 @@ u64 rmw(void* at, u32 size, Op op, u64 v, Order o, Where where);
 bool cas(void* at, u32 size, u64& was, u64 v, Order ok, Order fail, bool weak,
          Where where);
 void fence(Order o, Where where);
+void fence_all();  // membarrier: a full fence in every thread
 void born(const void* at);  // an atomic begins its life here
 
 // A field that no protocol reads, only observers: plain memory.
@@ -47,17 +48,18 @@ void show(void* at, u32 size, u64 v);
 
 // ---- threads --------------------------------------------------------------------
 unsigned thread();  // the running one
-void pause();       // others may go on
+void pause();       // others may go on; this thread lets them
+void step();        // others may go on
 // Sleeps until wake(key) or, if timed, whenever the explorer likes: true = woken.
 // The caller has checked its condition: there is no switch before the sleep.
 bool sleep_on(const void* key, bool timed);
 void wake(const void* key, unsigned most);
-// What an ideal queue carries from who puts to who takes: happens-before alone.
-struct Carry {
-  size_t clock[kThreads];
-};
-void carry_out(Carry& c);
-void carry_in(const Carry& c);
+
+// An ideal queue between threads: whoever takes an item has seen what had been
+// seen by whoever put it, and nothing else is ordered.
+void hand(void* item);
+void* take();  // sleeps until there is one; null: the queue is shut
+void shut();
 
 // ---- choices and checks -----------------------------------------------------------
 unsigned choose(unsigned n);  // any of 0 … n-1
@@ -72,6 +74,8 @@ u64 ticks();
 // ---- memory: fresh and zeroed in each schedule ----------------------------------------
 void* alloc(size_t bytes);
 void dispose(void* p);  // no reuse: any later touch fails
+// realloc's second half: as much of `from` as fits in `to`, then from is gone.
+void renew(void* to, void* from, size_t bytes);
 template <class T>
 T* make() {
   return static_cast<T*>(alloc(sizeof(T)));

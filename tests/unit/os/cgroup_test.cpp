@@ -207,7 +207,7 @@ TEST_CASE("cgroup: odd numbers, odd files") {
                           {kGroups, "0::/a\n"},
                           {"/sys/fs/cgroup/a/cpu.max", odd.text}};
     u32 got = quota(files);
-    CHECK_MESSAGE(got == odd.want, odd.text);
+    CHECK_ROW(got == odd.want, odd.text);
   }
   for (const char* groups :
        {"", "\n", "0", "0:", "0::", "::::", "nonsense\n", "0::relative\n"}) {

@@ -99,7 +99,7 @@ TEST_CASE("errno: as it was after every call") {
       errno = before;
       row.call();
       int after = errno;
-      CHECK_MESSAGE(after == before, row.what);
+      CHECK_ROW(after == before, row.what);
     }
   }
 }

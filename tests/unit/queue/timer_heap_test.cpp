@@ -23,9 +23,9 @@ bool armed(const Item& x) { return x.timer.id.load() != Timer::kIdle; }
 
 // Takes what is due at `now` out, as the scheduler does; null: nothing.
 Item* take(Heap& h, i64 now) {
-  Timer* t = h.due(now);
+  Timer* t = h.take_due(now);
   if (t) {
-    h.disarm(t);
+    TimerHeap::fired(t);
   }
   return t ? item_of(t) : nullptr;
 }
@@ -37,20 +37,27 @@ TEST_CASE("timer_heap: empty, one, empty") {
   Item x;
   CHECK(h.count() == 0);
   CHECK(h.earliest() == kForever);
-  CHECK(h.due(kForever) == nullptr);
+  CHECK(h.take_due(kForever) == nullptr);
+  CHECK_FALSE(h.has_room());
   REQUIRE(h.reserve());
+  CHECK(h.has_room());
   CHECK(h.arm(&x.timer, 100, 0));
   CHECK(armed(x));
   CHECK(h.count() == 1);
   CHECK(h.earliest() == 100);
-  CHECK(h.due(99) == nullptr);
-  CHECK(h.due(100) == &x.timer);
-  CHECK(h.due(100) == &x.timer);  // looking takes nothing out
-  h.disarm(&x.timer);
-  CHECK_FALSE(armed(x));
+  CHECK(h.take_due(99) == nullptr);
+  CHECK(h.count() == 1);
+  CHECK(h.take_due(100) == &x.timer);
+  CHECK(armed(x));  // until its owner has been served
   CHECK(h.count() == 0);
   CHECK(h.earliest() == kForever);
-  CHECK(h.due(100) == nullptr);
+  CHECK(h.take_due(100) == nullptr);
+  TimerHeap::fired(&x.timer);
+  CHECK_FALSE(armed(x));
+  CHECK(h.arm(&x.timer, 7, 0));
+  h.disarm(&x.timer);
+  CHECK_FALSE(armed(x));
+  CHECK(h.earliest() == kForever);
 }
 
 TEST_CASE("timer_heap: arm says whether it is the earliest now") {
@@ -104,7 +111,7 @@ TEST_CASE("timer_heap: any order in, sorted out, at every size") {
         bad += !t || t->when < last;
         last = t ? t->when : last;
       }
-      bad += h.due(kForever) != nullptr;
+      bad += take(h, kForever) != nullptr;
     }
   }
   CHECK(bad == 0);

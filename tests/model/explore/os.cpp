@@ -1,0 +1,86 @@
+// The floors below sched, as the explored core sees them: os/os.hpp, mem/heap.hpp
+// and base/die.hpp over virtual time, the explorer's memory and its checks.
+// SPDX-License-Identifier: MIT
+#include "os/os.hpp"
+
+#include "base/die.hpp"
+#include "explore/explore.hpp"
+#include "mem/heap.hpp"
+
+namespace thrum {
+
+void die(const char* what, const char* file, int line) {
+  explore::check(false, what, {file, line});
+  __builtin_trap();
+}
+
+void say(const char*, ...) {}
+
+namespace os {
+
+i64 now_ns() { return explore::now(); }
+i64 cpu_ns() { return explore::now(); }
+
+int thread_start(Thread&, void (*)(void*), void*, const char*) { return -1; }
+void thread_join(Thread&) {}
+void thread_yield() { explore::pause(); }
+void thread_sleep(i64) { explore::pause(); }
+u32 thread_id() { return explore::thread() + 1; }
+int thread_count() { return static_cast<int>(explore::kThreads); }
+void timer_slack(u64) {}
+
+// As in the kernel: comparing and going to sleep are one step, and neither call
+// orders anything for its caller.
+void futex_wait(Atomic<u32>* word, u32 expected, i64 deadline) {
+  explore::step();
+  if (deadline != kForever && deadline <= explore::now()) {
+    return;
+  }
+  if (explore::glance(word, sizeof *word) == expected &&
+      !explore::sleep_on(word, deadline != kForever)) {
+    explore::advance(deadline);
+  }
+}
+
+void futex_wake(Atomic<u32>* word, int n) {
+  explore::wake(word, static_cast<unsigned>(n));
+}
+
+bool fence_all_register() { return true; }
+void fence_all() { explore::fence_all(); }
+
+size_t page_size() { return 4096; }
+void* vm_reserve(size_t) { return nullptr; }
+void vm_release(void*, size_t) {}
+int vm_guard(void*, size_t) { return 0; }
+void vm_drop(void*, size_t) {}
+void vm_huge(void*, size_t, bool) {}
+
+int wake_fd_open(WakeFd&) { return 0; }
+void wake_fd_close(WakeFd&) {}
+void wake_fd_raise(WakeFd&) {}
+void wake_fd_clear(WakeFd&) {}
+void wake_fd_at(WakeFd&, i64) {}
+
+const char* env(const char*) { return nullptr; }
+int cpus_allowed() { return 2; }
+u32 cpu_quota_milli() { return 0; }
+void* eh_globals() { return nullptr; }
+bool fd_readable(int) { return false; }
+
+}  // namespace os
+
+namespace mem {
+
+void* alloc(size_t size) { return explore::alloc(size); }
+void* zalloc(size_t count, size_t size) { return explore::alloc(count * size); }
+void* alloc_aligned(size_t size, size_t) { return explore::alloc(size); }
+void* realloc(void* p, size_t size) {
+  void* to = explore::alloc(size);
+  explore::renew(to, p, size);
+  return to;
+}
+void free(void* p) { explore::dispose(p); }
+
+}  // namespace mem
+}  // namespace thrum
