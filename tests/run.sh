@@ -108,7 +108,7 @@ need gcc:gcc g++:g++ meson:meson ninja:ninja-build pkg-config:pkg-config \
 }
 # Without these something is skipped, and says so.
 need git:git clang:clang libclang-rt-14-dev clang-format-14:clang-format-14 \
-  relacy-dev spin:spin libuv1-dev valgrind:valgrind || true
+  relacy-dev spin:spin libuv1-dev || true
 
 # ---- as it ships ------------------------------------------------------------
 
@@ -191,7 +191,7 @@ cpu = 'aarch64'
 endian = 'little'
 EOF
   if build aarch64 build/aarch64 --cross-file "$debs/aarch64.ini" \
-    -Dexamples=false -Dvalgrind=disabled; then
+    -Dexamples=false; then
     suites aarch64 build/aarch64 --suite unit --timeout-multiplier 10
   fi
 else

@@ -12,10 +12,18 @@
 
 namespace thrum {
 
-#ifndef THRUM_RING  // the stress build makes it tiny
+// The stress build (option `stress`): tiny rings, and a G that becomes ready goes
+// through the global queue, to whichever M is first, so that it moves at every
+// resume.
+#ifndef THRUM_RING
 #define THRUM_RING 256
 #endif
 constexpr u32 kRing = THRUM_RING;
+#if defined(THRUM_STRESS)
+constexpr bool kMigrateAlways = true;
+#else
+constexpr bool kMigrateAlways = false;
+#endif
 
 constexpr u32 kFairEvery = 61;   // Go's schedtick % 61: the global queue first
 constexpr u32 kNextStreak = 8;   // hand-overs in a row before others get a turn

@@ -120,6 +120,11 @@ void ready(M* m, Wake* wake) {
     return;
   }
   g->state.store(State::runnable, relaxed);
+  if (kMigrateAlways && !(g->flags & kRouted)) {
+    push_global(rt_of(g), g);
+    announce(rt_of(g));
+    return;
+  }
   if (THRUM_LIKELY(m && m->p && !(g->flags & kRouted) && rt_of(g) == m->rt)) {
     if (G* behind = m->p->runq.put_next(g)) {
       runq_put(m, m->p, behind);

@@ -7,7 +7,6 @@
 namespace thrum {
 
 // ---- ready.cpp ---------------------------------------------------------------
-void push_batch(Runtime* rt, G** items, u32 n);  // to the global queue
 void fresh_put(P* p, G* g);
 void put_all(M* m, Fifo<G>& gs);  // plain ones of this runtime, behind
 // Queues a runnable G where its class wants it: its domain, its M, the drawer,

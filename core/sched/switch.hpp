@@ -21,6 +21,7 @@ void commit_late(M* m, const After& a, u64 old);
 void timer_armed(P* p, i64 when);
 void runq_put(M* m, P* p,
               G* g);  // tail of the ring; spills to the global queue
+void push_batch(Runtime* rt, G** items, u32 n);  // to the global queue
 void body_put(M* m, Body* b);
 void body_dress(M* m, G* g, Body* b);  // what a G finds in its body
 void loop(M* m);
@@ -104,7 +105,11 @@ THRUM_INLINE void finish(M* m) {
     commit_park(m, a);
   } else if (m->after.kind == AfterKind::yield) {
     m->after.kind = AfterKind::none;
-    runq_put(m, m->p, m->after.g);
+    if (kMigrateAlways) {
+      push_batch(m->rt, &m->after.g, 1);
+    } else {
+      runq_put(m, m->p, m->after.g);
+    }
   } else if (m->after.kind != AfterKind::none) {
     finish_slow(m);
   }

@@ -15,10 +15,10 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* The file's descriptor and status; path NULL: standard input. Of a regular file
- * also the first bytes, or in *got what went wrong with them: most files are
- * small, and so one declared call does for all of it. Paths longer than PATH_MAX
- * work too. */
+/* The file's descriptor and status; path NULL: standard input. Of a regular
+ * file also the first bytes, or in *got what went wrong with them: most files
+ * are small, and so one declared call does for all of it. Paths longer than
+ * PATH_MAX work too. */
 int sys_open(const char* path, int flags, struct stat* st, void* buf, size_t n,
              int64_t* got);
 int sys_stat(const char* path, struct stat* st); /* follows links */

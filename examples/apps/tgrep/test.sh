@@ -57,6 +57,12 @@ grep --version 2>/dev/null | head -n 1 | grep -q 'GNU grep' || {
   exit 77
 }
 
+run -q x /dev/null
+[ $? -eq 1 ] || {
+  fail "$tgrep does not run"
+  exit 1
+}
+
 # messages PROGRAM FILE: its errors, without its name and without the summary
 messages() {
   sed -n -e '/^tgrep: [^:]* matching lines in /d' -e '/^tgrep: [0-9]* Gs/d' \
@@ -262,6 +268,7 @@ cmp -s "$out/want" "$out/got" || fail "standard input from a pipe"
 (sleep 1; cat tree/plain) >tree/fifo &
 got=$(run again tree/fifo 2>/dev/null)
 [ "$got" = 'hello again' ] || fail "a FIFO"
+kill $! 2>/dev/null # it waits for ever if nobody has opened the other end
 wait
 
 # Options.

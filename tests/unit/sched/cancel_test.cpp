@@ -144,7 +144,7 @@ TEST_CASE("cancel: one of several waiters; the others stay") {
     World w;
     build(w);
     for (const Kind& k : kKinds) {
-      constexpr u32 kWaiters = 5;
+      static constexpr u32 kWaiters = 5;
       u64 h[kWaiters];
       int got[kWaiters];
       for (u32 i = 0; i < kWaiters; ++i) {
@@ -281,7 +281,7 @@ TEST_CASE("cancel: against a deadline and a peer, exactly one of them wins") {
   // either received or still there.
   Rt rt(3);
   (void)rt.run([] {
-    constexpr u32 kRounds = rounds(4000);
+    static constexpr u32 kRounds = rounds(4000);
     Channel c(0);
     u32 received = 0, sent = 0, odd = 0;
     Choice choice{9};

@@ -174,7 +174,7 @@ TEST_CASE("join: generations wrap past 0") {
     u64 h = go([] {});
     (void)join(h);
     G* g = g_at(this_m()->rt, h);
-    constexpr u64 kLast = (u64{1} << 30) - 1;
+    static constexpr u64 kLast = (u64{1} << 30) - 1;
     age(g, kLast - 1);
     u64 before[4];
     for (u64& x : before) {

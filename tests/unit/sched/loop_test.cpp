@@ -48,7 +48,7 @@ struct Mark {
 
 TEST_CASE("loop: one after the other, and in turn") {
   in_g(still(), [] {
-    constexpr u32 kGs = 5, kTurns = 100;
+    static constexpr u32 kGs = 5, kTurns = 100;
     static u32 turns[kGs], ended;
     ended = 0;
     for (u32& t : turns) {
@@ -81,7 +81,7 @@ TEST_CASE("loop: a ring full of yielders, and Gs in the global queue") {
   for (u32 yielders : {2u, 100u, 250u}) {
     in_g(still(), [=] {
       Yielders ring(yielders, 100'000 / yielders);
-      constexpr u32 kMarks = 10;
+      static constexpr u32 kMarks = 10;
       Mark mark[kMarks];
       u64 from = dispatches();
       for (Mark& m : mark) {
@@ -149,7 +149,7 @@ TEST_CASE("loop: a pair that hands over to each other, and a third G") {
   in_g(still(), [] {
     bool stop = false;
     u32 hand_overs = 0;
-    constexpr u32 kMost = 1'000'000;
+    static constexpr u32 kMost = 1'000'000;
     u64 pair[2] = {};
     u32 ended = 0;
     for (u32 i = 0; i < 2; ++i) {
@@ -185,7 +185,7 @@ TEST_CASE("loop: a pair that hands over, and a fresh G, and a global one") {
   in_g(still(), [] {
     bool stop = false;
     u32 hand_overs = 0, ended = 0;
-    constexpr u32 kMost = 1'000'000;
+    static constexpr u32 kMost = 1'000'000;
     Channel ping(0), pong(0);
     (void)go([&] {
       for (u64 v; !stop && hand_overs < kMost; ++hand_overs) {

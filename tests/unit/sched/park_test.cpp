@@ -235,7 +235,7 @@ TEST_CASE("limit: cuts every wait, but not a hard one") {
 TEST_CASE("park: unpark and cancel from threads, none lost") {
   // A permit or a request sent at any moment of the park ends it.
   Rt rt(2);
-  constexpr u32 kRounds = rounds(20'000);
+  static constexpr u32 kRounds = rounds(20'000);
   Atomic<u32> turn{0};
   u32 bad = 0;
   u64 h = go_in(rt.rt, [&] {

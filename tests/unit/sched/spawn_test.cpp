@@ -145,7 +145,7 @@ TEST_CASE("spawn: stacks come back warm") {
 }
 
 TEST_CASE("spawn: the cache of bodies is bounded, and reused") {
-  constexpr u32 kMany = 600;
+  static constexpr u32 kMany = 600;
   Config c = still();
   c.stack_class = 0;
   Rt rt(c);

@@ -48,7 +48,7 @@ TEST_CASE("handle: tag, slot and generation, each its bits") {
 }
 
 TEST_CASE("table: record 0 of a chunk leads from any G to its runtime") {
-  constexpr u32 kMany = kChunkGs + 5000;  // into a second chunk
+  static constexpr u32 kMany = kChunkGs + 5000;  // into a second chunk
   Rt rt(hosted()), other(hosted());
   static u64 handle[kMany];
   u32 bad = 0;

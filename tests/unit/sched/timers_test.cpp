@@ -1,0 +1,207 @@
+#include "../objects.hpp"
+
+using namespace unit;
+
+namespace {
+
+constexpr i64 kNever = 3 * kSecond;
+
+template <class F>
+bool hogs_until(F done) {
+  for (i64 from = os::now_ns(); os::now_ns() - from < kNever;) {
+    if (done()) {
+      return true;
+    }
+    for (int i = 0; i < 100; ++i) {
+      cpu_relax();
+    }
+  }
+  return done();
+}
+
+// A G whose timer of `ns` is in the heap of the caller's P; `fired` is set when
+// it has run again. Thieves may be faster, hence the loop.
+u64 sleeper_here(i64 ns, Atomic<bool>& fired) {
+  for (;;) {
+    fired.store(false);
+    u64 h = go([ns, &fired] {
+      (void)park(now() + ns);
+      fired.store(true);
+    });
+    while (!is_parked(this_m()->rt, h) && !fired.load()) {
+      (void)yield();
+    }
+    Body* b = g_at(this_m()->rt, h)->body;
+    if (!fired.load() && b && b->timer_home == my_p()) {
+      return h;
+    }
+    (void)unpark(h);
+    (void)join(h);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("timers: in order of their deadlines, equal ones in order of arming") {
+  in_g(still(), [] {
+    static constexpr u32 kGs = 60;
+    static u32 order[kGs], n;
+    n = 0;
+    i64 base = now() + 20 * kMs;
+    for (u32 i = 0; i < kGs; ++i) {
+      // Six deadlines, armed in a shuffled order.
+      i64 deadline = base + (i * 5 % 6) * 10;
+      u64 h = go([i, deadline] {
+        (void)park(deadline);
+        order[n++] = i;
+      });
+      wait_parked(h);
+    }
+    CHECK(my_p()->timers.count() == kGs);
+    until([] { return n == kGs; });
+    u32 bad = 0;
+    for (u32 k = 1; k < kGs; ++k) {
+      u32 a = order[k - 1] * 5 % 6, b = order[k] * 5 % 6;
+      bad += a > b || (a == b && order[k - 1] > order[k]);
+    }
+    CHECK(bad == 0);
+    CHECK(my_p()->timers.count() == 0);
+    CHECK(my_p()->earliest.load() == kForever);
+  });
+}
+
+TEST_CASE("timers: a wait that ends early takes its timer along") {
+  in_g(still(), [] {
+    for (u32 round = 0; round < 100; ++round) {
+      u64 h[3];
+      for (u64& x : h) {
+        x = go([&x, &h] {
+          (void)park(now() + (&x - h + 1) * 1000 * kSecond);
+        });
+        wait_parked(x);
+      }
+      CHECK(my_p()->timers.count() == 3);
+      (void)unpark(h[round % 3]);  // the earliest, the middle, the latest
+      (void)join(h[round % 3]);
+      CHECK(my_p()->timers.count() == 2);
+      CHECK(my_p()->earliest.load() == my_p()->timers.earliest());
+      for (u64 x : h) {
+        (void)unpark(x);
+        (void)join(x);
+      }
+      CHECK(my_p()->timers.count() == 0);
+      CHECK(my_p()->earliest.load() == kForever);
+    }
+  });
+}
+
+TEST_CASE("timers: 10,000 Gs sleep, none early, none lost") {
+  static constexpr u32 kGs = rounds(10'000);
+  for (u32 procs : {1u, 3u}) {
+    Config c = config(procs);
+    c.stack_class = 0;
+    in_g(c, [] {
+      Atomic<u32> early{0}, ran{0};
+      Waitgroup ended{};
+      (void)add(ended, kGs);
+      for (u32 i = 0; i < kGs; ++i) {
+        (void)go([&, i] {
+          for (u32 k = 0; k < 2; ++k) {
+            i64 ns = (i * 7919 + k) % 3000 * 1000 + 1;
+            i64 deadline = now() + ns;
+            (void)sleep_ns(ns);
+            early.fetch_add(now() < deadline, relaxed);
+          }
+          ran.fetch_add(1, relaxed);
+          (void)add(ended, -1);
+        });
+      }
+      (void)wait(ended);
+      CHECK(early.load() == 0);
+      CHECK(ran.load() == kGs);
+    });
+  }
+}
+
+TEST_CASE("timers: of a P whose G hogs, fired by others") {
+  in_g(config(2), [] {
+    for (u32 round = 0; round < 3; ++round) {
+      Atomic<bool> fired;
+      u64 h = sleeper_here(5 * kMs, fired);
+      bool ok = hogs_until([&] { return fired.load(); });
+      CHECK(ok);
+      (void)join(h);
+    }
+  });
+}
+
+TEST_CASE("timers: an earlier one shortens the sleep of an idle M") {
+  Rt rt(2);
+  (void)rt.run([&] {
+    // Another M sleeps, and until a far deadline.
+    Atomic<bool> far_fired;
+    u64 far = sleeper_here(1000 * kSecond, far_fired);
+    u64 later_one = go([] { (void)park(now() + 2000 * kSecond); });
+    wait_parked(later_one);
+    for (u32 round = 0; round < 3; ++round) {
+      // Computing keeps this P busy, so the other M is the one that sleeps.
+      bool asleep = hogs_until([&] {
+        i64 until = rt->sleep_until.load();
+        return rt->sleeper.load() && until != kForever &&
+               until > os::now_ns() + 100 * kSecond;
+      });
+      CHECK(asleep);
+      Atomic<bool> fired;
+      u64 h = sleeper_here(5 * kMs, fired);
+      bool ok = hogs_until([&] { return fired.load(); });
+      CHECK(ok);
+      (void)join(h);
+    }
+    (void)unpark(far);
+    (void)unpark(later_one);
+    (void)join(far);
+    (void)join(later_one);
+  });
+}
+
+TEST_CASE("timers: a far one, then a near one, on an idle runtime") {
+  // Everything idles when the near one is armed by a G that came from outside.
+  Rt rt(2);
+  u64 far = go_in(rt.rt, [] { (void)park(now() + 1000 * kSecond); });
+  wait_parked(rt.rt, far);
+  for (u32 round = 0; round < 20; ++round) {
+    until([&] { return rt->sleeper.load() != nullptr; });
+    i64 from = os::now_ns();
+    u64 h = go_in(rt.rt, [] { (void)sleep_ns(kMs); });
+    int rc = join(h, rt.rt, from + kNever);
+    CHECK(rc == 0);
+  }
+  (void)unpark(far, rt.rt);
+  (void)join(far, rt.rt);
+}
+
+TEST_CASE("timers: of one P only, all busy: due ones fire at a dispatch") {
+  in_g(still(), [] {
+    // No sysmon tick, no other P: only the fairness tick looks at the clock.
+    Atomic<bool> fired;
+    u64 h = sleeper_here(kMs, fired);
+    u32 other = 0;
+    u64 y = go([&] {
+      while (!fired.load() && other < 1'000'000'000) {
+        ++other;
+        (void)yield();
+      }
+    });
+    i64 from = now();
+    u32 after_due = 0;
+    while (!fired.load() && after_due < 10 * kFairEvery) {
+      after_due += now() > from + 2 * kMs;
+      (void)yield();
+    }
+    CHECK(fired.load());
+    CHECK(after_due <= 2 * kFairEvery);
+    fired.store(true);
+    (void)join(h);
+    (void)join(y);
+  });
+}
