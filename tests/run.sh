@@ -138,6 +138,13 @@ else
   one tsan all skip 'clang is not installed'
 fi
 
+# ---- tiny rings, a move at every resume ---------------------------------------
+
+say 'stress build'
+if build stress build/stress -Dstress=true -Dexamples=false; then
+  suites stress build/stress --suite capi --suite stress --timeout-multiplier 3
+fi
+
 # ---- the other mimalloc -----------------------------------------------------
 
 say 'mimalloc 3'

@@ -218,6 +218,16 @@ inline bool is_parked(Runtime* rt, u64 h) {
   return g_at(rt, h)->word.load(acquire) & kPhase;
 }
 
+// As in_g, but on threads of the runtime only: the one that called waits
+// outside, and looks after nothing.
+template <class F>
+void in_owned(const Config& c, F f) {
+  Rt rt(c);
+  u64 h = spawn_fn(rt.rt, call_it<F>, &f);
+  int err = join(h, rt.rt);
+  CHECK(err == 0);
+}
+
 // Lets others run until done() is true; on a thread, until others have made it.
 template <class F>
 void until(F done) {

@@ -277,7 +277,7 @@ i64 hog(F done) {
 }  // namespace
 
 TEST_CASE("loop: an idle P gets the work queued behind a hog") {
-  in_g(config(2), [] {
+  in_owned(config(2), [] {
     // A fresh G.
     CHECK(best_of(5, 50 * kMs, [] {
             Atomic<bool> ran{false};
@@ -351,7 +351,7 @@ TEST_CASE("loop: an idle P gets the work that comes from outside") {
 TEST_CASE("loop: one wake leads to the next") {
   // Work for four Ps comes to one of them, whose G then hogs: all of it must
   // be spread, each woken P waking the next.
-  in_g(config(4), [] {
+  in_owned(config(4), [] {
     CHECK(best_of(5, 200 * kMs, [] {
             Atomic<u32> in{0};
             Atomic<bool> stop{false};

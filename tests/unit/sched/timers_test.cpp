@@ -6,18 +6,23 @@ namespace {
 
 constexpr i64 kNever = 3 * kSecond;
 
+// Computes without a call into thrum until done(), or for kNever; returns for
+// how long.
 template <class F>
-bool hogs_until(F done) {
-  for (i64 from = os::now_ns(); os::now_ns() - from < kNever;) {
-    if (done()) {
-      return true;
-    }
+i64 hogs_until(F done) {
+  i64 from = os::now_ns(), t = from;
+  while (!done() && t - from < kNever) {
     for (int i = 0; i < 100; ++i) {
       cpu_relax();
     }
+    t = os::now_ns();
   }
-  return done();
+  return t - from;
 }
+
+// Of several, for a busy machine may be late for one.
+constexpr int kTries = 5;
+constexpr i64 kInTime = 100 * kMs;
 
 // A G whose timer of `ns` is in the heap of the caller's P; `fired` is set when
 // it has run again. Thieves may be faster, hence the loop.
@@ -124,43 +129,64 @@ TEST_CASE("timers: 10,000 Gs sleep, none early, none lost") {
 }
 
 TEST_CASE("timers: of a P whose G hogs, fired by others") {
-  in_g(config(2), [] {
-    for (u32 round = 0; round < 3; ++round) {
+  in_owned(config(2), [] {
+    i64 best = kForever;
+    for (int i = 0; i < kTries && best >= kInTime; ++i) {
       Atomic<bool> fired;
       u64 h = sleeper_here(5 * kMs, fired);
-      bool ok = hogs_until([&] { return fired.load(); });
-      CHECK(ok);
+      best = min(best, hogs_until([&] { return fired.load(); }));
       (void)join(h);
     }
+    CHECK(best < kInTime);
   });
 }
 
 TEST_CASE("timers: an earlier one shortens the sleep of an idle M") {
-  Rt rt(2);
-  (void)rt.run([&] {
+  in_owned(config(2), [] {
+    Runtime* rt = this_m()->rt;
     // Another M sleeps, and until a far deadline.
     Atomic<bool> far_fired;
     u64 far = sleeper_here(1000 * kSecond, far_fired);
-    u64 later_one = go([] { (void)park(now() + 2000 * kSecond); });
-    wait_parked(later_one);
-    for (u32 round = 0; round < 3; ++round) {
+    auto sleeps_long = [&] {
+      i64 until = rt->sleep_until.load();
+      return rt->sleeper.load() && until != kForever &&
+             until > os::now_ns() + 100 * kSecond;
+    };
+    i64 best = kForever;
+    for (int i = 0; i < kTries && best >= kInTime; ++i) {
       // Computing keeps this P busy, so the other M is the one that sleeps.
-      bool asleep = hogs_until([&] {
-        i64 until = rt->sleep_until.load();
-        return rt->sleeper.load() && until != kForever &&
-               until > os::now_ns() + 100 * kSecond;
-      });
-      CHECK(asleep);
+      i64 to_sleep = hogs_until(sleeps_long);
+      CHECK(to_sleep < kNever);
       Atomic<bool> fired;
       u64 h = sleeper_here(5 * kMs, fired);
-      bool ok = hogs_until([&] { return fired.load(); });
-      CHECK(ok);
+      best = min(best, hogs_until([&] { return fired.load(); }));
       (void)join(h);
     }
+    CHECK(best < kInTime);
     (void)unpark(far);
-    (void)unpark(later_one);
     (void)join(far);
-    (void)join(later_one);
+  });
+}
+
+TEST_CASE("timers: armed by a G that leaves its P to a hog") {
+  // The sleeper parks, and the very next G on that P computes: nothing is
+  // queued there, and yet nobody there looks at timers.
+  in_owned(config(2), [] {
+    i64 best = kForever;
+    for (int i = 0; i < kTries && best >= kInTime; ++i) {
+      // All but this G's M are asleep before it begins.
+      (void)hogs_until([&] {
+        return this_m()->rt->spinning.load() == 0 &&
+               this_m()->rt->idle_count.load() == 1;
+      });
+      i64 settle = os::now_ns();
+      (void)hogs_until([&] { return os::now_ns() - settle > kMs; });
+      Atomic<bool> fired;
+      u64 h = sleeper_here(5 * kMs, fired);
+      best = min(best, hogs_until([&] { return fired.load(); }));
+      (void)join(h);
+    }
+    CHECK(best < kInTime);
   });
 }
 
