@@ -1,10 +1,11 @@
 // Making Gs runnable, and waking Ms for them. The only file that starts an M.
 //
 // Who is woken: at most one M at a time looks for work (`spinning`); when it
-// finds some it wakes the next. A hand-over (runnext) wakes nobody: this P runs
-// it next. Other work wakes an idle P only if what is queued is worth more than
-// the wake itself, which costs the waker too (13 us on a virtual machine); what
-// was not worth it is found by sysmon within a tick.
+// finds some it wakes the next. An idle P is woken only if what is queued, times
+// how long a dispatch takes here, is worth more than the wake itself, which costs
+// the waker too (13 us on a virtual machine): so a chattering pair wakes nobody,
+// and a G that hands over and goes on computing does. What was not worth it is
+// found by sysmon within a tick.
 // SPDX-License-Identifier: MIT
 #include "sched/ready.hpp"
 
@@ -128,6 +129,8 @@ void ready(M* m, Wake* wake) {
   if (THRUM_LIKELY(m && m->p && !(g->flags & kRouted) && rt_of(g) == m->rt)) {
     if (G* behind = m->p->runq.put_next(g)) {
       runq_put(m, m->p, behind);
+    } else {
+      maybe_wake(m->p);
     }
     return;
   }

@@ -15,13 +15,15 @@ namespace {
 constexpr i64 kLinger = 50'000'000;
 constexpr i64 kTickLeast = 50'000;
 
-i64 look_at(Runtime* rt, P* p, Look& seen, i64 now) {
+// Returns its earliest timer; `stuck`: work waits behind one G for a tick.
+i64 look_at(Runtime* rt, P* p, Look& seen, i64 now, bool& stuck) {
   u64 d = p->dispatches.load(relaxed);
   if (d != seen.dispatches) {
     seen.dispatches = d;
     seen.since = now;
   } else {
     p->mean_run.store(0, relaxed);  // the sample is of other times
+    stuck |= p->queued() != 0;
     if (now - seen.since >= rt->config.slice_ns &&
         (p->queued() || rt->global_count.load(relaxed))) {
       p->attention.fetch_or(kAttnSlice, relaxed);
@@ -53,7 +55,7 @@ void sysmon(void* arg) {
       P* p = rt->ps[i];
       PState s = p->state.load(relaxed);
       if (s == PState::running) {
-        i64 first = look_at(rt, p, looks[i], now);
+        i64 first = look_at(rt, p, looks[i], now, due);
         if (first > now) {
           next = min(next, first);
         }

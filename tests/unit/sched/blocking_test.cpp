@@ -9,7 +9,7 @@ void enter() {
   (void)enter_blocking(e.m);
 }
 int leave() {
-  EnterParking e(kTry);
+  Enter e;
   return exit_blocking(e.m);
 }
 

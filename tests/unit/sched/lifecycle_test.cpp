@@ -262,7 +262,7 @@ TEST_CASE("lifecycle: a bound on threads, and Gs that block") {
       while (!word.load()) {
         os::thread_sleep(100'000);
       }
-      EnterParking e;
+      Enter e;
       (void)exit_blocking(e.m);
     });
   }

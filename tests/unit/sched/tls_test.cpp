@@ -13,7 +13,7 @@ void move() {
     Enter e;
     (void)enter_blocking(e.m);
   }
-  EnterParking e;
+  Enter e;
   (void)exit_blocking(e.m);
 }
 
