@@ -120,7 +120,7 @@ fi
 # ---- sanitizers -------------------------------------------------------------
 
 programs='--suite unit --suite capi --suite conform --suite proc --suite stress
-  --suite examples --timeout-multiplier 5'
+  --suite examples --timeout-multiplier 2'
 
 say 'ASan and UBSan, GCC'
 if build asan build/asan -Dsanitize=address -Doptimization=1; then
@@ -143,6 +143,14 @@ fi
 say 'stress build'
 if build stress build/stress -Dstress=true -Dexamples=false; then
   suites stress build/stress --suite capi --suite stress --timeout-multiplier 3
+fi
+
+# ---- stress -----------------------------------------------------------------
+
+# Without the units: they count on a ring of 256 and on Gs that stay put.
+say 'stress build: rings of 4, a move at every resume'
+if build stress build/stress -Dstress=true -Dexamples=false; then
+  suites stress build/stress --suite capi --suite conform --suite stress
 fi
 
 # ---- the other mimalloc -----------------------------------------------------
@@ -224,7 +232,7 @@ if [ $full = 1 ]; then
   fi
   export THRUM_LONG=1
   say 'long stress'
-  for dir in release asan tsan; do
+  for dir in release stress asan tsan; do
     if [ -e build/$dir/build.ninja ]; then
       suites "long-$dir" build/$dir --suite stress --timeout-multiplier 20
     fi

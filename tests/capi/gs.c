@@ -1,5 +1,5 @@
-/* gs.c: green threads: spawn and join, handles, drop, cancel, shield, limit, affinity, blocking, errno, floating point,
- * the allocator. */
+/* gs.c: green threads: spawn and join, handles, drop, cancel, shield, limit,
+ * affinity, blocking, errno, floating point, the allocator. */
 #include "../support/check.h"
 
 #include <fcntl.h>
@@ -9,36 +9,41 @@
 #include "../support/rt.h"
 
 #if CHECK_ASAN || CHECK_TSAN
-/* Where a sanitizer serves thrum_alloc, a request that no memory can meet is to be answered, not fatal. */
-const char *__asan_default_options(void);
-const char *__tsan_default_options(void);
-const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
-const char *__tsan_default_options(void) { return "allocator_may_return_null=1"; }
+/* Where a sanitizer serves thrum_alloc, a request that no memory can meet is to
+ * be answered, not fatal. */
+const char* __asan_default_options(void);
+const char* __tsan_default_options(void);
+const char* __asan_default_options(void) {
+  return "allocator_may_return_null=1";
+}
+const char* __tsan_default_options(void) {
+  return "allocator_may_return_null=1";
+}
 #endif
 
-static void nothing(void *arg) { (void)arg; }
-static void count_up(void *arg) { add(arg, 1); }
-static void recv_one(void *arg) {
+static void nothing(void* arg) { (void)arg; }
+static void count_up(void* arg) { add(arg, 1); }
+static void recv_one(void* arg) {
   char c;
   thrum_chan_recv(arg, &c, THRUM_FOREVER);
 }
 
-/* ---- spawn and join -------------------------------------------------------------------------------------------------------- */
+/* ---- spawn and join ------------------------------------------------------ */
 
 struct selfie {
   thrum_g self;
-  thrum_rt *rt;
-  void *arg;
+  thrum_rt* rt;
+  void* arg;
   word ran;
 };
-static void take_selfie(void *arg) {
-  struct selfie *s = arg;
+static void take_selfie(void* arg) {
+  struct selfie* s = arg;
   s->self = thrum_self();
   s->rt = thrum_rt_current();
   s->arg = arg;
   add(&s->ran, 1);
 }
-static void spawn_and_join(void *arg) {
+static void spawn_and_join(void* arg) {
   (void)arg;
   struct selfie s;
   memset(&s, 0, sizeof s);
@@ -65,9 +70,9 @@ TEST(spawn_join) {
   everywhere(spawn_and_join, NULL);
 }
 
-static void join_waits(void *arg) {
+static void join_waits(void* arg) {
   (void)arg;
-  thrum_chan *ch;
+  thrum_chan* ch;
   REQUIRE_EQ(thrum_chan_new(1, 0, &ch), 0);
   thrum_g g = go(recv_one, ch);
   CHECK_EQ(thrum_join(NULL, g, THRUM_TRY), THRUM_EAGAIN);
@@ -82,7 +87,7 @@ static void join_waits(void *arg) {
 }
 TEST(join_deadlines) { everywhere(join_waits, NULL); }
 
-static void join_refuses(void *arg) {
+static void join_refuses(void* arg) {
   (void)arg;
   CHECK_EQ(thrum_join(NULL, thrum_self(), THRUM_FOREVER), THRUM_EDEADLOCK);
   CHECK_EQ(thrum_join(NULL, 0, THRUM_FOREVER), THRUM_EINVAL);
@@ -96,55 +101,61 @@ TEST(join_refused) {
 
 /* Many may join one G: Gs of its runtime, Gs of another, threads. */
 struct join_job {
-  thrum_rt *rt;
+  thrum_rt* rt;
   thrum_g g;
   word *ended, *joined;
 };
-static void do_join(void *arg) {
-  struct join_job *j = arg;
+static void do_join(void* arg) {
+  struct join_job* j = arg;
   CHECK_EQ(thrum_join(j->rt, j->g, THRUM_FOREVER), 0);
   CHECK_EQ(get(j->ended), 1);
   add(j->joined, 1);
 }
 struct waits_then_ends {
-  thrum_chan *ch;
+  thrum_chan* ch;
   word ended;
 };
-static void wait_then_end(void *arg) {
-  struct waits_then_ends *w = arg;
+static void wait_then_end(void* arg) {
+  struct waits_then_ends* w = arg;
   char c;
   CHECK_EQ(thrum_chan_recv(w->ch, &c, THRUM_FOREVER), 0);
   set(&w->ended, 1);
 }
-static void join_from_here(void *arg) {
-  struct join_job *j = arg;
+static void join_from_here(void* arg) {
+  struct join_job* j = arg;
   thrum_g g[8];
-  for (int i = 0; i < 8; i++) g[i] = go(do_join, j);
-  for (int i = 0; i < 8; i++) join_g(g[i]);
+  for (int i = 0; i < 8; i++)
+    g[i] = go(do_join, j);
+  for (int i = 0; i < 8; i++)
+    join_g(g[i]);
 }
-static void *join_from_other_runtime(void *arg) {
+static void* join_from_other_runtime(void* arg) {
   in_rt(RT_P2, join_from_here, arg);
   return NULL;
 }
-static void *join_from_thread(void *arg) {
+static void* join_from_thread(void* arg) {
   do_join(arg);
   return NULL;
 }
 TEST(join_by_many) {
   for (int round = 0; round < ROUNDS(20); round++) {
-    thrum_rt *rt = rt_make(RT_P2);
+    thrum_rt* rt = rt_make(RT_P2);
     struct waits_then_ends w = {NULL, 0};
     word joined = 0;
     REQUIRE_EQ(thrum_chan_new(1, 0, &w.ch), 0);
     struct join_job j = {rt, go_in(rt, wait_then_end, &w), &w.ended, &joined};
-    for (int i = 0; i < 8; i++) go_in(rt, do_join, &j);
+    for (int i = 0; i < 8; i++)
+      go_in(rt, do_join, &j);
     pthread_t t[4], other;
-    for (int i = 0; i < 4; i++) REQUIRE_EQ(pthread_create(&t[i], NULL, join_from_thread, &j), 0);
+    for (int i = 0; i < 4; i++)
+      REQUIRE_EQ(pthread_create(&t[i], NULL, join_from_thread, &j), 0);
     REQUIRE_EQ(pthread_create(&other, NULL, join_from_other_runtime, &j), 0);
     CHECK_EQ(thrum_chan_send(w.ch, "x", THRUM_FOREVER), 0);
-    for (int i = 0; i < 4; i++) pthread_join(t[i], NULL);
+    for (int i = 0; i < 4; i++)
+      pthread_join(t[i], NULL);
     pthread_join(other, NULL);
-    while (get(&joined) < 8 + 4 + 8) check_pause();
+    while (get(&joined) < 8 + 4 + 8)
+      check_pause();
     rt_end(rt);
     thrum_chan_release(w.ch);
   }
@@ -153,53 +164,59 @@ TEST(join_by_many) {
 /* A tree of Gs: each joins its children, each leaf counts. */
 struct tree {
   int depth;
-  word *leaves;
+  word* leaves;
 };
-static void grow_tree(void *arg) {
-  struct tree *t = arg;
+static void grow_tree(void* arg) {
+  struct tree* t = arg;
   if (t->depth == 0) {
     add(t->leaves, 1);
     return;
   }
   struct tree sub = {t->depth - 1, t->leaves};
   thrum_g g[3];
-  for (int i = 0; i < 3; i++) g[i] = go(grow_tree, &sub);
-  for (int i = 0; i < 3; i++) join_g(g[i]);
+  for (int i = 0; i < 3; i++)
+    g[i] = go(grow_tree, &sub);
+  for (int i = 0; i < 3; i++)
+    join_g(g[i]);
 }
 TEST(spawn_tree) {
   word leaves = 0;
   struct tree t = {CHECK_SANITIZED ? 5 : 7, &leaves};
   everywhere(grow_tree, &t);
   word want = 6;
-  for (int i = 0; i < t.depth; i++) want *= 3;
+  for (int i = 0; i < t.depth; i++)
+    want *= 3;
   CHECK_EQ(leaves, want);
 }
 
-static void spawn_thousands(void *arg) {
+static void spawn_thousands(void* arg) {
   enum { N = 20000 };
   static thrum_g g[N];
   word n = 0;
   int count = CHECK_TSAN ? 1000 : N;
   (void)arg;
-  for (int i = 0; i < count; i++) g[i] = go(count_up, &n);
-  for (int i = 0; i < count; i++) join_g(g[i]);
+  for (int i = 0; i < count; i++)
+    g[i] = go(count_up, &n);
+  for (int i = 0; i < count; i++)
+    join_g(g[i]);
   CHECK_EQ(n, count);
 }
 TEST(spawn_many_at_once) { everywhere(spawn_thousands, NULL); }
 
-/* ---- options ------------------------------------------------------------------------------------------------------------------ */
+/* ---- options ------------------------------------------------------------- */
 
 struct newer_opts {
   thrum_spawn_opts known;
   uint64_t later[2];
 };
-static void try_options(void *arg) {
+static void try_options(void* arg) {
   word n = 0, dropped = 0;
   thrum_g g = 0;
   struct newer_opts o;
   (void)arg;
   memset(&o, 0, sizeof o);
-  CHECK_EQ(thrum_spawn(NULL, &o.known, count_up, &n, &g), THRUM_EINVAL); /* struct_size 0 */
+  /* struct_size 0 */
+  CHECK_EQ(thrum_spawn(NULL, &o.known, count_up, &n, &g), THRUM_EINVAL);
   o.known.struct_size = sizeof o;
   CHECK_EQ(thrum_spawn(NULL, &o.known, count_up, &n, &g), 0);
   join_g(g);
@@ -236,7 +253,8 @@ static void try_options(void *arg) {
   CHECK_EQ(thrum_spawn(NULL, &s, NULL, &dropped, &g), THRUM_EINVAL);
   s.stack_size = (uint64_t)1 << 62;
   int rc = thrum_spawn(NULL, &s, count_up, &dropped, &g);
-  CHECK_MSG(rc == THRUM_ENOMEM || rc == THRUM_EINVAL, "a stack of 2^62 bytes: %d", rc);
+  CHECK_MSG(rc == THRUM_ENOMEM || rc == THRUM_EINVAL,
+            "a stack of 2^62 bytes: %d", rc);
   CHECK_EQ(dropped, 0); /* a spawn that fails drops nothing */
   for (uint32_t p = 0; p <= THRUM_PRIO_LOW; p++) {
     s = spawn_opts();
@@ -250,14 +268,17 @@ TEST(spawn_options) { everywhere(try_options, NULL); }
 
 __attribute__((noinline)) static int use_stack(size_t bytes) {
   volatile char block[4096];
-  for (size_t i = 0; i < sizeof block; i += 512) block[i] = (char)bytes;
-  int deeper = bytes > sizeof block + 256 ? use_stack(bytes - sizeof block - 256) : 0;
+  for (size_t i = 0; i < sizeof block; i += 512)
+    block[i] = (char)bytes;
+  int deeper =
+      bytes > sizeof block + 256 ? use_stack(bytes - sizeof block - 256) : 0;
   return deeper + block[512] - block[1024] + 1;
 }
-static void use_arg_bytes(void *arg) { CHECK(use_stack(*(size_t *)arg) > 0); }
-static void use_stacks(void *arg) {
+static void use_arg_bytes(void* arg) { CHECK(use_stack(*(size_t*)arg) > 0); }
+static void use_stacks(void* arg) {
   (void)arg;
-  /* Of what was asked for, most is the guest's; a sanitizer's frames are larger. */
+  /* Of what was asked for, most is the guest's; a sanitizer's frames are
+   * larger. */
   size_t part = CHECK_SANITIZED ? 3 : 2;
   size_t used = 256 * 1024 / part;
   join_g(go(use_arg_bytes, &used));
@@ -267,18 +288,22 @@ static void use_stacks(void *arg) {
     o.stack_size = sizes[i];
     used = (size_t)sizes[i] / part;
     thrum_g g[4];
-    for (int k = 0; k < 4; k++) g[k] = go_with(&o, use_arg_bytes, &used);
-    for (int k = 0; k < 4; k++) join_g(g[k]);
+    for (int k = 0; k < 4; k++)
+      g[k] = go_with(&o, use_arg_bytes, &used);
+    for (int k = 0; k < 4; k++)
+      join_g(g[k]);
   }
 }
 TEST(stack_sizes) { everywhere(use_stacks, NULL); }
 
-/* The least that one may ask for is still enough for a G that does something. */
-static void yield_some(void *arg) {
-  for (int i = 0; i < 10; i++) CHECK_EQ(thrum_yield(), 0);
+/* The least that one may ask for is still enough for a G that does
+ * something. */
+static void yield_some(void* arg) {
+  for (int i = 0; i < 10; i++)
+    CHECK_EQ(thrum_yield(), 0);
   add(arg, 1);
 }
-static void tiny_stacks(void *arg) {
+static void tiny_stacks(void* arg) {
   (void)arg;
   word n = 0;
   thrum_spawn_opts o = spawn_opts();
@@ -287,14 +312,15 @@ static void tiny_stacks(void *arg) {
   CHECK_EQ(n, 1);
 }
 TEST(stack_size_has_a_floor) {
-  if (CHECK_SANITIZED) SKIP("a sanitizer's frames need more than the smallest stack");
+  if (CHECK_SANITIZED)
+    SKIP("a sanitizer's frames need more than the smallest stack");
   everywhere(tiny_stacks, NULL);
 }
 
-static void name_freely(void *arg) {
+static void name_freely(void* arg) {
   (void)arg;
   word n = 0;
-  char *name = malloc(100001);
+  char* name = malloc(100001);
   for (size_t length = 0; length <= 100000; length = length * 10 + 1) {
     memset(name, 'n', length);
     name[length] = 0;
@@ -313,14 +339,15 @@ static void name_freely(void *arg) {
 }
 TEST(names_are_copied) { everywhere(name_freely, NULL); }
 
-/* ---- handles --------------------------------------------------------------------------------------------------------------------- */
+/* ---- handles ------------------------------------------------------------- */
 
-static int by_value(const void *a, const void *b) {
-  thrum_g x = *(const thrum_g *)a, y = *(const thrum_g *)b;
+static int by_value(const void* a, const void* b) {
+  thrum_g x = *(const thrum_g*)a, y = *(const thrum_g*)b;
   return x < y ? -1 : x > y;
 }
-/* One after the other in the same slots: no handle comes twice, and each old one stays an answer. */
-static void reuse(void *arg) {
+/* One after the other in the same slots: no handle comes twice, and each old
+ * one stays an answer. */
+static void reuse(void* arg) {
   enum { N = 20000 };
   static thrum_g g[N];
   (void)arg;
@@ -329,28 +356,30 @@ static void reuse(void *arg) {
     g[i] = go(nothing, NULL);
     join_g(g[i]);
   }
-  thrum_chan *ch;
+  thrum_chan* ch;
   REQUIRE_EQ(thrum_chan_new(1, 0, &ch), 0);
   thrum_g living = go(recv_one, ch); /* sits in a slot that many of them had */
   for (int i = 0; i < n; i++) {
     CHECK_EQ(thrum_join(NULL, g[i], THRUM_TRY), 0);
     CHECK_EQ(thrum_cancel(NULL, g[i]), THRUM_ESTALE);
   }
-  CHECK_EQ(thrum_join(NULL, living, THRUM_TRY), THRUM_EAGAIN); /* none of that was for it */
+  /* none of that was for it */
+  CHECK_EQ(thrum_join(NULL, living, THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_chan_send(ch, "x", SOON), 0);
   join_g(living);
   thrum_chan_release(ch);
   qsort(g, (size_t)n, sizeof *g, by_value);
-  for (int i = 1; i < n; i++) CHECK(g[i] != g[i - 1]);
+  for (int i = 1; i < n; i++)
+    CHECK(g[i] != g[i - 1]);
 }
 TEST(generations) { everywhere(reuse, NULL); }
 
 struct forgery {
-  thrum_chan *ch;
+  thrum_chan* ch;
   word parked, untouched;
 };
-static void forgery_target(void *arg) {
-  struct forgery *f = arg;
+static void forgery_target(void* arg) {
+  struct forgery* f = arg;
   char c;
   add(&f->parked, 1);
   CHECK_EQ(thrum_chan_recv(f->ch, &c, THRUM_FOREVER), 0);
@@ -358,37 +387,49 @@ static void forgery_target(void *arg) {
   CHECK_EQ(thrum_park("has no permit", THRUM_TRY), THRUM_EAGAIN);
   add(&f->untouched, 1);
 }
-static void refuse_handle(thrum_rt *rt, thrum_g forged, const thrum_g *living, int n) {
+static void refuse_handle(thrum_rt* rt, thrum_g forged, const thrum_g* living,
+                          int n) {
   for (int i = 0; i < n; i++)
-    if (forged == living[i]) return;
+    if (forged == living[i])
+      return;
   int rc = thrum_cancel(rt, forged);
-  CHECK_MSG(rc == THRUM_EINVAL || rc == THRUM_ESTALE, "cancel of 0x%" PRIx64 ": %d", forged, rc);
+  CHECK_MSG(rc == THRUM_EINVAL || rc == THRUM_ESTALE,
+            "cancel of 0x%" PRIx64 ": %d", forged, rc);
   rc = thrum_unpark(rt, forged);
-  CHECK_MSG(rc == THRUM_EINVAL || rc == THRUM_ESTALE, "unpark of 0x%" PRIx64 ": %d", forged, rc);
+  CHECK_MSG(rc == THRUM_EINVAL || rc == THRUM_ESTALE,
+            "unpark of 0x%" PRIx64 ": %d", forged, rc);
   rc = thrum_join(rt, forged, THRUM_TRY);
-  CHECK_MSG(rc == THRUM_EINVAL || rc == 0, "join of 0x%" PRIx64 ": %d", forged, rc);
+  CHECK_MSG(rc == THRUM_EINVAL || rc == 0, "join of 0x%" PRIx64 ": %d", forged,
+            rc);
 }
 TEST(forged_handles) {
   enum { TARGETS = 16, FORGED = 1000000 };
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   struct forgery f = {NULL, 0, 0};
   REQUIRE_EQ(thrum_chan_new(1, 0, &f.ch), 0);
   thrum_g living[TARGETS];
-  for (int i = 0; i < TARGETS; i++) living[i] = go_in(rt, forgery_target, &f);
-  while (get(&f.parked) < TARGETS) check_pause();
+  for (int i = 0; i < TARGETS; i++)
+    living[i] = go_in(rt, forgery_target, &f);
+  while (get(&f.parked) < TARGETS)
+    check_pause();
   uint64_t seed = 20240817;
-  for (int i = 0; i < ROUNDS(FORGED); i++) refuse_handle(rt, draw(&seed), living, TARGETS);
-  for (thrum_g small = 0; small < 4096; small++) refuse_handle(rt, small, living, TARGETS);
+  for (int i = 0; i < ROUNDS(FORGED); i++)
+    refuse_handle(rt, draw(&seed), living, TARGETS);
+  for (thrum_g small = 0; small < 4096; small++)
+    refuse_handle(rt, small, living, TARGETS);
   for (int i = 0; i < TARGETS; i++) {
-    for (int bit = 0; bit < 64; bit++) refuse_handle(rt, living[i] ^ ((thrum_g)1 << bit), living, TARGETS);
+    for (int bit = 0; bit < 64; bit++)
+      refuse_handle(rt, living[i] ^ ((thrum_g)1 << bit), living, TARGETS);
     for (int d = 1; d < 1000; d++) {
       refuse_handle(rt, living[i] + (thrum_g)d, living, TARGETS);
       refuse_handle(rt, living[i] - (thrum_g)d, living, TARGETS);
       refuse_handle(rt, living[i] + ((thrum_g)d << 32), living, TARGETS);
     }
   }
-  for (int i = 0; i < TARGETS; i++) CHECK_EQ(thrum_chan_send(f.ch, "x", SOON), 0);
-  for (int i = 0; i < TARGETS; i++) CHECK_EQ(thrum_join(rt, living[i], SOON), 0);
+  for (int i = 0; i < TARGETS; i++)
+    CHECK_EQ(thrum_chan_send(f.ch, "x", SOON), 0);
+  for (int i = 0; i < TARGETS; i++)
+    CHECK_EQ(thrum_join(rt, living[i], SOON), 0);
   CHECK_EQ(f.untouched, TARGETS);
   rt_end(rt);
   thrum_chan_release(f.ch);
@@ -397,7 +438,7 @@ TEST(forged_handles) {
 /* A handle says whose it is. */
 TEST(handles_of_another_runtime) {
   thrum_rt *a = rt_make(RT_P1), *b = rt_make(RT_P1);
-  thrum_chan *ch;
+  thrum_chan* ch;
   REQUIRE_EQ(thrum_chan_new(1, 0, &ch), 0);
   thrum_g ga = go_in(a, recv_one, ch), gb = go_in(b, recv_one, ch);
   CHECK(ga != gb);
@@ -409,36 +450,38 @@ TEST(handles_of_another_runtime) {
   CHECK_EQ(thrum_chan_send(ch, "x", SOON), 0);
   CHECK_EQ(thrum_join(a, ga, SOON), 0);
   CHECK_EQ(thrum_join(b, gb, SOON), 0);
-  CHECK_EQ(thrum_join(b, ga, THRUM_TRY), THRUM_EINVAL); /* also when it has ended */
+  /* also when it has ended */
+  CHECK_EQ(thrum_join(b, ga, THRUM_TRY), THRUM_EINVAL);
   rt_end(a);
   rt_end(b);
   thrum_chan_release(ch);
 }
 
-/* ---- drop ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- drop ---------------------------------------------------------------- */
 
 struct dropping {
-  thrum_chan *ch;
+  thrum_chan* ch;
   thrum_g ran_as, dropped_as;
   word in_drop, dropped, fn_ended;
 };
-static void drop_fn(void *arg) {
-  struct dropping *d = arg;
+static void drop_fn(void* arg) {
+  struct dropping* d = arg;
   d->ran_as = thrum_self();
   set(&d->fn_ended, 1);
 }
-static void slow_drop(void *arg) {
-  struct dropping *d = arg;
+static void slow_drop(void* arg) {
+  struct dropping* d = arg;
   char c;
   CHECK_EQ(get(&d->fn_ended), 1);
   d->dropped_as = thrum_self();
   set(&d->in_drop, 1);
   CHECK_EQ(thrum_yield(), 0);
   CHECK_EQ(thrum_sleep(1000), 0);
-  CHECK_EQ(thrum_chan_recv(d->ch, &c, THRUM_FOREVER), 0); /* shielded: the cancel below does not end it */
+  /* shielded: the cancel below does not end it */
+  CHECK_EQ(thrum_chan_recv(d->ch, &c, THRUM_FOREVER), 0);
   add(&d->dropped, 1);
 }
-static void watch_drop(void *arg) {
+static void watch_drop(void* arg) {
   (void)arg;
   struct dropping d;
   memset(&d, 0, sizeof d);
@@ -447,7 +490,8 @@ static void watch_drop(void *arg) {
   o.drop = slow_drop;
   thrum_g g = go_with(&o, drop_fn, &d);
   yield_until(&d.in_drop, 1);
-  CHECK_EQ(thrum_join(NULL, g, THRUM_TRY), THRUM_EAGAIN); /* it has not ended before its drop has */
+  /* it has not ended before its drop has */
+  CHECK_EQ(thrum_join(NULL, g, THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_cancel(NULL, g), 0);
   CHECK_EQ(thrum_join(NULL, g, thrum_after(5 * MS)), THRUM_ETIMEDOUT);
   CHECK_EQ(d.dropped, 0);
@@ -463,15 +507,19 @@ TEST(drop_is_the_last_act) { everywhere(watch_drop, NULL); }
 struct handed_over {
   word value;
 };
-static void handed_over_fn(void *arg) { add(&((struct handed_over *)arg)->value, 1); }
-static void handed_over_drop(void *arg) { add(&((struct handed_over *)arg)->value, 1); }
-static void free_after_join(void *arg) {
+static void handed_over_fn(void* arg) {
+  add(&((struct handed_over*)arg)->value, 1);
+}
+static void handed_over_drop(void* arg) {
+  add(&((struct handed_over*)arg)->value, 1);
+}
+static void free_after_join(void* arg) {
   (void)arg;
   thrum_spawn_opts o = spawn_opts();
   o.drop = handed_over_drop;
   for (int i = 0; i < ROUNDS(2000); i++) {
-    struct handed_over *h = malloc(sizeof *h);
-    char *name = malloc(8);
+    struct handed_over* h = malloc(sizeof *h);
+    char* name = malloc(8);
     h->value = 0;
     strcpy(name, "handed");
     o.name = name;
@@ -486,7 +534,7 @@ static void free_after_join(void *arg) {
 TEST(drop_before_join) { everywhere(free_after_join, NULL); }
 
 TEST(drop_not_on_failure) {
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   word dropped = 0;
   thrum_spawn_opts o = spawn_opts();
   o.drop = count_up;
@@ -502,16 +550,44 @@ TEST(drop_not_on_failure) {
   thrum_rt_free(rt);
 }
 
-/* ---- cancel ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- cancel -------------------------------------------------------------- */
 
-enum way { RECV, SEND, SEND_FULL, SELECT, LOCK, RLOCK, WLOCK, COND, WG, SEM, JOIN, SLEEP, PARK, YIELD, CHECKPOINT, WAYS };
-static const char *const way_names[WAYS] = {"recv",      "send",      "send into a full buffer",
-                                            "select",    "mutex",     "rwmutex (read)",
-                                            "rwmutex (write)", "cond", "wg",
-                                            "sem",       "join",      "sleep",
-                                            "park",      "yield",     "check"};
+enum way {
+  RECV,
+  SEND,
+  SEND_FULL,
+  SELECT,
+  LOCK,
+  RLOCK,
+  WLOCK,
+  COND,
+  WG,
+  SEM,
+  JOIN,
+  SLEEP,
+  PARK,
+  YIELD,
+  CHECKPOINT,
+  WAYS
+};
+static const char* const way_names[WAYS] = {"recv",
+                                            "send",
+                                            "send into a full buffer",
+                                            "select",
+                                            "mutex",
+                                            "rwmutex (read)",
+                                            "rwmutex (write)",
+                                            "cond",
+                                            "wg",
+                                            "sem",
+                                            "join",
+                                            "sleep",
+                                            "park",
+                                            "yield",
+                                            "check"};
 
-/* Everything that one can wait for, in a state in which the wait does not end by itself. */
+/* Everything that one can wait for, in a state in which the wait does not end
+ * by itself. */
 struct ways {
   thrum_chan *none, *full;
   thrum_mutex locked, cond_mutex;
@@ -521,12 +597,11 @@ struct ways {
   thrum_sem sem;
   thrum_g other;
 };
-static void sleeper(void *arg) {
+static void sleeper(void* arg) {
   (void)arg;
-  while (thrum_sleep(3600 * SECOND) == 0) {
-  }
+  while (thrum_sleep(3600 * SECOND) == 0) {}
 }
-static void ways_open(struct ways *w) {
+static void ways_open(struct ways* w) {
   memset(w, 0, sizeof *w);
   REQUIRE_EQ(thrum_chan_new(1, 0, &w->none), 0);
   REQUIRE_EQ(thrum_chan_new(1, 1, &w->full), 0);
@@ -536,7 +611,7 @@ static void ways_open(struct ways *w) {
   REQUIRE_EQ(thrum_wg_add(&w->wg, 1), 0);
   w->other = go(sleeper, NULL);
 }
-static void ways_close(struct ways *w) {
+static void ways_close(struct ways* w) {
   CHECK_EQ(thrum_mutex_unlock(&w->locked), 0);
   CHECK_EQ(thrum_rwmutex_unlock(&w->written), 0);
   CHECK_EQ(thrum_cancel(NULL, w->other), 0);
@@ -544,54 +619,70 @@ static void ways_close(struct ways *w) {
   thrum_chan_release(w->none);
   thrum_chan_release(w->full);
 }
-static int wait_way(struct ways *w, enum way way, int64_t deadline) {
+static int wait_way(struct ways* w, enum way way, int64_t deadline) {
   char c = 'c';
   int rc;
   switch (way) {
-  case RECV: return thrum_chan_recv(w->none, &c, deadline);
-  case SEND: return thrum_chan_send(w->none, &c, deadline);
-  case SEND_FULL: return thrum_chan_send(w->full, &c, deadline);
-  case SELECT: {
-    thrum_case arms[3] = {{w->none, &c, THRUM_RECV, 0}, {w->full, &c, THRUM_SEND, 0}, {NULL, &c, THRUM_RECV, 0}};
-    return thrum_select(arms, 3, deadline);
-  }
-  case LOCK: return thrum_mutex_lock(&w->locked, deadline);
-  case RLOCK: return thrum_rwmutex_rlock(&w->written, deadline);
-  case WLOCK: return thrum_rwmutex_lock(&w->written, deadline);
-  case COND:
-    REQUIRE_EQ(thrum_mutex_lock(&w->cond_mutex, THRUM_FOREVER), 0);
-    rc = thrum_cond_wait(&w->cond, &w->cond_mutex, deadline);
-    CHECK_EQ(thrum_mutex_unlock(&w->cond_mutex), 0);
-    return rc;
-  case WG: return thrum_wg_wait(&w->wg, deadline);
-  case SEM: return thrum_sem_acquire(&w->sem, deadline);
-  case JOIN: return thrum_join(NULL, w->other, deadline);
-  case SLEEP: return thrum_sleep(3600 * SECOND);
-  case PARK: return thrum_park("a test", deadline);
-  case YIELD:
-    do rc = thrum_yield();
-    while (rc == 0);
-    return rc;
-  case CHECKPOINT:
-    while ((rc = thrum_check()) == 0) { /* others run, and it is the check that is told */
-      thrum_shield(1);
-      thrum_yield();
-      thrum_shield(-1);
+    case RECV:
+      return thrum_chan_recv(w->none, &c, deadline);
+    case SEND:
+      return thrum_chan_send(w->none, &c, deadline);
+    case SEND_FULL:
+      return thrum_chan_send(w->full, &c, deadline);
+    case SELECT: {
+      thrum_case arms[3] = {{w->none, &c, THRUM_RECV, 0},
+                            {w->full, &c, THRUM_SEND, 0},
+                            {NULL, &c, THRUM_RECV, 0}};
+      return thrum_select(arms, 3, deadline);
     }
-    return rc;
-  default: return 0;
+    case LOCK:
+      return thrum_mutex_lock(&w->locked, deadline);
+    case RLOCK:
+      return thrum_rwmutex_rlock(&w->written, deadline);
+    case WLOCK:
+      return thrum_rwmutex_lock(&w->written, deadline);
+    case COND:
+      REQUIRE_EQ(thrum_mutex_lock(&w->cond_mutex, THRUM_FOREVER), 0);
+      rc = thrum_cond_wait(&w->cond, &w->cond_mutex, deadline);
+      CHECK_EQ(thrum_mutex_unlock(&w->cond_mutex), 0);
+      return rc;
+    case WG:
+      return thrum_wg_wait(&w->wg, deadline);
+    case SEM:
+      return thrum_sem_acquire(&w->sem, deadline);
+    case JOIN:
+      return thrum_join(NULL, w->other, deadline);
+    case SLEEP:
+      return thrum_sleep(3600 * SECOND);
+    case PARK:
+      return thrum_park("a test", deadline);
+    case YIELD:
+      do
+        rc = thrum_yield();
+      while (rc == 0);
+      return rc;
+    case CHECKPOINT:
+      /* others run, and it is the check that is told */
+      while ((rc = thrum_check()) == 0) {
+        thrum_shield(1);
+        thrum_yield();
+        thrum_shield(-1);
+      }
+      return rc;
+    default:
+      return 0;
   }
 }
 
 struct cancel_case {
-  struct ways *w;
+  struct ways* w;
   enum way way;
   int64_t deadline;
   word about;
   int result, cancelled_before, cancelled_after, second, cleared, cleared_again;
 };
-static void cancel_victim(void *arg) {
-  struct cancel_case *c = arg;
+static void cancel_victim(void* arg) {
+  struct cancel_case* c = arg;
   c->cancelled_before = thrum_cancelled();
   add(&c->about, 1);
   c->result = wait_way(c->w, c->way, c->deadline);
@@ -601,22 +692,33 @@ static void cancel_victim(void *arg) {
   c->cleared_again = thrum_cancel_clear();
   CHECK_EQ(thrum_cancelled(), 0);
 }
-static void cancel_each_wait(void *arg) {
-  int times = *(int *)arg;
+static void cancel_each_wait(void* arg) {
+  int times = *(int*)arg;
   for (enum way way = RECV; way < WAYS; way++)
     for (int finite = 0; finite < 2; finite++) {
-      if (!finite && (way == LOCK || way == RLOCK || way == WLOCK)) continue; /* not interruptible: see below */
+      /* not interruptible: see below */
+      if (!finite && (way == LOCK || way == RLOCK || way == WLOCK))
+        continue;
       struct ways w;
       ways_open(&w);
-      struct cancel_case c = {&w, way, finite ? thrum_after(1800 * SECOND) : THRUM_FOREVER, 0, 0, 0, 0, 0, 0, 0};
+      struct cancel_case c = {
+          &w, way, finite ? thrum_after(1800 * SECOND) : THRUM_FOREVER,
+          0,  0,   0,
+          0,  0,   0,
+          0};
       thrum_g g = go(cancel_victim, &c);
       yield_until(&c.about, 1);
-      for (int i = 0; i < times; i++) CHECK_EQ(thrum_cancel(NULL, g), 0); /* requests do not count up */
+      /* requests do not count up */
+      for (int i = 0; i < times; i++)
+        CHECK_EQ(thrum_cancel(NULL, g), 0);
       join_g(g);
-      CHECK_MSG(c.result == THRUM_ECANCELED, "a cancelled %s answers %d", way_names[way], c.result);
+      CHECK_MSG(c.result == THRUM_ECANCELED, "a cancelled %s answers %d",
+                way_names[way], c.result);
       CHECK_EQ(c.cancelled_before, 0);
-      CHECK_MSG(c.cancelled_after == 1, "after %s, thrum_cancelled() is %d", way_names[way], c.cancelled_after);
-      CHECK_MSG(c.second == 0, "after %s, the second wait answers %d", way_names[way], c.second);
+      CHECK_MSG(c.cancelled_after == 1, "after %s, thrum_cancelled() is %d",
+                way_names[way], c.cancelled_after);
+      CHECK_MSG(c.second == 0, "after %s, the second wait answers %d",
+                way_names[way], c.second);
       CHECK_EQ(c.cleared, 1);
       CHECK_EQ(c.cleared_again, 0);
       CHECK_EQ(thrum_cancel(NULL, g), THRUM_ESTALE);
@@ -642,47 +744,65 @@ TEST(cancel_requests_do_not_add_up) {
   in_sequence(cancel_each_wait, &times);
 }
 
-/* Not interruptible: they get the lock, and the request is still there for the next wait. */
+/* Not interruptible: they get the lock, and the request is still there for the
+ * next wait. */
 struct stubborn_lock {
   thrum_mutex m;
   thrum_rwmutex rw;
   thrum_cond c;
   thrum_once once;
-  thrum_chan *ch;
+  thrum_chan* ch;
   int how, result, cancelled, next;
   word about;
 };
-static void once_slow(void *arg) {
-  struct stubborn_lock *s = arg;
+static void once_slow(void* arg) {
+  struct stubborn_lock* s = arg;
   char c;
   CHECK_EQ(thrum_chan_recv(s->ch, &c, THRUM_FOREVER), 0);
 }
-static void once_first(void *arg) {
-  struct stubborn_lock *s = arg;
+static void once_first(void* arg) {
+  struct stubborn_lock* s = arg;
   add(&s->about, 1);
   CHECK_EQ(thrum_once_do(&s->once, once_slow, s), 0);
 }
-static void lock_stubbornly(void *arg) {
-  struct stubborn_lock *s = arg;
-  if (s->how == 3) REQUIRE_EQ(thrum_mutex_lock(&s->m, THRUM_FOREVER), 0);
+static void lock_stubbornly(void* arg) {
+  struct stubborn_lock* s = arg;
+  if (s->how == 3)
+    REQUIRE_EQ(thrum_mutex_lock(&s->m, THRUM_FOREVER), 0);
   add(&s->about, 1);
   switch (s->how) {
-  case 0: s->result = thrum_mutex_lock(&s->m, THRUM_FOREVER); break;
-  case 1: s->result = thrum_rwmutex_rlock(&s->rw, THRUM_FOREVER); break;
-  case 2: s->result = thrum_rwmutex_lock(&s->rw, THRUM_FOREVER); break;
-  case 3: s->result = thrum_cond_wait(&s->c, &s->m, THRUM_FOREVER); break;
-  case 4: s->result = thrum_once_do(&s->once, once_slow, s); break;
+    case 0:
+      s->result = thrum_mutex_lock(&s->m, THRUM_FOREVER);
+      break;
+    case 1:
+      s->result = thrum_rwmutex_rlock(&s->rw, THRUM_FOREVER);
+      break;
+    case 2:
+      s->result = thrum_rwmutex_lock(&s->rw, THRUM_FOREVER);
+      break;
+    case 3:
+      s->result = thrum_cond_wait(&s->c, &s->m, THRUM_FOREVER);
+      break;
+    case 4:
+      s->result = thrum_once_do(&s->once, once_slow, s);
+      break;
   }
   s->cancelled = thrum_cancelled();
   s->next = thrum_sleep(3600 * SECOND);
   switch (s->how) {
-  case 0:
-  case 3: CHECK_EQ(thrum_mutex_unlock(&s->m), 0); break;
-  case 1: CHECK_EQ(thrum_rwmutex_runlock(&s->rw), 0); break;
-  case 2: CHECK_EQ(thrum_rwmutex_unlock(&s->rw), 0); break;
+    case 0:
+    case 3:
+      CHECK_EQ(thrum_mutex_unlock(&s->m), 0);
+      break;
+    case 1:
+      CHECK_EQ(thrum_rwmutex_runlock(&s->rw), 0);
+      break;
+    case 2:
+      CHECK_EQ(thrum_rwmutex_unlock(&s->rw), 0);
+      break;
   }
 }
-static void cancel_stubborn(void *arg) {
+static void cancel_stubborn(void* arg) {
   (void)arg;
   for (int how = 0; how < 5; how++) {
     struct stubborn_lock s;
@@ -690,8 +810,10 @@ static void cancel_stubborn(void *arg) {
     s.how = how;
     REQUIRE_EQ(thrum_chan_new(1, 0, &s.ch), 0);
     thrum_g first = 0;
-    if (how == 0) CHECK_EQ(thrum_mutex_lock(&s.m, THRUM_TRY), 0);
-    if (how == 1 || how == 2) CHECK_EQ(thrum_rwmutex_lock(&s.rw, THRUM_TRY), 0);
+    if (how == 0)
+      CHECK_EQ(thrum_mutex_lock(&s.m, THRUM_TRY), 0);
+    if (how == 1 || how == 2)
+      CHECK_EQ(thrum_rwmutex_lock(&s.rw, THRUM_TRY), 0);
     if (how == 4) {
       first = go(once_first, &s);
       yield_until(&s.about, 1);
@@ -708,12 +830,17 @@ static void cancel_stubborn(void *arg) {
     let_others_run();
     CHECK_EQ(thrum_join(NULL, g, THRUM_TRY), THRUM_EAGAIN);
     CHECK_EQ(s.cancelled, 0); /* it has not come back */
-    if (how == 0 || how == 3) CHECK_EQ(thrum_mutex_unlock(&s.m), 0);
-    if (how == 1 || how == 2) CHECK_EQ(thrum_rwmutex_unlock(&s.rw), 0);
-    if (how == 4) CHECK_EQ(thrum_chan_send(s.ch, "x", SOON), 0);
+    if (how == 0 || how == 3)
+      CHECK_EQ(thrum_mutex_unlock(&s.m), 0);
+    if (how == 1 || how == 2)
+      CHECK_EQ(thrum_rwmutex_unlock(&s.rw), 0);
+    if (how == 4)
+      CHECK_EQ(thrum_chan_send(s.ch, "x", SOON), 0);
     join_g(g);
-    if (first) join_g(first);
-    CHECK_MSG(s.result == 0, "uninterruptible wait %d answers %d", how, s.result);
+    if (first)
+      join_g(first);
+    CHECK_MSG(s.result == 0, "uninterruptible wait %d answers %d", how,
+              s.result);
     CHECK_EQ(s.cancelled, 1);
     CHECK_EQ(s.next, THRUM_ECANCELED);
     thrum_chan_release(s.ch);
@@ -721,23 +848,26 @@ static void cancel_stubborn(void *arg) {
 }
 TEST(cancel_does_not_end_these) { in_sequence(cancel_stubborn, NULL); }
 
-/* A wait that was satisfied before the cancel came answers with that; the request is pending. */
+/* A wait that was satisfied before the cancel came answers with that; the
+ * request is pending. */
 struct satisfied {
-  struct ways *w;
+  struct ways* w;
   enum way way;
   word about;
   int result, next;
 };
-static void satisfied_victim(void *arg) {
-  struct satisfied *s = arg;
+static void satisfied_victim(void* arg) {
+  struct satisfied* s = arg;
   add(&s->about, 1);
   s->result = wait_way(s->w, s->way, THRUM_FOREVER);
   s->next = thrum_yield();
 }
-static void cancel_after_satisfied(void *arg) {
+static void cancel_after_satisfied(void* arg) {
   (void)arg;
   for (enum way way = RECV; way <= PARK; way++) {
-    if (way == SLEEP || way == JOIN || way == LOCK || way == RLOCK || way == WLOCK) continue;
+    if (way == SLEEP || way == JOIN || way == LOCK || way == RLOCK ||
+        way == WLOCK)
+      continue;
     struct ways w;
     ways_open(&w);
     struct satisfied s = {&w, way, 0, 0, 0};
@@ -745,33 +875,51 @@ static void cancel_after_satisfied(void *arg) {
     yield_until(&s.about, 1);
     char x;
     switch (way) {
-    case RECV:
-    case SELECT: CHECK_EQ(thrum_chan_send(w.none, "x", THRUM_TRY), 0); break;
-    case SEND: CHECK_EQ(thrum_chan_recv(w.none, &x, THRUM_TRY), 0); break;
-    case SEND_FULL: CHECK_EQ(thrum_chan_recv(w.full, &x, THRUM_TRY), 0); break;
-    case COND: CHECK_EQ(thrum_cond_signal(&w.cond), 0); break;
-    case WG: CHECK_EQ(thrum_wg_done(&w.wg), 0); break;
-    case SEM: CHECK_EQ(thrum_sem_release(&w.sem, 1), 0); break;
-    case PARK: CHECK_EQ(thrum_unpark(NULL, g), 0); break;
-    default: break;
+      case RECV:
+      case SELECT:
+        CHECK_EQ(thrum_chan_send(w.none, "x", THRUM_TRY), 0);
+        break;
+      case SEND:
+        CHECK_EQ(thrum_chan_recv(w.none, &x, THRUM_TRY), 0);
+        break;
+      case SEND_FULL:
+        CHECK_EQ(thrum_chan_recv(w.full, &x, THRUM_TRY), 0);
+        break;
+      case COND:
+        CHECK_EQ(thrum_cond_signal(&w.cond), 0);
+        break;
+      case WG:
+        CHECK_EQ(thrum_wg_done(&w.wg), 0);
+        break;
+      case SEM:
+        CHECK_EQ(thrum_sem_release(&w.sem, 1), 0);
+        break;
+      case PARK:
+        CHECK_EQ(thrum_unpark(NULL, g), 0);
+        break;
+      default:
+        break;
     }
     CHECK_EQ(thrum_cancel(NULL, g), 0); /* it has not run since */
     join_g(g);
-    CHECK_MSG(s.result >= 0, "%s, satisfied and then cancelled, answers %d", way_names[way], s.result);
-    CHECK_MSG(s.next == THRUM_ECANCELED, "the yield after %s answers %d", way_names[way], s.next);
-    if (way == SEND_FULL) CHECK_EQ(thrum_chan_len(w.full), 1);
+    CHECK_MSG(s.result >= 0, "%s, satisfied and then cancelled, answers %d",
+              way_names[way], s.result);
+    CHECK_MSG(s.next == THRUM_ECANCELED, "the yield after %s answers %d",
+              way_names[way], s.next);
+    if (way == SEND_FULL)
+      CHECK_EQ(thrum_chan_len(w.full), 1);
     ways_close(&w);
   }
 }
 TEST(cancel_after_the_fact) { in_sequence(cancel_after_satisfied, NULL); }
 
 /* With a request pending, what can be done at once is done. */
-static void complete_at_once(void *arg) {
-  struct ways *w = arg;
+static void complete_at_once(void* arg) {
+  struct ways* w = arg;
   char c = 'c';
   CHECK_EQ(thrum_cancel(NULL, thrum_self()), 0);
   CHECK_EQ(thrum_cancelled(), 1);
-  thrum_chan *ch;
+  thrum_chan* ch;
   REQUIRE_EQ(thrum_chan_new(1, 2, &ch), 0);
   CHECK_EQ(thrum_chan_send(ch, &c, THRUM_FOREVER), 0);
   CHECK_EQ(thrum_chan_recv(ch, &c, THRUM_FOREVER), 0);
@@ -801,7 +949,8 @@ static void complete_at_once(void *arg) {
   CHECK_EQ(thrum_unpark(NULL, thrum_self()), 0);
   CHECK_EQ(thrum_park("has a permit", THRUM_FOREVER), 0);
   thrum_g ended = go(nothing, NULL);
-  while (thrum_join(NULL, ended, THRUM_TRY) != 0) { /* lets it run without using the request up */
+  /* lets it run without using the request up */
+  while (thrum_join(NULL, ended, THRUM_TRY) != 0) {
     CHECK(thrum_shield(1) >= 0);
     CHECK_EQ(thrum_yield(), 0);
     CHECK(thrum_shield(-1) >= 0);
@@ -817,7 +966,8 @@ static void complete_at_once(void *arg) {
   CHECK_EQ(thrum_sem_acquire(&w->sem, THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_join(NULL, w->other, THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_park("no permit", THRUM_TRY), THRUM_EAGAIN);
-  thrum_case arms[2] = {{w->none, &c, THRUM_RECV, 0}, {w->full, &c, THRUM_SEND, 0}};
+  thrum_case arms[2] = {{w->none, &c, THRUM_RECV, 0},
+                        {w->full, &c, THRUM_SEND, 0}};
   CHECK_EQ(thrum_select(arms, 2, THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_cancelled(), 1);
   CHECK_EQ(thrum_yield(), THRUM_ECANCELED); /* there it is */
@@ -827,7 +977,7 @@ static void complete_at_once(void *arg) {
   CHECK_EQ(thrum_cancelled(), 0);
   CHECK_EQ(thrum_cancel_clear(), 0);
 }
-static void pending_cancel(void *arg) {
+static void pending_cancel(void* arg) {
   (void)arg;
   struct ways w;
   ways_open(&w);
@@ -836,7 +986,7 @@ static void pending_cancel(void *arg) {
 }
 TEST(cancel_pending) { everywhere(pending_cancel, NULL); }
 
-static void take_back(void *arg) {
+static void take_back(void* arg) {
   (void)arg;
   thrum_g me = thrum_self();
   CHECK_EQ(thrum_cancelled(), 0);
@@ -860,12 +1010,12 @@ TEST(cancel_clear) { everywhere(take_back, NULL); }
 struct early_cancel {
   int first, second;
 };
-static void cancelled_before_start(void *arg) {
-  struct early_cancel *e = arg;
+static void cancelled_before_start(void* arg) {
+  struct early_cancel* e = arg;
   e->first = thrum_sleep(3600 * SECOND);
   e->second = thrum_sleep(1000);
 }
-static void cancel_unstarted(void *arg) {
+static void cancel_unstarted(void* arg) {
   (void)arg;
   struct early_cancel e = {1, 1};
   thrum_g g = go(cancelled_before_start, &e);
@@ -877,7 +1027,7 @@ static void cancel_unstarted(void *arg) {
 TEST(cancel_before_it_began) { in_sequence(cancel_unstarted, NULL); }
 
 TEST(cancel_from_a_thread) {
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   for (int i = 0; i < ROUNDS(500); i++) {
     struct early_cancel e = {1, 1};
     thrum_g g = go_in(rt, cancelled_before_start, &e);
@@ -889,28 +1039,29 @@ TEST(cancel_from_a_thread) {
   rt_end(rt);
 }
 
-/* ---- shield and limit ---------------------------------------------------------------------------------------------------------- */
+/* ---- shield and limit ---------------------------------------------------- */
 
 struct shielded {
-  struct ways *w;
+  struct ways* w;
   enum way way;
   word about;
   int result, next;
 };
-static void shielded_victim(void *arg) {
-  struct shielded *s = arg;
+static void shielded_victim(void* arg) {
+  struct shielded* s = arg;
   CHECK(thrum_shield(1) >= 0);
   CHECK(thrum_shield(1) >= 0);
   CHECK(thrum_shield(-1) >= 0); /* nests: one is left */
   add(&s->about, 1);
-  s->result = s->way == SLEEP ? thrum_sleep(2 * MS) : wait_way(s->w, s->way, thrum_after(2 * MS));
+  s->result = s->way == SLEEP ? thrum_sleep(2 * MS)
+                              : wait_way(s->w, s->way, thrum_after(2 * MS));
   CHECK_EQ(thrum_yield(), 0);
   CHECK_EQ(thrum_check(), 0);
   CHECK_EQ(thrum_cancelled(), 1);
   CHECK(thrum_shield(-1) >= 0);
   s->next = thrum_sleep(3600 * SECOND);
 }
-static void cancel_shielded(void *arg) {
+static void cancel_shielded(void* arg) {
   (void)arg;
   for (enum way way = RECV; way <= PARK; way++) {
     struct ways w;
@@ -920,20 +1071,22 @@ static void cancel_shielded(void *arg) {
     yield_until(&s.about, 1);
     CHECK_EQ(thrum_cancel(NULL, g), 0);
     join_g(g);
-    CHECK_MSG(s.result == (way == SLEEP ? 0 : THRUM_ETIMEDOUT), "a shielded %s answers %d", way_names[way], s.result);
+    CHECK_MSG(s.result == (way == SLEEP ? 0 : THRUM_ETIMEDOUT),
+              "a shielded %s answers %d", way_names[way], s.result);
     CHECK_EQ(s.next, THRUM_ECANCELED); /* postponed, not lost */
     ways_close(&w);
   }
 }
 TEST(shield_postpones_cancel) { in_sequence(cancel_shielded, NULL); }
 
-static void shield_below_zero(void *arg) {
+static void shield_below_zero(void* arg) {
   (void)arg;
   CHECK(thrum_shield(-1) < 0);
   CHECK(thrum_shield(1) >= 0);
   CHECK(thrum_shield(-1) >= 0);
   CHECK(thrum_shield(-1) < 0);
-  /* It did not go below: a cancel still ends a wait, one shield still holds it off. */
+  /* It did not go below: a cancel still ends a wait, one shield still holds it
+   * off. */
   CHECK_EQ(thrum_cancel(NULL, thrum_self()), 0);
   CHECK(thrum_shield(1) >= 0);
   CHECK_EQ(thrum_yield(), 0);
@@ -942,20 +1095,25 @@ static void shield_below_zero(void *arg) {
 }
 TEST(shield_nests) { everywhere(shield_below_zero, NULL); }
 
-static void limit_waits(void *arg) {
+static void limit_waits(void* arg) {
   (void)arg;
   for (enum way way = RECV; way <= PARK; way++) {
-    if (way == LOCK || way == RLOCK || way == WLOCK) continue; /* with a deadline: below */
+    /* with a deadline: below */
+    if (way == LOCK || way == RLOCK || way == WLOCK)
+      continue;
     struct ways w;
     ways_open(&w);
     int64_t limit = thrum_after(2 * MS);
     CHECK_EQ(thrum_limit(limit), THRUM_FOREVER);
     int rc = wait_way(&w, way, THRUM_FOREVER);
-    CHECK_MSG(rc == THRUM_ETIMEDOUT, "%s beyond its limit answers %d", way_names[way], rc);
+    CHECK_MSG(rc == THRUM_ETIMEDOUT, "%s beyond its limit answers %d",
+              way_names[way], rc);
     CHECK_LE(limit, thrum_now());
-    /* The nearer of limit and deadline counts; a wait that begins after the limit does not begin. */
+    /* The nearer of limit and deadline counts; a wait that begins after the
+     * limit does not begin. */
     rc = wait_way(&w, way, thrum_after(3600 * SECOND));
-    CHECK_MSG(rc == THRUM_ETIMEDOUT, "%s after its limit answers %d", way_names[way], rc);
+    CHECK_MSG(rc == THRUM_ETIMEDOUT, "%s after its limit answers %d",
+              way_names[way], rc);
     CHECK_EQ(thrum_limit(THRUM_FOREVER), limit);
     int64_t deadline = thrum_after(MS);
     if (way != SLEEP) {
@@ -969,10 +1127,10 @@ static void limit_waits(void *arg) {
 }
 TEST(limit_ends_every_wait) { everywhere(limit_waits, NULL); }
 
-static void limit_details(void *arg) {
+static void limit_details(void* arg) {
   (void)arg;
   char c = 'c';
-  thrum_chan *ch;
+  thrum_chan* ch;
   REQUIRE_EQ(thrum_chan_new(1, 1, &ch), 0);
   CHECK_EQ(thrum_limit(1), THRUM_FOREVER); /* long over */
   /* What can be done at once is done; TRY is TRY. */
@@ -996,43 +1154,49 @@ static void limit_details(void *arg) {
 TEST(limit_and_shield) { everywhere(limit_details, NULL); }
 
 struct limited_lock {
-  struct ways *w;
+  struct ways* w;
   int result[3];
 };
-static void limited_locks(void *arg) {
-  struct limited_lock *l = arg;
+static void limited_locks(void* arg) {
+  struct limited_lock* l = arg;
   for (int i = 0; i < 3; i++) {
     int64_t limit = thrum_after(2 * MS);
     thrum_limit(limit);
-    l->result[i] = wait_way(l->w, (enum way)(LOCK + i), thrum_after(3600 * SECOND));
+    l->result[i] =
+        wait_way(l->w, (enum way)(LOCK + i), thrum_after(3600 * SECOND));
     CHECK_LE(limit, thrum_now());
   }
 }
-static void limit_locks(void *arg) {
+static void limit_locks(void* arg) {
   (void)arg;
   struct ways w;
   ways_open(&w);
   struct limited_lock l = {&w, {0, 0, 0}};
   join_g(go(limited_locks, &l));
-  for (int i = 0; i < 3; i++) CHECK_EQ(l.result[i], THRUM_ETIMEDOUT);
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ(l.result[i], THRUM_ETIMEDOUT);
   ways_close(&w);
 }
 TEST(limit_ends_lock_waits) { everywhere(limit_locks, NULL); }
 
-/* ---- yield, sleep, check ------------------------------------------------------------------------------------------------------ */
+/* ---- yield, sleep, check ------------------------------------------------- */
 
-static void many_yields(void *arg) {
-  for (int i = 0; i < 1000; i++) CHECK_EQ(thrum_yield(), 0);
+static void many_yields(void* arg) {
+  for (int i = 0; i < 1000; i++)
+    CHECK_EQ(thrum_yield(), 0);
   add(arg, 1);
 }
-static void yield_together(void *arg) {
+static void yield_together(void* arg) {
   (void)arg;
   word n = 0;
   thrum_g g[10];
-  for (int i = 0; i < 10; i++) g[i] = go(many_yields, &n);
-  for (int i = 0; i < 10; i++) join_g(g[i]);
+  for (int i = 0; i < 10; i++)
+    g[i] = go(many_yields, &n);
+  for (int i = 0; i < 10; i++)
+    join_g(g[i]);
   CHECK_EQ(n, 10);
-  for (int i = 0; i < 1000; i++) CHECK_EQ(thrum_check(), 0);
+  for (int i = 0; i < 1000; i++)
+    CHECK_EQ(thrum_check(), 0);
 }
 TEST(yield_and_check) { everywhere(yield_together, NULL); }
 
@@ -1050,7 +1214,7 @@ TEST(only_in_a_g) {
   CHECK(thrum_self() == 0);
 }
 
-static void sleep_some(void *arg) {
+static void sleep_some(void* arg) {
   (void)arg;
   static const int64_t ns[] = {0, -1, INT64_MIN, 1, 1000, 100000, 3 * MS};
   for (size_t i = 0; i < CHECK_COUNT(ns); i++) {
@@ -1064,28 +1228,32 @@ TEST(sleep_is_never_short) {
   sleep_some(NULL); /* a thread sleeps too */
 }
 
-/* A busy pair does not keep a third one waiting: what a G readies and runs next shares its slice. */
+/* A busy pair does not keep a third one waiting: what a G readies and runs next
+ * shares its slice. */
 struct chatter {
   thrum_chan *a, *b;
   word stop, rounds;
 };
-static void chat_left(void *arg) {
-  struct chatter *c = arg;
+static void chat_left(void* arg) {
+  struct chatter* c = arg;
   char x = 'x';
   while (!get(&c->stop)) {
-    if (thrum_chan_send(c->a, &x, THRUM_FOREVER) != 0) break;
-    if (thrum_chan_recv(c->b, &x, THRUM_FOREVER) != 0) break;
+    if (thrum_chan_send(c->a, &x, THRUM_FOREVER) != 0)
+      break;
+    if (thrum_chan_recv(c->b, &x, THRUM_FOREVER) != 0)
+      break;
     add(&c->rounds, 1);
   }
   thrum_chan_close(c->a);
 }
-static void chat_right(void *arg) {
-  struct chatter *c = arg;
+static void chat_right(void* arg) {
+  struct chatter* c = arg;
   char x;
   while (thrum_chan_recv(c->a, &x, THRUM_FOREVER) == 0)
-    if (thrum_chan_send(c->b, &x, THRUM_FOREVER) != 0) break;
+    if (thrum_chan_send(c->b, &x, THRUM_FOREVER) != 0)
+      break;
 }
-static void third_party(void *arg) {
+static void third_party(void* arg) {
   (void)arg;
   struct chatter c = {NULL, NULL, 0, 0};
   REQUIRE_EQ(thrum_chan_new(1, 0, &c.a), 0);
@@ -1093,7 +1261,8 @@ static void third_party(void *arg) {
   thrum_g l = go(chat_left, &c), r = go(chat_right, &c);
   yield_until(&c.rounds, 1);
   int64_t start = real_now();
-  for (int i = 0; i < 200; i++) CHECK_EQ(thrum_yield(), 0);
+  for (int i = 0; i < 200; i++)
+    CHECK_EQ(thrum_yield(), 0);
   CHECK_LE(real_now() - start, 30 * SECOND); /* 200 slices of 10 ms are 2 s */
   set(&c.stop, 1);
   join_g(l);
@@ -1103,66 +1272,75 @@ static void third_party(void *arg) {
 }
 TEST(a_pair_does_not_starve_others) { everywhere(third_party, NULL); }
 
-/* Gs from outside (the global queue) run although local work never ends, and the other way round. */
-static void yield_for_ever(void *arg) {
-  while (!get(arg) && thrum_yield() == 0) {
-  }
+/* Gs from outside (the global queue) run although local work never ends, and
+ * the other way round. */
+static void yield_for_ever(void* arg) {
+  while (!get(arg) && thrum_yield() == 0) {}
 }
 TEST(work_from_outside_is_not_starved) {
-  thrum_rt *rt = rt_make(RT_P1);
+  thrum_rt* rt = rt_make(RT_P1);
   word stop = 0, n = 0;
   thrum_g busy[4];
-  for (int i = 0; i < 4; i++) busy[i] = go_in(rt, yield_for_ever, &stop);
+  for (int i = 0; i < 4; i++)
+    busy[i] = go_in(rt, yield_for_ever, &stop);
   for (int i = 0; i < 200; i++) {
     thrum_g g = go_in(rt, count_up, &n);
     CHECK_EQ(thrum_join(rt, g, SOON), 0);
   }
   CHECK_EQ(n, 200);
   set(&stop, 1);
-  for (int i = 0; i < 4; i++) CHECK_EQ(thrum_join(rt, busy[i], SOON), 0);
+  for (int i = 0; i < 4; i++)
+    CHECK_EQ(thrum_join(rt, busy[i], SOON), 0);
   rt_end(rt);
 }
 
-/* ---- where a G runs ------------------------------------------------------------------------------------------------------------ */
+/* ---- where a G runs ------------------------------------------------------ */
 
 struct pinned {
-  thrum_chan *ch;
-  word *bad;
+  thrum_chan* ch;
+  word* bad;
   int lent; /* a thread on which it must not start; 0: none */
   word first;
 };
-static void pinned_g(void *arg) {
-  struct pinned *p = arg;
+static void pinned_g(void* arg) {
+  struct pinned* p = arg;
   int me = thread_id();
   char c = 'x';
-  if (p->lent && me == p->lent) add(p->bad, 1);
+  if (p->lent && me == p->lent)
+    add(p->bad, 1);
   set(&p->first, me);
   for (int i = 0; i < 30; i++) {
     CHECK_EQ(thrum_yield(), 0);
-    if (thread_id() != me) add(p->bad, 1);
+    if (thread_id() != me)
+      add(p->bad, 1);
     CHECK_EQ(thrum_chan_send(p->ch, &c, THRUM_FOREVER), 0);
-    if (thread_id() != me) add(p->bad, 1);
+    if (thread_id() != me)
+      add(p->bad, 1);
     CHECK_EQ(thrum_chan_recv(p->ch, &c, THRUM_FOREVER), 0);
-    if (thread_id() != me) add(p->bad, 1);
+    if (thread_id() != me)
+      add(p->bad, 1);
     CHECK_EQ(thrum_sleep(50000), 0);
-    if (thread_id() != me) add(p->bad, 1);
+    if (thread_id() != me)
+      add(p->bad, 1);
   }
 }
-static void pin_started(void *arg) {
+static void pin_started(void* arg) {
   enum { N = 40 };
   static struct pinned p[N];
   thrum_g g[N];
   word bad = 0;
-  thrum_chan *ch;
+  thrum_chan* ch;
   REQUIRE_EQ(thrum_chan_new(1, 8, &ch), 0);
   thrum_spawn_opts o = spawn_opts();
   o.affinity = THRUM_PIN_STARTED;
   for (int i = 0; i < N; i++) {
-    p[i] = (struct pinned){ch, &bad, arg ? *(int *)arg : 0, 0};
+    p[i] = (struct pinned){ch, &bad, arg ? *(int*)arg : 0, 0};
     g[i] = go_with(&o, pinned_g, &p[i]);
   }
-  for (int i = 0; i < N; i++) join_g(g[i]);
-  CHECK_MSG(bad == 0, "a pinned G was seen on another thread %d times", (int)bad);
+  for (int i = 0; i < N; i++)
+    join_g(g[i]);
+  CHECK_MSG(bad == 0, "a pinned G was seen on another thread %d times",
+            (int)bad);
   thrum_chan_release(ch);
 }
 TEST(pin_started_stays) {
@@ -1171,13 +1349,13 @@ TEST(pin_started_stays) {
   in_rt(RT_HOSTED, pin_started, NULL);
 }
 
-static void pin_m_children(void *arg) {
+static void pin_m_children(void* arg) {
   enum { N = 8 };
   struct pinned p[N];
   thrum_g g[N];
   int mine[N];
-  word *bad = arg;
-  thrum_chan *ch;
+  word* bad = arg;
+  thrum_chan* ch;
   REQUIRE_EQ(thrum_chan_new(1, 8, &ch), 0);
   thrum_spawn_opts o = spawn_opts();
   o.affinity = THRUM_PIN_M;
@@ -1193,16 +1371,18 @@ static void pin_m_children(void *arg) {
   }
   thrum_chan_release(ch);
 }
-static void pin_m(void *arg) {
+static void pin_m(void* arg) {
   word bad = 0;
   (void)arg;
   pin_m_children(&bad); /* on the lent thread */
   thrum_g g[4];
-  for (int i = 0; i < 4; i++) g[i] = go(pin_m_children, &bad);
-  for (int i = 0; i < 4; i++) join_g(g[i]);
+  for (int i = 0; i < 4; i++)
+    g[i] = go(pin_m_children, &bad);
+  for (int i = 0; i < 4; i++)
+    join_g(g[i]);
   CHECK_EQ(bad, 0);
 }
-static void pin_m_elsewhere(void *arg) {
+static void pin_m_elsewhere(void* arg) {
   thrum_spawn_opts o = spawn_opts();
   o.affinity = THRUM_PIN_M;
   CHECK_EQ(thrum_spawn(arg, &o, nothing, NULL, NULL), THRUM_ENOTG);
@@ -1214,7 +1394,8 @@ TEST(pin_m_stays_with_the_spawner) {
   thrum_spawn_opts o = spawn_opts();
   o.affinity = THRUM_PIN_M;
   CHECK_EQ(thrum_spawn(a, &o, nothing, NULL, NULL), THRUM_ENOTG);
-  CHECK_EQ(thrum_run(a, pin_m_elsewhere, b), 0); /* a G of another runtime is elsewhere too */
+  /* a G of another runtime is elsewhere too */
+  CHECK_EQ(thrum_run(a, pin_m_elsewhere, b), 0);
   rt_end(a);
   rt_end(b);
 }
@@ -1222,20 +1403,22 @@ TEST(pin_m_stays_with_the_spawner) {
 struct locked {
   word tid; /* the thread that is taken; 0: none */
   word stop, trespass;
-  thrum_chan *ch;
+  thrum_chan* ch;
 };
-static void roams(void *arg) {
-  struct locked *l = arg;
+static void roams(void* arg) {
+  struct locked* l = arg;
   while (!get(&l->stop)) {
     word taken = get(&l->tid);
-    if (taken && taken == thread_id()) add(&l->trespass, 1);
+    if (taken && taken == thread_id())
+      add(&l->trespass, 1);
     CHECK_EQ(thrum_yield(), 0);
     char c;
-    if (thrum_chan_recv(l->ch, &c, THRUM_TRY) == 0) CHECK_EQ(thrum_chan_send(l->ch, &c, THRUM_FOREVER), 0);
+    if (thrum_chan_recv(l->ch, &c, THRUM_TRY) == 0)
+      CHECK_EQ(thrum_chan_send(l->ch, &c, THRUM_FOREVER), 0);
   }
 }
-static void locks_thread(void *arg) {
-  struct locked *l = arg;
+static void locks_thread(void* arg) {
+  struct locked* l = arg;
   char c = 'x';
   CHECK_EQ(thrum_unlock_thread(), THRUM_EPERM);
   for (int round = 0; round < 5; round++) {
@@ -1260,51 +1443,57 @@ static void locks_thread(void *arg) {
     CHECK_EQ(thrum_yield(), 0);
   }
 }
-static void lock_thread_among_others(void *arg) {
+static void lock_thread_among_others(void* arg) {
   (void)arg;
   struct locked l = {0, 0, 0, NULL};
   thrum_g other[6];
   REQUIRE_EQ(thrum_chan_new(1, 4, &l.ch), 0);
-  for (int i = 0; i < 6; i++) other[i] = go(roams, &l);
+  for (int i = 0; i < 6; i++)
+    other[i] = go(roams, &l);
   join_g(go(locks_thread, &l));
   locks_thread(&l); /* and the first G, which began on a lent thread */
   set(&l.stop, 1);
-  for (int i = 0; i < 6; i++) join_g(other[i]);
+  for (int i = 0; i < 6; i++)
+    join_g(other[i]);
   CHECK_EQ(l.trespass, 0);
   thrum_chan_release(l.ch);
 }
-TEST(lock_thread_keeps_the_thread) { on_threads(lock_thread_among_others, NULL); }
+TEST(lock_thread_keeps_the_thread) {
+  on_threads(lock_thread_among_others, NULL);
+}
 
 /* A G may end while it holds its thread; the runtime goes on. */
-static void lock_and_leave(void *arg) {
+static void lock_and_leave(void* arg) {
   CHECK_EQ(thrum_lock_thread(), 0);
   CHECK_EQ(thrum_yield(), 0);
   add(arg, 1);
 }
-static void leave_locked(void *arg) {
+static void leave_locked(void* arg) {
   (void)arg;
   word n = 0;
-  for (int i = 0; i < 50; i++) join_g(go(lock_and_leave, &n));
+  for (int i = 0; i < 50; i++)
+    join_g(go(lock_and_leave, &n));
   CHECK_EQ(n, 50);
 }
 TEST(lock_thread_until_the_end) { on_threads(leave_locked, NULL); }
 
-/* ---- declared blocking ------------------------------------------------------------------------------------------------------------ */
+/* ---- declared blocking --------------------------------------------------- */
 
 struct blocking {
   int pipe[2];
-  thrum_chan *ch;
+  thrum_chan* ch;
   word reading;
 };
-static void blocks_declared(void *arg) {
-  struct blocking *b = arg;
+static void blocks_declared(void* arg) {
+  struct blocking* b = arg;
   char c = 0;
   CHECK_EQ(thrum_exit_blocking(), THRUM_EPERM);
   CHECK_EQ(thrum_enter_blocking(), 0);
   CHECK_EQ(thrum_enter_blocking(), 0);
   CHECK_EQ(thrum_exit_blocking(), 0); /* nests: still inside */
   set(&b->reading, 1);
-  CHECK_EQ(read(b->pipe[0], &c, 1), 1); /* blocks this thread until another G writes */
+  /* blocks this thread until another G writes */
+  CHECK_EQ(read(b->pipe[0], &c, 1), 1);
   CHECK(c == 'p');
   /* Calls in between are allowed, parking ones too. */
   CHECK_EQ(thrum_chan_recv(b->ch, &c, THRUM_FOREVER), 0);
@@ -1314,7 +1503,7 @@ static void blocks_declared(void *arg) {
   CHECK_EQ(thrum_exit_blocking(), 0);
   CHECK_EQ(thrum_exit_blocking(), THRUM_EPERM);
 }
-static void block_and_help(void *arg) {
+static void block_and_help(void* arg) {
   (void)arg;
   for (int i = 0; i < 20; i++) {
     struct blocking b;
@@ -1335,8 +1524,9 @@ static void block_and_help(void *arg) {
 }
 TEST(blocking_lets_others_run) { on_threads(block_and_help, NULL); }
 
-/* Where nothing blocks, the pair costs nothing but its calls, in every kind of runtime. */
-static void blocking_for_nothing(void *arg) {
+/* Where nothing blocks, the pair costs nothing but its calls, in every kind of
+ * runtime. */
+static void blocking_for_nothing(void* arg) {
   (void)arg;
   for (int i = 0; i < 1000; i++) {
     CHECK_EQ(thrum_enter_blocking(), 0);
@@ -1344,45 +1534,48 @@ static void blocking_for_nothing(void *arg) {
   }
   CHECK_EQ(thrum_exit_blocking(), THRUM_EPERM);
 }
-static void blocking_together(void *arg) {
+static void blocking_together(void* arg) {
   thrum_g g[6];
-  for (int i = 0; i < 6; i++) g[i] = go(blocking_for_nothing, arg);
-  for (int i = 0; i < 6; i++) join_g(g[i]);
+  for (int i = 0; i < 6; i++)
+    g[i] = go(blocking_for_nothing, arg);
+  for (int i = 0; i < 6; i++)
+    join_g(g[i]);
 }
 TEST(blocking_for_short) { everywhere(blocking_together, NULL); }
 
-static void block_and_leave(void *arg) {
+static void block_and_leave(void* arg) {
   CHECK_EQ(thrum_enter_blocking(), 0);
   add(arg, 1);
 }
-static void leave_blocking(void *arg) {
+static void leave_blocking(void* arg) {
   (void)arg;
   word n = 0;
-  for (int i = 0; i < 50; i++) join_g(go(block_and_leave, &n));
+  for (int i = 0; i < 50; i++)
+    join_g(go(block_and_leave, &n));
   CHECK_EQ(n, 50);
 }
 TEST(blocking_until_the_end) { everywhere(leave_blocking, NULL); }
 
-/* ---- errno ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- errno --------------------------------------------------------------- */
 
-/* errno is read and written through functions of their own: a compiler may keep its address, and these Gs are locked to
- * their thread besides. */
+/* errno is read and written through functions of their own: a compiler may keep
+ * its address, and these Gs are locked to their thread besides. */
 __attribute__((noinline)) static void put_errno(int v) { errno = v; }
 __attribute__((noinline)) static int look_errno(void) { return errno; }
-#define KEEPS_ERRNO(call)                                                                                              \
-  do {                                                                                                                 \
-    put_errno(4242);                                                                                                   \
-    call;                                                                                                              \
-    int after_ = look_errno();                                                                                         \
-    CHECK_MSG(after_ == 4242, "errno is %d after %s", after_, #call);                                                  \
+#define KEEPS_ERRNO(call)                                             \
+  do {                                                                \
+    put_errno(4242);                                                  \
+    call;                                                             \
+    int after_ = look_errno();                                        \
+    CHECK_MSG(after_ == 4242, "errno is %d after %s", after_, #call); \
   } while (0)
 
-static thrum_rt *errno_rt;
-static void keep_errno(void *arg) {
+static thrum_rt* errno_rt;
+static void keep_errno(void* arg) {
   (void)arg;
   int in_g = thrum_self() != 0;
   thrum_rt *rt = errno_rt, *fresh = NULL;
-  thrum_chan *ch = NULL;
+  thrum_chan* ch = NULL;
   thrum_mutex m = THRUM_MUTEX_INIT;
   thrum_rwmutex rw = THRUM_RWMUTEX_INIT;
   thrum_cond c = THRUM_COND_INIT;
@@ -1391,9 +1584,10 @@ static void keep_errno(void *arg) {
   thrum_once once = THRUM_ONCE_INIT;
   word n = 0;
   thrum_g g = 0;
-  void *p = NULL;
+  void* p = NULL;
   char x = 'x';
-  if (in_g) CHECK_EQ(thrum_lock_thread(), 0);
+  if (in_g)
+    CHECK_EQ(thrum_lock_thread(), 0);
   KEEPS_ERRNO(thrum_rt_new(&fresh, NULL));
   if (!in_g) {
     KEEPS_ERRNO(thrum_run(fresh, nothing, NULL));
@@ -1432,7 +1626,8 @@ static void keep_errno(void *arg) {
   KEEPS_ERRNO(thrum_free(p));
   KEEPS_ERRNO(p = thrum_calloc(SIZE_MAX / 2, 4));
   CHECK(p == NULL);
-  KEEPS_ERRNO(p = thrum_alloc(SIZE_MAX / 2)); /* fails, and says so by NULL alone */
+  /* fails, and says so by NULL alone */
+  KEEPS_ERRNO(p = thrum_alloc(SIZE_MAX / 2));
   CHECK(p == NULL);
   if (in_g) {
     KEEPS_ERRNO(thrum_yield());
@@ -1444,23 +1639,27 @@ static void keep_errno(void *arg) {
   }
 }
 /* Others spoil errno on their threads meanwhile. */
-static void spoils_errno(void *arg) {
+static void spoils_errno(void* arg) {
   while (!get(arg)) {
     put_errno(9999);
-    if (thrum_yield() != 0) break;
+    if (thrum_yield() != 0)
+      break;
   }
 }
-static void errno_in_a_g(void *arg) {
+static void errno_in_a_g(void* arg) {
   word stop = 0;
   thrum_g other[3];
-  for (int i = 0; i < 3; i++) other[i] = go(spoils_errno, &stop);
+  for (int i = 0; i < 3; i++)
+    other[i] = go(spoils_errno, &stop);
   join_g(go(keep_errno, arg));
   keep_errno(arg); /* and on the lent thread */
   set(&stop, 1);
-  for (int i = 0; i < 3; i++) join_g(other[i]);
+  for (int i = 0; i < 3; i++)
+    join_g(other[i]);
 }
 TEST(errno_is_kept) {
-  static const struct rt_kind kinds[] = {{"[1 P]", 1, 0, 0, 0}, {"[2 P]", 2, 0, 0, 0}};
+  static const struct rt_kind kinds[] = {{"[1 P]", 1, 0, 0, 0},
+                                         {"[2 P]", 2, 0, 0, 0}};
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
     errno_rt = rt_make(kinds[i]);
     CHECK_EQ(thrum_run(errno_rt, errno_in_a_g, NULL), 0);
@@ -1469,12 +1668,13 @@ TEST(errno_is_kept) {
   }
 }
 
-/* ---- floating point ------------------------------------------------------------------------------------------------------------- */
+/* ---- floating point ------------------------------------------------------ */
 
 #if defined(__x86_64__)
 #define FP_DEFAULT 0x037f00001f80u
 #define FP_MODES 6
-/* Control bits only; the sticky exception flags of mxcsr are nobody's promise. */
+/* Control bits only; the sticky exception flags of mxcsr are nobody's
+ * promise. */
 static uint64_t fp_get(void) {
   uint32_t mxcsr;
   uint16_t cw;
@@ -1491,12 +1691,16 @@ static void fp_set(uint64_t fp) {
 static uint64_t fp_mode(int i) {
   static const uint64_t modes[FP_MODES] = {
       FP_DEFAULT,
-      0x037f00001f80u | 0x2000u,                                   /* SSE rounds down */
-      0x037f00001f80u | 0x8040u,                                   /* flush to zero, denormals are zero */
-      0x027f00001f80u,                                             /* x87 in double precision */
-      0x007f00001f80u | 0x4000u | (uint64_t)0x0800 << 32,          /* single precision, both round up */
-      0x037f00001f80u | 0x6000u | 0x8000u | (uint64_t)0x0c00 << 32 /* both chop, flush to zero */
-  };
+      /* SSE rounds down */
+      0x037f00001f80u | 0x2000u,
+      /* flush to zero, denormals are zero */
+      0x037f00001f80u | 0x8040u,
+      /* x87 in double precision */
+      0x027f00001f80u,
+      /* single precision, both round up */
+      0x007f00001f80u | 0x4000u | (uint64_t)0x0800 << 32,
+      /* both chop, flush to zero */
+      0x037f00001f80u | 0x6000u | 0x8000u | (uint64_t)0x0c00 << 32};
   return modes[i % FP_MODES];
 }
 #elif defined(__aarch64__)
@@ -1507,9 +1711,12 @@ static uint64_t fp_get(void) {
   __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
   return fpcr;
 }
-static void fp_set(uint64_t fpcr) { __asm__ volatile("msr fpcr, %0" ::"r"(fpcr)); }
+static void fp_set(uint64_t fpcr) {
+  __asm__ volatile("msr fpcr, %0" ::"r"(fpcr));
+}
 static uint64_t fp_mode(int i) {
-  static const uint64_t modes[FP_MODES] = {0, 1u << 22, 2u << 22, 3u << 22, 1u << 24, 3u << 24};
+  static const uint64_t modes[FP_MODES] = {0,        1u << 22, 2u << 22,
+                                           3u << 22, 1u << 24, 3u << 24};
   return modes[i % FP_MODES];
 }
 #else
@@ -1522,26 +1729,29 @@ static uint64_t fp_mode(int i) { return (uint64_t)i * 0; }
 
 struct fp_guest {
   int i;
-  thrum_chan *ch;
-  thrum_mutex *m;
-  word *children;
+  thrum_chan* ch;
+  thrum_mutex* m;
+  word* children;
 };
-static void fp_starts_default(void *arg) {
-  CHECK_MSG(fp_get() == FP_DEFAULT, "a G starts with the control words 0x%" PRIx64, fp_get());
+static void fp_starts_default(void* arg) {
+  CHECK_MSG(fp_get() == FP_DEFAULT,
+            "a G starts with the control words 0x%" PRIx64, fp_get());
   fp_set(fp_mode(5));
   CHECK_EQ(thrum_yield(), 0);
   add(arg, 1);
 }
-static void fp_guest(void *arg) {
-  struct fp_guest *f = arg;
+static void fp_guest(void* arg) {
+  struct fp_guest* f = arg;
   char c = 'x';
   uint64_t mine = fp_mode(f->i);
-  CHECK_MSG(fp_get() == FP_DEFAULT, "a G starts with the control words 0x%" PRIx64, fp_get());
+  CHECK_MSG(fp_get() == FP_DEFAULT,
+            "a G starts with the control words 0x%" PRIx64, fp_get());
   fp_set(mine);
-#define KEEPS_FP(call)                                                                                                 \
-  do {                                                                                                                 \
-    CHECK_EQ(call, 0);                                                                                                 \
-    CHECK_MSG(fp_get() == mine, "after %s: 0x%" PRIx64 ", not 0x%" PRIx64, #call, fp_get(), mine);                     \
+#define KEEPS_FP(call)                                                     \
+  do {                                                                     \
+    CHECK_EQ(call, 0);                                                     \
+    CHECK_MSG(fp_get() == mine, "after %s: 0x%" PRIx64 ", not 0x%" PRIx64, \
+              #call, fp_get(), mine);                                      \
   } while (0)
   for (int i = 0; i < 50; i++) {
     KEEPS_FP(thrum_yield());
@@ -1550,71 +1760,82 @@ static void fp_guest(void *arg) {
     KEEPS_FP(thrum_mutex_lock(f->m, THRUM_FOREVER));
     KEEPS_FP(thrum_yield());
     KEEPS_FP(thrum_mutex_unlock(f->m));
-    if (i % 10 == 0) KEEPS_FP(thrum_sleep(1000));
+    if (i % 10 == 0)
+      KEEPS_FP(thrum_sleep(1000));
     thrum_g child = 0; /* it starts in the default, not in ours */
     KEEPS_FP(thrum_spawn(NULL, NULL, fp_starts_default, f->children, &child));
     KEEPS_FP(thrum_join(NULL, child, THRUM_FOREVER));
   }
 }
-static void fp_main(void *arg) {
+static void fp_main(void* arg) {
   enum { N = 12 };
   struct fp_guest f[N];
   thrum_g g[N];
   thrum_mutex m = THRUM_MUTEX_INIT;
-  thrum_chan *ch;
+  thrum_chan* ch;
   word n = 0;
   (void)arg;
-  CHECK_MSG(fp_get() == FP_DEFAULT, "the first G starts with the control words 0x%" PRIx64, fp_get());
+  CHECK_MSG(fp_get() == FP_DEFAULT,
+            "the first G starts with the control words 0x%" PRIx64, fp_get());
   fp_set(fp_mode(4));
   REQUIRE_EQ(thrum_chan_new(1, N / 2, &ch), 0);
   for (int i = 0; i < N; i++) {
     f[i] = (struct fp_guest){i, ch, &m, &n};
     g[i] = go(fp_guest, &f[i]);
   }
-  for (int i = 0; i < N; i++) join_g(g[i]);
+  for (int i = 0; i < N; i++)
+    join_g(g[i]);
   CHECK(fp_get() == fp_mode(4));
   CHECK_EQ(n, N * 50);
   /* On a stack that another has left in a strange mode. */
-  for (int i = 0; i < 20; i++) join_g(go(fp_starts_default, &n));
+  for (int i = 0; i < 20; i++)
+    join_g(go(fp_starts_default, &n));
   thrum_chan_release(ch);
 }
 TEST(floating_point_is_a_gs_own) {
-  if (FP_MODES == 0) SKIP("no access to the control words of this CPU");
+  if (FP_MODES == 0)
+    SKIP("no access to the control words of this CPU");
   uint64_t host = fp_mode(5);
   fp_set(host); /* the host's own mode stays on its thread and reaches no G */
   everywhere(fp_main, NULL);
-  CHECK_MSG(fp_get() == host, "the host's control words are 0x%" PRIx64 " after run", fp_get());
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  CHECK_MSG(fp_get() == host,
+            "the host's control words are 0x%" PRIx64 " after run", fp_get());
+  thrum_rt* rt = rt_make(RT_HOSTED);
   word n = 0;
   go_in(rt, fp_starts_default, &n);
   CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 0);
   CHECK_EQ(n, 1);
-  CHECK_MSG(fp_get() == host, "the host's control words are 0x%" PRIx64 " after pump", fp_get());
+  CHECK_MSG(fp_get() == host,
+            "the host's control words are 0x%" PRIx64 " after pump", fp_get());
   rt_end(rt);
   thrum_sleep(MS);
   CHECK(fp_get() == host);
   fp_set(FP_DEFAULT);
 }
 
-/* ---- the allocator ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the allocator ------------------------------------------------------- */
 
 static size_t opaque_size(size_t n) {
   volatile size_t v = n;
   return v;
 }
-static void fill(unsigned char *p, size_t n, unsigned char v) {
-  for (size_t i = 0; i < n; i++) p[i] = (unsigned char)(v + i);
-}
-static int filled(const unsigned char *p, size_t n, unsigned char v) {
+static void fill(unsigned char* p, size_t n, unsigned char v) {
   for (size_t i = 0; i < n; i++)
-    if (p[i] != (unsigned char)(v + i)) return 0;
+    p[i] = (unsigned char)(v + i);
+}
+static int filled(const unsigned char* p, size_t n, unsigned char v) {
+  for (size_t i = 0; i < n; i++)
+    if (p[i] != (unsigned char)(v + i))
+      return 0;
   return 1;
 }
-static void alloc_all(void *arg) {
+static void alloc_all(void* arg) {
   (void)arg;
-  static const size_t sizes[] = {1, 2, 8, 15, 16, 17, 31, 64, 100, 1000, 1024, 4096, 5000, 65536, 1000000, 5 << 20};
+  static const size_t sizes[] = {1,    2,     8,       15,     16,   17,
+                                 31,   64,    100,     1000,   1024, 4096,
+                                 5000, 65536, 1000000, 5 << 20};
   enum { N = sizeof sizes / sizeof *sizes };
-  unsigned char *p[N];
+  unsigned char* p[N];
   for (int i = 0; i < N; i++) {
     p[i] = thrum_alloc(sizes[i]);
     REQUIRE(p[i] != NULL);
@@ -1624,7 +1845,7 @@ static void alloc_all(void *arg) {
   for (int i = 0; i < N; i++) {
     CHECK(filled(p[i], sizes[i], (unsigned char)i));
     size_t larger = sizes[i] * 3 + 7, smaller = sizes[i] / 2 + 1;
-    unsigned char *q = thrum_realloc(p[i], larger);
+    unsigned char* q = thrum_realloc(p[i], larger);
     REQUIRE(q != NULL);
     CHECK_EQ((uintptr_t)q % 16, 0);
     CHECK(filled(q, sizes[i], (unsigned char)i));
@@ -1638,11 +1859,12 @@ static void alloc_all(void *arg) {
     REQUIRE(q != NULL);
     CHECK_EQ((uintptr_t)q % 16, 0);
     size_t zeros = 0;
-    while (zeros < sizes[i] * 3 && q[zeros] == 0) zeros++;
+    while (zeros < sizes[i] * 3 && q[zeros] == 0)
+      zeros++;
     CHECK_EQ(zeros, sizes[i] * 3);
     thrum_free(q);
   }
-  unsigned char *q = thrum_realloc(NULL, 100);
+  unsigned char* q = thrum_realloc(NULL, 100);
   REQUIRE(q != NULL);
   fill(q, 100, 9);
   thrum_free(q);
@@ -1653,9 +1875,11 @@ static void alloc_all(void *arg) {
   CHECK(thrum_alloc(opaque_size(SIZE_MAX)) == NULL);
   CHECK(thrum_alloc(opaque_size(SIZE_MAX / 2)) == NULL);
   CHECK(thrum_calloc(opaque_size(SIZE_MAX), 2) == NULL);
-  CHECK(thrum_calloc(opaque_size(SIZE_MAX / 2 + 1), 2) == NULL); /* the product is 0 */
+  /* the product is 0 */
+  CHECK(thrum_calloc(opaque_size(SIZE_MAX / 2 + 1), 2) == NULL);
   CHECK(thrum_calloc(opaque_size((size_t)1 << 32), (size_t)1 << 32) == NULL);
-  CHECK(thrum_calloc(opaque_size(SIZE_MAX / 16 + 2), 16) == NULL); /* the product is 16 */
+  /* the product is 16 */
+  CHECK(thrum_calloc(opaque_size(SIZE_MAX / 16 + 2), 16) == NULL);
   /* A realloc that fails leaves the block as it was. */
   q = thrum_alloc(64);
   REQUIRE(q != NULL);
@@ -1669,21 +1893,22 @@ TEST(alloc) {
   alloc_all(NULL); /* any thread may */
 }
 
-/* Blocks wander: allocated here, freed there, by Gs of two runtimes and by threads. */
+/* Blocks wander: allocated here, freed there, by Gs of two runtimes and by
+ * threads. */
 struct wander {
-  thrum_chan *ch;
+  thrum_chan* ch;
   uint64_t seed;
 };
 struct block {
   uint32_t size, value;
   unsigned char bytes[];
 };
-static void wander_alloc(void *arg) {
-  struct wander *w = arg;
+static void wander_alloc(void* arg) {
+  struct wander* w = arg;
   uint64_t seed = w->seed;
   for (int i = 0; i < ROUNDS(3000); i++) {
     uint32_t size = 1 + below(&seed, i % 100 == 0 ? 200000 : 300);
-    struct block *b = thrum_alloc(sizeof *b + size);
+    struct block* b = thrum_alloc(sizeof *b + size);
     REQUIRE(b != NULL);
     b->size = size;
     b->value = (uint32_t)i;
@@ -1691,25 +1916,26 @@ static void wander_alloc(void *arg) {
     CHECK_EQ(thrum_chan_send(w->ch, &b, THRUM_FOREVER), 0);
   }
 }
-static void wander_free(void *arg) {
-  struct wander *w = arg;
-  struct block *b;
+static void wander_free(void* arg) {
+  struct wander* w = arg;
+  struct block* b;
   while (thrum_chan_recv(w->ch, &b, THRUM_FOREVER) == 0) {
     CHECK(filled(b->bytes, b->size, (unsigned char)b->value));
     thrum_free(b);
   }
 }
 TEST(free_from_anywhere) {
-  thrum_rt *rt[2] = {rt_make(RT_P2), rt_make(RT_P1)};
+  thrum_rt* rt[2] = {rt_make(RT_P2), rt_make(RT_P1)};
   struct wander w[4];
   struct actor from[4], to[4];
-  thrum_chan *ch;
+  thrum_chan* ch;
   thrum_wg producing = THRUM_WG_INIT, consuming = THRUM_WG_INIT;
-  REQUIRE_EQ(thrum_chan_new(sizeof(struct block *), 64, &ch), 0);
+  REQUIRE_EQ(thrum_chan_new(sizeof(struct block*), 64, &ch), 0);
   for (int i = 0; i < 4; i++) {
     w[i] = (struct wander){ch, (uint64_t)i + 1};
     actor_start(&from[i], rt[i % 2], i == 3, &producing, wander_alloc, &w[i]);
-    actor_start(&to[i], rt[(i + 1) % 2], i == 2, &consuming, wander_free, &w[i]);
+    actor_start(&to[i], rt[(i + 1) % 2], i == 2, &consuming, wander_free,
+                &w[i]);
   }
   CHECK_EQ(thrum_wg_wait(&producing, THRUM_FOREVER), 0);
   CHECK_EQ(thrum_chan_close(ch), 0);
@@ -1723,16 +1949,18 @@ TEST(free_from_anywhere) {
   thrum_chan_release(ch);
 }
 
-/* A block outlives the runtime whose G made it: the host may keep the result. */
-static void make_result(void *arg) {
-  unsigned char *p = thrum_alloc(1000);
+/* A block outlives the runtime whose G made it: the host may keep the
+ * result. */
+static void make_result(void* arg) {
+  unsigned char* p = thrum_alloc(1000);
   REQUIRE(p != NULL);
   fill(p, 1000, 42);
-  *(unsigned char **)arg = p;
+  *(unsigned char**)arg = p;
 }
 TEST(memory_outlives_the_runtime) {
-  unsigned char *p[10];
-  for (int i = 0; i < 10; i++) in_rt(RT_P2, make_result, &p[i]);
+  unsigned char* p[10];
+  for (int i = 0; i < 10; i++)
+    in_rt(RT_P2, make_result, &p[i]);
   for (int i = 0; i < 10; i++) {
     CHECK(filled(p[i], 1000, 42));
     thrum_free(p[i]);

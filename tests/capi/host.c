@@ -1,4 +1,5 @@
-/* host.c: what language hosts build on: domains, park and unpark, G-local storage, enumeration, thread hooks. */
+/* host.c: what language hosts build on: domains, park and unpark, G-local
+ * storage, enumeration, thread hooks. */
 #include "../support/check.h"
 
 #include <limits.h>
@@ -8,49 +9,59 @@
 
 #include "../support/rt.h"
 
-static thrum_chan *chan_of(uint32_t size, uint32_t capacity) {
-  thrum_chan *ch = NULL;
+static thrum_chan* chan_of(uint32_t size, uint32_t capacity) {
+  thrum_chan* ch = NULL;
   REQUIRE_EQ(thrum_chan_new(size, capacity, &ch), 0);
   return ch;
 }
-static void nothing(void *arg) { (void)arg; }
+static void nothing(void* arg) { (void)arg; }
 
-/* ---- domains -------------------------------------------------------------------------------------------------------------------- */
+/* ---- domains ------------------------------------------------------------- */
 
 /* The host's side: checks every call of a hook against the rules. */
 struct house {
-  word holder;   /* the thread between acquire and release; 0: none */
-  void *current; /* the G inside by the last switch_to; guarded by being the holder */
+  word holder; /* the thread between acquire and release; 0: none */
+  /* the G inside by the last switch_to; guarded by being the holder */
+  void* current;
   word acquired, released, switches, errors;
   word refuse; /* acquire answers < 0 from now on */
 };
-static void house_error(struct house *h, const char *what) {
+static void house_error(struct house* h, const char* what) {
   add(&h->errors, 1);
   check_fail(__FILE__, __LINE__, "domain hook: %s", what);
 }
-static int house_acquire(void *arg) {
-  struct house *h = arg;
-  if (thrum_self() != 0) house_error(h, "acquire runs on a G's stack");
-  if (get(&h->refuse)) return -1;
+static int house_acquire(void* arg) {
+  struct house* h = arg;
+  if (thrum_self() != 0)
+    house_error(h, "acquire runs on a G's stack");
+  if (get(&h->refuse))
+    return -1;
   word none = 0;
-  if (!__atomic_compare_exchange_n(&h->holder, &none, thread_id(), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+  if (!__atomic_compare_exchange_n(&h->holder, &none, thread_id(), 0,
+                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
     house_error(h, "acquire while another M is inside");
-  if (h->current) house_error(h, "acquire with a G inside");
+  if (h->current)
+    house_error(h, "acquire with a G inside");
   add(&h->acquired, 1);
   return 0;
 }
-static void house_release(void *arg) {
-  struct house *h = arg;
-  if (get(&h->holder) != thread_id()) house_error(h, "release on another thread than acquire");
-  if (h->current) house_error(h, "release without a switch back to no G");
+static void house_release(void* arg) {
+  struct house* h = arg;
+  if (get(&h->holder) != thread_id())
+    house_error(h, "release on another thread than acquire");
+  if (h->current)
+    house_error(h, "release without a switch back to no G");
   add(&h->released, 1);
   set(&h->holder, 0);
 }
-static void house_switch(void *arg, void *from, void *to) {
-  struct house *h = arg;
-  if (get(&h->holder) != thread_id()) house_error(h, "switch_to outside acquire and release");
-  if (h->current != from) house_error(h, "switch_to comes from another G than the last one went to");
-  if (from == to) house_error(h, "switch_to from a G to itself");
+static void house_switch(void* arg, void* from, void* to) {
+  struct house* h = arg;
+  if (get(&h->holder) != thread_id())
+    house_error(h, "switch_to outside acquire and release");
+  if (h->current != from)
+    house_error(h, "switch_to comes from another G than the last one went to");
+  if (from == to)
+    house_error(h, "switch_to from a G to itself");
   h->current = to;
   add(&h->switches, 1);
 }
@@ -63,15 +74,16 @@ static thrum_domain_ops house_ops(void) {
   ops.switch_to = house_switch;
   return ops;
 }
-static void house_open(struct house *h, thrum_rt *rt, thrum_domain **d) {
+static void house_open(struct house* h, thrum_rt* rt, thrum_domain** d) {
   thrum_domain_ops ops = house_ops();
   memset(h, 0, sizeof *h);
   *d = NULL;
   REQUIRE_EQ(thrum_domain_new(rt, &ops, h, d), 0);
   REQUIRE(*d != NULL);
 }
-/* Once nobody is inside any more. The last release may come after the last join. */
-static void house_closed(struct house *h) {
+/* Once nobody is inside any more. The last release may come after the last
+ * join. */
+static void house_closed(struct house* h) {
   while (get(&h->holder))
     if (thrum_self())
       CHECK_EQ(thrum_yield(), 0);
@@ -84,21 +96,22 @@ static void house_closed(struct house *h) {
 
 /* A G of the domain; `plain` is touched by them all, without a lock. */
 struct tenant {
-  struct house *h;
-  thrum_chan *ch;
-  int *plain;
+  struct house* h;
+  thrum_chan* ch;
+  int* plain;
   int rounds;
   word dropped, finished;
 };
-static void inside(struct tenant *t, const char *where) {
+static void inside(struct tenant* t, const char* where) {
   if (get(&t->h->holder) != thread_id() || t->h->current != t) {
     add(&t->h->errors, 1);
-    check_fail(__FILE__, __LINE__, "a G of the domain runs outside it, after %s", where);
+    check_fail(__FILE__, __LINE__,
+               "a G of the domain runs outside it, after %s", where);
   }
   ++*t->plain;
 }
-static void tenant(void *arg) {
-  struct tenant *t = arg;
+static void tenant(void* arg) {
+  struct tenant* t = arg;
   char c = 'x';
   inside(t, "its start");
   for (int i = 0; i < t->rounds; i++) {
@@ -108,19 +121,21 @@ static void tenant(void *arg) {
     inside(t, "send");
     CHECK_EQ(thrum_chan_recv(t->ch, &c, THRUM_FOREVER), 0);
     inside(t, "recv");
-    if (i % 8 == 0) CHECK_EQ(thrum_sleep(10000), 0);
+    if (i % 8 == 0)
+      CHECK_EQ(thrum_sleep(10000), 0);
     inside(t, "sleep");
   }
   add(&t->finished, 1);
 }
-static void tenant_drop(void *arg) {
-  struct tenant *t = arg;
+static void tenant_drop(void* arg) {
+  struct tenant* t = arg;
   inside(t, "its end");
   CHECK_EQ(thrum_yield(), 0);
   inside(t, "yield in drop");
   add(&t->dropped, 1);
 }
-static thrum_g tenant_spawn(thrum_rt *rt, thrum_domain *d, thrum_fn fn, void *arg, void (*drop)(void *)) {
+static thrum_g tenant_spawn(thrum_rt* rt, thrum_domain* d, thrum_fn fn,
+                            void* arg, void (*drop)(void*)) {
   thrum_spawn_opts o = spawn_opts();
   thrum_g g = 0;
   o.domain = d;
@@ -129,14 +144,14 @@ static thrum_g tenant_spawn(thrum_rt *rt, thrum_domain *d, thrum_fn fn, void *ar
   return g;
 }
 
-static void live_in_domain(void *arg) {
+static void live_in_domain(void* arg) {
   enum { N = 20 };
   static struct tenant t[N];
   struct house h;
-  thrum_domain *d;
+  thrum_domain* d;
   thrum_g g[N];
   int plain = 0, outside = 0;
-  thrum_chan *ch = chan_of(1, 4);
+  thrum_chan* ch = chan_of(1, 4);
   (void)arg;
   house_open(&h, NULL, &d);
   for (int i = 0; i < N; i++) {
@@ -162,27 +177,28 @@ static void live_in_domain(void *arg) {
 TEST(domain_runs_one_at_a_time) { everywhere(live_in_domain, NULL); }
 
 /* The hooks may be left out. */
-static void plain_tenant(void *arg) {
-  int *n = arg;
+static void plain_tenant(void* arg) {
+  int* n = arg;
   for (int i = 0; i < 100; i++) {
     int before = *n;
-    for (volatile int k = 0; k < 50; k++) {
-    }
+    for (volatile int k = 0; k < 50; k++) {}
     *n = before + 1;
     CHECK_EQ(thrum_yield(), 0);
   }
 }
-static void no_hooks(void *arg) {
+static void no_hooks(void* arg) {
   thrum_domain_ops ops;
-  thrum_domain *d = NULL;
+  thrum_domain* d = NULL;
   thrum_g g[10];
   int n = 0;
   (void)arg;
   memset(&ops, 0, sizeof ops);
   ops.struct_size = sizeof ops;
   REQUIRE_EQ(thrum_domain_new(NULL, &ops, NULL, &d), 0);
-  for (int i = 0; i < 10; i++) g[i] = tenant_spawn(NULL, d, plain_tenant, &n, NULL);
-  for (int i = 0; i < 10; i++) join_g(g[i]);
+  for (int i = 0; i < 10; i++)
+    g[i] = tenant_spawn(NULL, d, plain_tenant, &n, NULL);
+  for (int i = 0; i < 10; i++)
+    join_g(g[i]);
   CHECK_EQ(n, 1000);
   thrum_domain_release(d);
 }
@@ -193,12 +209,13 @@ struct newer_ops {
   uint64_t later;
 };
 TEST(domain_refused) {
-  thrum_rt *rt = rt_make(RT_P2);
-  thrum_domain *d = NULL;
+  thrum_rt* rt = rt_make(RT_P2);
+  thrum_domain* d = NULL;
   struct newer_ops o;
   memset(&o, 0, sizeof o);
   CHECK_EQ(thrum_domain_new(rt, NULL, NULL, &d), THRUM_EINVAL);
-  CHECK_EQ(thrum_domain_new(rt, &o.known, NULL, &d), THRUM_EINVAL); /* struct_size 0 */
+  /* struct_size 0 */
+  CHECK_EQ(thrum_domain_new(rt, &o.known, NULL, &d), THRUM_EINVAL);
   o.known.struct_size = sizeof o.known;
   CHECK_EQ(thrum_domain_new(rt, &o.known, NULL, NULL), THRUM_EINVAL);
   CHECK_EQ(thrum_domain_new(NULL, &o.known, NULL, &d), THRUM_EINVAL);
@@ -215,7 +232,7 @@ TEST(domain_refused) {
   /* A domain belongs to its runtime. */
   struct house h;
   house_open(&h, rt, &d);
-  thrum_rt *other = rt_make(RT_P1);
+  thrum_rt* other = rt_make(RT_P1);
   thrum_spawn_opts s = spawn_opts();
   s.domain = d;
   CHECK_EQ(thrum_spawn(other, &s, nothing, NULL, NULL), THRUM_EINVAL);
@@ -233,26 +250,29 @@ TEST(domain_refused) {
   thrum_domain_release(d); /* allowed after free */
 }
 
-/* acquire blocks on something that a G gives: the M that waits there holds no P, so that G runs even with one P. */
+/* acquire blocks on something that a G gives: the M that waits there holds no
+ * P, so that G runs even with one P. */
 struct host_lock {
   pthread_mutex_t m;
   pthread_cond_t c;
   int open;
   word waiting, ran;
 };
-static int wait_for_host(void *arg) {
-  struct host_lock *l = arg;
+static int wait_for_host(void* arg) {
+  struct host_lock* l = arg;
   pthread_mutex_lock(&l->m);
   add(&l->waiting, 1);
-  while (!l->open) pthread_cond_wait(&l->c, &l->m);
+  while (!l->open)
+    pthread_cond_wait(&l->c, &l->m);
   pthread_mutex_unlock(&l->m);
   return 0;
 }
-static void count_ran(void *arg) { add(&((struct host_lock *)arg)->ran, 1); }
-static void open_for_domain(void *arg) {
-  struct host_lock l = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0};
+static void count_ran(void* arg) { add(&((struct host_lock*)arg)->ran, 1); }
+static void open_for_domain(void* arg) {
+  struct host_lock l = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0,
+                        0, 0};
   thrum_domain_ops ops;
-  thrum_domain *d = NULL;
+  thrum_domain* d = NULL;
   (void)arg;
   memset(&ops, 0, sizeof ops);
   ops.struct_size = sizeof ops;
@@ -260,7 +280,8 @@ static void open_for_domain(void *arg) {
   REQUIRE_EQ(thrum_domain_new(NULL, &ops, &l, &d), 0);
   thrum_g g = tenant_spawn(NULL, d, count_ran, &l, NULL);
   yield_until(&l.waiting, 1);
-  for (int i = 0; i < 10; i++) CHECK_EQ(thrum_sleep(10000), 0);
+  for (int i = 0; i < 10; i++)
+    CHECK_EQ(thrum_sleep(10000), 0);
   CHECK_EQ(l.ran, 0);
   pthread_mutex_lock(&l.m);
   l.open = 1;
@@ -273,13 +294,14 @@ static void open_for_domain(void *arg) {
 TEST(domain_acquire_blocks_no_p) { on_threads(open_for_domain, NULL); }
 
 /* The host is ending: acquire refuses, the domain closes. */
-static void host_ends(void *arg) {
+static void host_ends(void* arg) {
   struct house h;
-  thrum_domain *d;
+  thrum_domain* d;
   (void)arg;
   house_open(&h, NULL, &d);
   h.refuse = 1;
-  thrum_g g = tenant_spawn(NULL, d, count_ran, NULL, count_ran); /* never run: NULL would crash it */
+  /* never run: NULL would crash it */
+  thrum_g g = tenant_spawn(NULL, d, count_ran, NULL, count_ran);
   CHECK_EQ(thrum_join(NULL, g, SOON), THRUM_ECLOSED);
   CHECK_EQ(thrum_join(NULL, g, THRUM_TRY), THRUM_ECLOSED);
   thrum_spawn_opts o = spawn_opts();
@@ -292,15 +314,15 @@ static void host_ends(void *arg) {
 }
 TEST(domain_acquire_may_refuse) { everywhere(host_ends, NULL); }
 
-/* ---- leave and enter ---------------------------------------------------------------------------------------------------------------- */
+/* ---- leave and enter ----------------------------------------------------- */
 
 struct lodger {
   struct tenant t;
   word outside;
   int together;
 };
-static void come_and_go(void *arg) {
-  struct lodger *l = arg;
+static void come_and_go(void* arg) {
+  struct lodger* l = arg;
   inside(&l->t, "its start");
   CHECK_EQ(thrum_domain_enter(), THRUM_EPERM); /* it is inside */
   for (int i = 0; i < 20; i++) {
@@ -314,8 +336,8 @@ static void come_and_go(void *arg) {
   add(&l->t.finished, 1);
 }
 /* Outside they run at the same time: each waits there for the other. */
-static void together_outside(void *arg) {
-  struct lodger *l = arg;
+static void together_outside(void* arg) {
+  struct lodger* l = arg;
   inside(&l->t, "its start");
   CHECK_EQ(thrum_domain_leave(), 0);
   add(&l->outside, 1);
@@ -328,11 +350,11 @@ static void together_outside(void *arg) {
   inside(&l->t, "yield");
   add(&l->t.finished, 1);
 }
-static void lodgers(void *arg) {
+static void lodgers(void* arg) {
   enum { N = 8 };
   static struct lodger l[N];
   struct house h;
-  thrum_domain *d;
+  thrum_domain* d;
   thrum_g g[N];
   int plain = 0;
   (void)arg;
@@ -363,7 +385,7 @@ static void lodgers(void *arg) {
 }
 TEST(domain_leave_and_enter) { everywhere(lodgers, NULL); }
 
-static void of_no_domain(void *arg) {
+static void of_no_domain(void* arg) {
   (void)arg;
   CHECK_EQ(thrum_domain_leave(), THRUM_EPERM);
   CHECK_EQ(thrum_domain_enter(), THRUM_EPERM);
@@ -371,17 +393,17 @@ static void of_no_domain(void *arg) {
 TEST(domain_leave_without_one) { everywhere(of_no_domain, NULL); }
 
 /* A G that ends outside comes back for its drop: that runs in its domain. */
-static void end_outside(void *arg) {
-  struct lodger *l = arg;
+static void end_outside(void* arg) {
+  struct lodger* l = arg;
   inside(&l->t, "its start");
   CHECK_EQ(thrum_domain_leave(), 0);
   CHECK_EQ(thrum_yield(), 0);
   add(&l->t.finished, 1);
 }
-static void ends_outside(void *arg) {
+static void ends_outside(void* arg) {
   static struct lodger l[4];
   struct house h;
-  thrum_domain *d;
+  thrum_domain* d;
   thrum_g g[4];
   int plain = 0;
   (void)arg;
@@ -401,50 +423,58 @@ static void ends_outside(void *arg) {
 }
 TEST(domain_drop_comes_back) { everywhere(ends_outside, NULL); }
 
-/* ---- pumped domains --------------------------------------------------------------------------------------------------------------- */
+/* ---- pumped domains ------------------------------------------------------ */
 
 static int readable(int fd, int ms) {
   struct pollfd p = {fd, POLLIN, 0};
   int rc;
-  do rc = poll(&p, 1, ms);
+  do
+    rc = poll(&p, 1, ms);
   while (rc < 0 && errno == EINTR);
   return rc > 0 && (p.revents & POLLIN);
 }
 struct pumped {
   int tid;
-  thrum_chan *ch;
+  thrum_chan* ch;
   word elsewhere, rounds, finished;
 };
-static void pumped_g(void *arg) {
-  struct pumped *p = arg;
+static void pumped_g(void* arg) {
+  struct pumped* p = arg;
   char c;
-  if (thread_id() != p->tid) add(&p->elsewhere, 1);
+  if (thread_id() != p->tid)
+    add(&p->elsewhere, 1);
   for (int i = 0; i < 10; i++) {
     CHECK_EQ(thrum_yield(), 0);
-    if (thread_id() != p->tid) add(&p->elsewhere, 1);
+    if (thread_id() != p->tid)
+      add(&p->elsewhere, 1);
     add(&p->rounds, 1);
   }
   CHECK_EQ(thrum_chan_recv(p->ch, &c, THRUM_FOREVER), 0);
-  if (thread_id() != p->tid) add(&p->elsewhere, 1);
-  CHECK_EQ(thrum_domain_leave(), 0); /* goes elsewhere for a while, and comes back here */
+  if (thread_id() != p->tid)
+    add(&p->elsewhere, 1);
+  /* goes elsewhere for a while, and comes back here */
+  CHECK_EQ(thrum_domain_leave(), 0);
   CHECK_EQ(thrum_sleep(1000), 0);
   CHECK_EQ(thrum_domain_enter(), 0);
-  if (thread_id() != p->tid) add(&p->elsewhere, 1);
+  if (thread_id() != p->tid)
+    add(&p->elsewhere, 1);
   add(&p->finished, 1);
 }
-static thrum_domain *pumped_domain(thrum_rt *rt) {
+static thrum_domain* pumped_domain(thrum_rt* rt) {
   thrum_domain_ops ops;
-  thrum_domain *d = NULL;
+  thrum_domain* d = NULL;
   memset(&ops, 0, sizeof ops);
   ops.struct_size = sizeof ops;
   ops.flags = THRUM_DOMAIN_PUMPED;
   REQUIRE_EQ(thrum_domain_new(rt, &ops, NULL, &d), 0);
   return d;
 }
-static void pump_in_a_g(void *arg) { CHECK_EQ(thrum_domain_pump(arg, THRUM_TRY), THRUM_EPERM); }
+static void pump_in_a_g(void* arg) {
+  CHECK_EQ(thrum_domain_pump(arg, THRUM_TRY), THRUM_EPERM);
+}
 TEST(domain_pumped) {
-  thrum_rt *rt = rt_make(RT_P2);
-  thrum_domain *d = pumped_domain(rt);
+  thrum_rt* rt = rt_make(RT_P2);
+  thrum_domain* d = pumped_domain(rt);
   int fd = thrum_domain_wake_fd(d);
   REQUIRE(fd >= 0);
   CHECK_EQ(thrum_domain_wake_fd(d), fd);
@@ -453,8 +483,9 @@ TEST(domain_pumped) {
   struct pumped p = {thread_id(), chan_of(1, 0), 0, 0, 0};
   thrum_g g = tenant_spawn(rt, d, pumped_g, &p, NULL);
   CHECK(readable(fd, 20000));
-  for (int i = 0; i < 20; i++) check_pause();
-  CHECK_EQ(p.rounds, 0); /* not without a pump */
+  for (int i = 0; i < 20; i++)
+    check_pause();
+  CHECK_EQ(p.rounds, 0);                        /* not without a pump */
   CHECK_EQ(thrum_domain_pump(d, THRUM_TRY), 2); /* one G: to its first yield */
   CHECK_EQ(p.rounds, 0);
   CHECK(readable(fd, 20000));
@@ -480,8 +511,8 @@ TEST(domain_pumped) {
 
 /* A pumped domain's Gs do not keep a stop waiting once it is closed. */
 TEST(domain_pumped_and_never_pumped) {
-  thrum_rt *rt = rt_make(RT_P2);
-  thrum_domain *d = pumped_domain(rt);
+  thrum_rt* rt = rt_make(RT_P2);
+  thrum_domain* d = pumped_domain(rt);
   thrum_g g = tenant_spawn(rt, d, count_ran, NULL, count_ran);
   CHECK_EQ(thrum_rt_stop(rt, thrum_after(20 * MS)), THRUM_ETIMEDOUT);
   CHECK_EQ(thrum_domain_close(d), 0);
@@ -491,39 +522,40 @@ TEST(domain_pumped_and_never_pumped) {
   thrum_domain_release(d);
 }
 
-/* ---- close --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- close --------------------------------------------------------------- */
 
 struct closed {
-  thrum_chan *ch;
+  thrum_chan* ch;
   word about, after, dropped;
 };
-static void caught_inside(void *arg) {
-  struct closed *c = arg;
+static void caught_inside(void* arg) {
+  struct closed* c = arg;
   char x;
   add(&c->about, 1);
   thrum_chan_recv(c->ch, &x, THRUM_FOREVER);
   add(&c->after, 1);
 }
-static void closed_drop(void *arg) { add(&((struct closed *)arg)->dropped, 1); }
+static void closed_drop(void* arg) { add(&((struct closed*)arg)->dropped, 1); }
 struct closed_join {
   thrum_g g;
   word about;
   int result;
 };
-static void join_closed(void *arg) {
-  struct closed_join *j = arg;
+static void join_closed(void* arg) {
+  struct closed_join* j = arg;
   add(&j->about, 1);
   j->result = thrum_join(NULL, j->g, THRUM_FOREVER);
 }
-static void close_domain(void *arg) {
+static void close_domain(void* arg) {
   struct house h;
-  thrum_domain *d;
+  thrum_domain* d;
   struct closed c = {chan_of(1, 8), 0, 0, 0};
   thrum_g g[4], joiner[4];
   struct closed_join j[4];
   (void)arg;
   house_open(&h, NULL, &d);
-  for (int i = 0; i < 4; i++) g[i] = tenant_spawn(NULL, d, caught_inside, &c, closed_drop);
+  for (int i = 0; i < 4; i++)
+    g[i] = tenant_spawn(NULL, d, caught_inside, &c, closed_drop);
   yield_until(&c.about, 4);
   for (int i = 0; i < 4; i++) {
     j[i] = (struct closed_join){g[i], 0, 0};
@@ -537,8 +569,10 @@ static void close_domain(void *arg) {
     CHECK_EQ(j[i].result, THRUM_ECLOSED);
     CHECK_EQ(thrum_join(NULL, g[i], THRUM_FOREVER), THRUM_ECLOSED);
   }
-  /* What would have woken them wakes them no more; there is no drop and no unwinding. */
-  for (int i = 0; i < 4; i++) CHECK_EQ(thrum_chan_send(c.ch, "x", thrum_after(SECOND)), 0);
+  /* What would have woken them wakes them no more; there is no drop and no
+   * unwinding. */
+  for (int i = 0; i < 4; i++)
+    CHECK_EQ(thrum_chan_send(c.ch, "x", thrum_after(SECOND)), 0);
   let_others_run();
   CHECK_EQ(c.after, 0);
   CHECK_EQ(c.dropped, 0);
@@ -551,30 +585,32 @@ static void close_domain(void *arg) {
 }
 TEST(domain_close) { in_sequence(close_domain, NULL); }
 
-/* ---- the host's own lock --------------------------------------------------------------------------------------------------------- */
+/* ---- the host's own lock ------------------------------------------------- */
 
-/* A lock that the host takes and gives back by itself, as a GIL: a library call of one G gives it back, blocks, and waits
- * for what another G of the same domain has to do. */
+/* A lock that the host takes and gives back by itself, as a GIL: a library call
+ * of one G gives it back, blocks, and waits for what another G of the same
+ * domain has to do. */
 struct gil {
-  sem_t lock; /* of nobody's: a G on its M and the M itself are one to the host, not to a sanitizer */
+  /* of nobody's: a G on its M and the M itself are one to the host, not to a
+   * sanitizer */
+  sem_t lock;
   word inside, most;
   int pipe[2];
   word reading, done;
 };
-static int gil_acquire(void *arg) {
-  struct gil *g = arg;
-  while (sem_wait(&g->lock) != 0) {
-  }
+static int gil_acquire(void* arg) {
+  struct gil* g = arg;
+  while (sem_wait(&g->lock) != 0) {}
   raise_to(&g->most, add(&g->inside, 1));
   return 0;
 }
-static void gil_release(void *arg) {
-  struct gil *g = arg;
+static void gil_release(void* arg) {
+  struct gil* g = arg;
   add(&g->inside, -1);
   sem_post(&g->lock);
 }
-static void gil_reader(void *arg) {
-  struct gil *g = arg;
+static void gil_reader(void* arg) {
+  struct gil* g = arg;
   struct pollfd p = {g->pipe[0], POLLIN, 0};
   set(&g->reading, 1);
   gil_release(g); /* what a library does that is not thrum's */
@@ -582,18 +618,19 @@ static void gil_reader(void *arg) {
   gil_acquire(g);
   add(&g->done, 1);
 }
-static void gil_writer(void *arg) {
-  struct gil *g = arg;
-  while (!get(&g->reading)) CHECK_EQ(thrum_yield(), 0);
+static void gil_writer(void* arg) {
+  struct gil* g = arg;
+  while (!get(&g->reading))
+    CHECK_EQ(thrum_yield(), 0);
   CHECK_EQ(write(g->pipe[1], "x", 1), 1);
   add(&g->done, 1);
 }
-static void host_lock_handover(void *arg) {
+static void host_lock_handover(void* arg) {
   (void)arg;
   for (int i = 0; i < 5; i++) {
     struct gil gil;
     thrum_domain_ops ops;
-    thrum_domain *d = NULL;
+    thrum_domain* d = NULL;
     memset(&gil, 0, sizeof gil);
     sem_init(&gil.lock, 0, 1);
     REQUIRE_EQ(pipe(gil.pipe), 0);
@@ -604,13 +641,15 @@ static void host_lock_handover(void *arg) {
     ops.acquire = gil_acquire;
     ops.release = gil_release;
     REQUIRE_EQ(thrum_domain_new(NULL, &ops, &gil, &d), 0);
-    thrum_g w = tenant_spawn(NULL, d, gil_writer, &gil, NULL), r = tenant_spawn(NULL, d, gil_reader, &gil, NULL);
+    thrum_g w = tenant_spawn(NULL, d, gil_writer, &gil, NULL),
+            r = tenant_spawn(NULL, d, gil_reader, &gil, NULL);
     join_g(r);
     join_g(w);
     CHECK_EQ(gil.done, 2);
     CHECK_EQ(gil.most, 1);
     thrum_domain_release(d);
-    while (get(&gil.inside)) check_pause();
+    while (get(&gil.inside))
+      check_pause();
     close(gil.pipe[0]);
     close(gil.pipe[1]);
     sem_destroy(&gil.lock);
@@ -621,9 +660,9 @@ TEST(domain_host_lock_hands_over) {
   in_rt(RT_P4, host_lock_handover, NULL);
 }
 
-/* ---- park and unpark ------------------------------------------------------------------------------------------------------------------ */
+/* ---- park and unpark ----------------------------------------------------- */
 
-static void permits(void *arg) {
+static void permits(void* arg) {
   (void)arg;
   thrum_g me = thrum_self();
   CHECK_EQ(thrum_park("none", THRUM_TRY), THRUM_EAGAIN);
@@ -640,7 +679,7 @@ static void permits(void *arg) {
     CHECK_EQ(thrum_park("none", THRUM_TRY), THRUM_EAGAIN);
   }
   /* It disturbs no other wait, and no other wait takes it. */
-  thrum_chan *ch = chan_of(1, 0);
+  thrum_chan* ch = chan_of(1, 0);
   char c;
   CHECK_EQ(thrum_unpark(NULL, me), 0);
   CHECK_EQ(thrum_chan_recv(ch, &c, thrum_after(MS)), THRUM_ETIMEDOUT);
@@ -663,16 +702,16 @@ TEST(permit) {
 struct parked {
   word about, parked;
   int result;
-  thrum_chan *ch;
+  thrum_chan* ch;
 };
-static void parks(void *arg) {
-  struct parked *p = arg;
+static void parks(void* arg) {
+  struct parked* p = arg;
   add(&p->about, 1);
   p->result = thrum_park("a guest's own wait", THRUM_FOREVER);
   add(&p->parked, 1);
 }
-static void waits_elsewhere(void *arg) {
-  struct parked *p = arg;
+static void waits_elsewhere(void* arg) {
+  struct parked* p = arg;
   char c;
   add(&p->about, 1);
   p->result = thrum_chan_recv(p->ch, &c, THRUM_FOREVER);
@@ -680,7 +719,7 @@ static void waits_elsewhere(void *arg) {
   CHECK_EQ(thrum_park("given meanwhile", THRUM_TRY), 0);
   CHECK_EQ(thrum_park("none", THRUM_TRY), THRUM_EAGAIN);
 }
-static void unpark_each(void *arg) {
+static void unpark_each(void* arg) {
   (void)arg;
   struct parked p = {0, 0, 1, NULL};
   thrum_g g = go(parks, &p);
@@ -711,15 +750,16 @@ static void unpark_each(void *arg) {
 TEST(unpark_wakes) { in_sequence(unpark_each, NULL); }
 
 /* A G in a used slot has no permit of its predecessor's. */
-static void has_no_permit(void *arg) {
+static void has_no_permit(void* arg) {
   CHECK_EQ(thrum_park("a predecessor's", THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_unpark(NULL, thrum_self()), 0); /* left behind */
   add(arg, 1);
 }
-static void permits_die(void *arg) {
+static void permits_die(void* arg) {
   word n = 0;
   (void)arg;
-  for (int i = 0; i < 200; i++) join_g(go(has_no_permit, &n));
+  for (int i = 0; i < 200; i++)
+    join_g(go(has_no_permit, &n));
   CHECK_EQ(n, 200);
 }
 TEST(permit_dies_with_its_g) { everywhere(permits_die, NULL); }
@@ -731,16 +771,17 @@ struct turns {
   int rounds;
 };
 struct turn_guest {
-  struct turns *t;
+  struct turns* t;
   int me;
 };
-static void take_turns(void *arg) {
-  struct turn_guest *me = arg;
-  struct turns *t = me->t;
+static void take_turns(void* arg) {
+  struct turn_guest* me = arg;
+  struct turns* t = me->t;
   yield_until(&t->ready, 1);
   for (int i = 0; i < t->rounds; i++) {
     while (get(&t->turn) % 2 != me->me) {
-      int rc = thrum_park("the other's turn", i % 5 == 4 ? thrum_after(20000) : THRUM_FOREVER);
+      int rc = thrum_park("the other's turn",
+                          i % 5 == 4 ? thrum_after(20000) : THRUM_FOREVER);
       CHECK(rc == 0 || rc == THRUM_ETIMEDOUT);
     }
     add(&t->turn, 1);
@@ -748,15 +789,17 @@ static void take_turns(void *arg) {
     CHECK(rc == 0 || (rc == THRUM_ESTALE && i == t->rounds - 1));
   }
 }
-static void turns(void *arg) {
+static void turns(void* arg) {
   struct turns t;
   struct turn_guest guest[2] = {{&t, 0}, {&t, 1}};
   (void)arg;
   memset(&t, 0, sizeof t);
   t.rounds = ROUNDS(5000);
-  for (int i = 0; i < 2; i++) t.g[i] = go(take_turns, &guest[i]);
+  for (int i = 0; i < 2; i++)
+    t.g[i] = go(take_turns, &guest[i]);
   set(&t.ready, 1);
-  for (int i = 0; i < 2; i++) join_g(t.g[i]);
+  for (int i = 0; i < 2; i++)
+    join_g(t.g[i]);
   CHECK_EQ(t.turn, 2 * t.rounds);
 }
 TEST(unpark_loses_no_permit) { everywhere(turns, NULL); }
@@ -764,8 +807,8 @@ TEST(unpark_loses_no_permit) { everywhere(turns, NULL); }
 struct knock {
   word knocks, heard;
 };
-static void hear_knocks(void *arg) {
-  struct knock *k = arg;
+static void hear_knocks(void* arg) {
+  struct knock* k = arg;
   word last = 0;
   while (last < ROUNDS(5000)) {
     CHECK_EQ(thrum_park("a knock", THRUM_FOREVER), 0);
@@ -774,7 +817,7 @@ static void hear_knocks(void *arg) {
   }
 }
 TEST(unpark_from_a_thread) {
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   struct knock k = {0, 0};
   thrum_g g = go_in(rt, hear_knocks, &k);
   for (int i = 1; i <= ROUNDS(5000); i++) {
@@ -782,19 +825,21 @@ TEST(unpark_from_a_thread) {
     int rc = thrum_unpark(rt, g);
     CHECK(rc == 0 || (rc == THRUM_ESTALE && i == ROUNDS(5000)));
     if (i % 3 == 0) /* the last knock of a burst is always heard */
-      while (get(&k.heard) < i) sched_yield();
+      while (get(&k.heard) < i)
+        sched_yield();
   }
   CHECK_EQ(thrum_join(rt, g, SOON), 0);
   CHECK_EQ(k.heard, ROUNDS(5000));
   rt_end(rt);
 }
 
-/* ---- G-local storage -------------------------------------------------------------------------------------------------------------- */
+/* ---- G-local storage ----------------------------------------------------- */
 
 static word local_dropped, local_in_g;
-static void local_drop(void *value) {
-  word *w = value;
-  if (thrum_self() != 0) add(&local_in_g, 1);
+static void local_drop(void* value) {
+  word* w = value;
+  if (thrum_self() != 0)
+    add(&local_in_g, 1);
   CHECK_EQ(get(w), 0); /* exactly once */
   add(w, 1);
   CHECK_EQ(thrum_yield(), 0); /* may park */
@@ -805,21 +850,23 @@ static uint32_t local_keys[4];
 struct local_guest {
   word value[4], gs_drop, before;
 };
-static void locals(void *arg) {
-  struct local_guest *l = arg;
+static void locals(void* arg) {
+  struct local_guest* l = arg;
   for (int i = 0; i < 4; i++) {
-    CHECK(thrum_local_get(local_keys[i]) == NULL); /* nothing of the G that had this slot before */
+    /* nothing of the G that had this slot before */
+    CHECK(thrum_local_get(local_keys[i]) == NULL);
     CHECK_EQ(thrum_local_set(local_keys[i], &l->value[i]), 0);
   }
   for (int r = 0; r < 5; r++) {
     CHECK_EQ(thrum_yield(), 0);
-    for (int i = 0; i < 4; i++) CHECK(thrum_local_get(local_keys[i]) == &l->value[i]);
+    for (int i = 0; i < 4; i++)
+      CHECK(thrum_local_get(local_keys[i]) == &l->value[i]);
   }
   CHECK_EQ(thrum_local_set(local_keys[2], NULL), 0);
   CHECK(thrum_local_get(local_keys[2]) == NULL);
 }
-static void locals_g_drop(void *arg) {
-  struct local_guest *l = arg;
+static void locals_g_drop(void* arg) {
+  struct local_guest* l = arg;
   /* The values went first. */
   CHECK_EQ(get(&l->value[0]), 1);
   CHECK_EQ(get(&l->value[1]), 1);
@@ -827,7 +874,7 @@ static void locals_g_drop(void *arg) {
   CHECK_EQ(get(&l->value[3]), 0); /* its key has no drop */
   add(&l->gs_drop, 1);
 }
-static void many_locals(void *arg) {
+static void many_locals(void* arg) {
   enum { N = 50 };
   static struct local_guest l[N];
   thrum_g g[N];
@@ -837,7 +884,8 @@ static void many_locals(void *arg) {
   set(&local_in_g, 0);
   thrum_spawn_opts o = spawn_opts();
   o.drop = locals_g_drop;
-  for (int i = 0; i < N; i++) g[i] = go_with(&o, locals, &l[i]);
+  for (int i = 0; i < N; i++)
+    g[i] = go_with(&o, locals, &l[i]);
   for (int i = 0; i < N; i++) {
     join_g(g[i]);
     CHECK_EQ(l[i].gs_drop, 1);
@@ -848,7 +896,8 @@ static void many_locals(void *arg) {
 TEST(local_storage) {
   for (int i = 0; i < 4; i++) {
     CHECK_EQ(thrum_local_new(i == 3 ? NULL : local_drop, &local_keys[i]), 0);
-    for (int k = 0; k < i; k++) CHECK(local_keys[i] != local_keys[k]);
+    for (int k = 0; k < i; k++)
+      CHECK(local_keys[i] != local_keys[k]);
   }
   CHECK_EQ(thrum_local_new(NULL, NULL), THRUM_EINVAL);
   CHECK(thrum_local_get(local_keys[0]) == NULL);
@@ -856,7 +905,7 @@ TEST(local_storage) {
   everywhere(many_locals, NULL);
 }
 
-static void unknown_keys(void *arg) {
+static void unknown_keys(void* arg) {
   static const uint32_t far_keys[] = {1u << 20, 1u << 31, UINT32_MAX};
   (void)arg;
   for (size_t i = 0; i < CHECK_COUNT(far_keys); i++) {
@@ -871,19 +920,21 @@ TEST(local_keys_that_do_not_exist) {
 
 /* Shielded: a cancel does not cut a drop short. */
 struct slow_local {
-  thrum_chan *ch;
+  thrum_chan* ch;
   word in_drop, done;
 };
-static void slow_local_drop(void *value) {
-  struct slow_local *s = value;
+static void slow_local_drop(void* value) {
+  struct slow_local* s = value;
   char c;
   add(&s->in_drop, 1);
   CHECK_EQ(thrum_chan_recv(s->ch, &c, THRUM_FOREVER), 0);
   add(&s->done, 1);
 }
 static uint32_t slow_key;
-static void set_slow_local(void *arg) { CHECK_EQ(thrum_local_set(slow_key, arg), 0); }
-static void cancel_in_local_drop(void *arg) {
+static void set_slow_local(void* arg) {
+  CHECK_EQ(thrum_local_set(slow_key, arg), 0);
+}
+static void cancel_in_local_drop(void* arg) {
   struct slow_local s = {chan_of(1, 0), 0, 0};
   (void)arg;
   thrum_g g = go(set_slow_local, &s);
@@ -901,11 +952,11 @@ TEST(local_drops_are_shielded) {
   in_sequence(cancel_in_local_drop, NULL);
 }
 
-/* ---- enumeration ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- enumeration --------------------------------------------------------- */
 
 struct seen {
   thrum_g g;
-  thrum_domain *domain;
+  thrum_domain* domain;
   char name[64], reason[64];
   void *arg, *lo, *hi, *sp;
   int64_t since;
@@ -915,10 +966,11 @@ struct census {
   struct seen seen[64];
   int n;
 };
-static void take_census(void *arg, const thrum_g_info *info) {
-  struct census *c = arg;
-  if (c->n >= 64) return;
-  struct seen *s = &c->seen[c->n++];
+static void take_census(void* arg, const thrum_g_info* info) {
+  struct census* c = arg;
+  if (c->n >= 64)
+    return;
+  struct seen* s = &c->seen[c->n++];
   memset(s, 0, sizeof *s);
   s->g = info->g;
   s->domain = info->domain;
@@ -931,8 +983,8 @@ static void take_census(void *arg, const thrum_g_info *info) {
   s->since = info->since_ns;
   s->size = info->struct_size;
 }
-static const struct seen *census_of(const struct census *c, thrum_g g) {
-  const struct seen *found = NULL;
+static const struct seen* census_of(const struct census* c, thrum_g g) {
+  const struct seen* found = NULL;
   for (int i = 0; i < c->n; i++)
     if (c->seen[i].g == g) {
       CHECK_MSG(!found, "a G is seen twice");
@@ -942,31 +994,31 @@ static const struct seen *census_of(const struct census *c, thrum_g g) {
 }
 struct watched {
   word about;
-  thrum_chan *ch;
-  void *local;
+  thrum_chan* ch;
+  void* local;
 };
-static void watched_recv(void *arg) {
-  struct watched *w = arg;
+static void watched_recv(void* arg) {
+  struct watched* w = arg;
   char c;
   w->local = &c;
   add(&w->about, 1);
   CHECK_EQ(thrum_chan_recv(w->ch, &c, THRUM_FOREVER), 0);
 }
-static void watched_park(void *arg) {
-  struct watched *w = arg;
+static void watched_park(void* arg) {
+  struct watched* w = arg;
   char c;
   w->local = &c;
   add(&w->about, 1);
   CHECK_EQ(thrum_park("the bus", THRUM_FOREVER), 0);
 }
-static void census(void *arg) {
-  thrum_rt *rt = thrum_rt_current();
+static void census(void* arg) {
+  thrum_rt* rt = thrum_rt_current();
   struct watched w[2];
   struct census c;
   char name[32];
   thrum_spawn_opts o = spawn_opts();
   thrum_domain_ops ops;
-  thrum_domain *d = NULL;
+  thrum_domain* d = NULL;
   (void)arg;
   memset(w, 0, sizeof w);
   memset(&ops, 0, sizeof ops);
@@ -983,21 +1035,23 @@ static void census(void *arg) {
   REQUIRE_EQ(thrum_domain_new(NULL, &ops, NULL, &d), 0);
   o.name = "tenant";
   o.domain = d;
-  thrum_g fresh = go_with(&o, count_ran, NULL); /* has not begun: nobody else runs */
+  /* has not begun: nobody else runs */
+  thrum_g fresh = go_with(&o, count_ran, NULL);
   memset(&c, 0, sizeof c);
   CHECK_EQ(thrum_g_each(rt, take_census, &c), 0);
   CHECK_EQ(c.n, 4);
-  const struct seen *s = census_of(&c, recv);
+  const struct seen* s = census_of(&c, recv);
   REQUIRE(s != NULL);
   CHECK_STR(s->name, "receiver"); /* copied at spawn */
   CHECK(strlen(s->reason) > 0);
   CHECK(s->arg == &w[0]);
   CHECK(s->domain == NULL);
   CHECK(s->lo < s->sp && s->sp <= s->hi);
-  CHECK((char *)w[0].local >= (char *)s->sp && (char *)w[0].local < (char *)s->hi); /* its frame lies above sp */
+  /* its frame lies above sp */
+  CHECK((char*)w[0].local >= (char*)s->sp && (char*)w[0].local < (char*)s->hi);
   CHECK_LE(s->since, thrum_now());
   CHECK_LE(0, s->since);
-  CHECK_LE(offsetof(thrum_g_info, sp) + sizeof(void *), s->size);
+  CHECK_LE(offsetof(thrum_g_info, sp) + sizeof(void*), s->size);
   s = census_of(&c, park);
   REQUIRE(s != NULL);
   CHECK_STR(s->name, "passenger");
@@ -1014,8 +1068,9 @@ static void census(void *arg) {
   REQUIRE(s != NULL);
   CHECK(s->sp == NULL); /* it runs */
   char here;
-  CHECK(CHECK_ASAN || ((char *)s->lo < &here && &here < (char *)s->hi));
-  CHECK_EQ(thrum_domain_close(d), 0); /* the tenant would not like its argument */
+  CHECK(CHECK_ASAN || ((char*)s->lo < &here && &here < (char*)s->hi));
+  /* the tenant would not like its argument */
+  CHECK_EQ(thrum_domain_close(d), 0);
   CHECK_EQ(thrum_chan_send(w[0].ch, "x", SOON), 0);
   CHECK_EQ(thrum_unpark(NULL, park), 0);
   join_g(recv);
@@ -1031,7 +1086,7 @@ static void census(void *arg) {
 TEST(enumeration) {
   in_sequence(census, NULL);
   CHECK_EQ(thrum_g_each(NULL, take_census, NULL), THRUM_EINVAL);
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   struct census c;
   memset(&c, 0, sizeof c);
   CHECK_EQ(thrum_g_each(rt, NULL, NULL), THRUM_EINVAL);
@@ -1041,43 +1096,55 @@ TEST(enumeration) {
 }
 
 /* From outside, while all is on the move: what is seen is whole. */
-static void check_whole(void *arg, const thrum_g_info *info) {
-  word *n = arg;
+static void check_whole(void* arg, const thrum_g_info* info) {
+  word* n = arg;
   CHECK(info->g != 0);
-  if (info->name[0]) CHECK_STR(info->name, "mover"); /* their children have none */
-  if (info->sp) CHECK(info->stack_lo < info->sp && info->sp <= info->stack_hi);
+  /* their children have none */
+  if (info->name[0])
+    CHECK_STR(info->name, "mover");
+  if (info->sp)
+    CHECK(info->stack_lo < info->sp && info->sp <= info->stack_hi);
   add(n, 1);
 }
-static void mover(void *arg) {
+static void mover(void* arg) {
   while (!get(arg)) {
-    if (thrum_yield() != 0) break;
+    if (thrum_yield() != 0)
+      break;
     thrum_g g = 0;
-    if (thrum_spawn(NULL, NULL, nothing, NULL, &g) != 0) break;
-    if (thrum_join(NULL, g, THRUM_FOREVER) != 0) break;
+    if (thrum_spawn(NULL, NULL, nothing, NULL, &g) != 0)
+      break;
+    if (thrum_join(NULL, g, THRUM_FOREVER) != 0)
+      break;
   }
 }
 TEST(enumeration_from_outside) {
-  thrum_rt *rt = rt_make(RT_P4);
+  thrum_rt* rt = rt_make(RT_P4);
   word stop = 0, n = 0;
   thrum_spawn_opts o = spawn_opts();
   o.name = "mover";
-  for (int i = 0; i < 16; i++) CHECK_EQ(thrum_spawn(rt, &o, mover, &stop, NULL), 0);
-  for (int i = 0; i < ROUNDS(2000); i++) CHECK_EQ(thrum_g_each(rt, check_whole, &n), 0);
+  for (int i = 0; i < 16; i++)
+    CHECK_EQ(thrum_spawn(rt, &o, mover, &stop, NULL), 0);
+  for (int i = 0; i < ROUNDS(2000); i++)
+    CHECK_EQ(thrum_g_each(rt, check_whole, &n), 0);
   CHECK_LE(ROUNDS(2000), n);
   set(&stop, 1);
   rt_end(rt);
 }
 
-/* ---- the stack -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the stack ----------------------------------------------------------- */
 
-static void know_stack(void *arg) {
-  uint64_t asked = arg ? *(uint64_t *)arg : 0;
+static void know_stack(void* arg) {
+  uint64_t asked = arg ? *(uint64_t*)arg : 0;
   void *lo = NULL, *hi = NULL, *lo2 = NULL, *hi2 = NULL;
   char here;
   CHECK_EQ(thrum_stack(&lo, &hi), 0);
-  CHECK((char *)lo < (char *)hi);
-  if (!CHECK_ASAN) CHECK((char *)lo < &here && &here < (char *)hi); /* ASan may keep locals elsewhere */
-  if (asked) CHECK_LE(asked - 4096, (char *)hi - (char *)lo); /* less what the runtime keeps of it */
+  CHECK((char*)lo < (char*)hi);
+  /* ASan may keep locals elsewhere */
+  if (!CHECK_ASAN)
+    CHECK((char*)lo < &here && &here < (char*)hi);
+  /* less what the runtime keeps of it */
+  if (asked)
+    CHECK_LE(asked - 4096, (char*)hi - (char*)lo);
   for (int i = 0; i < 20; i++) {
     CHECK_EQ(thrum_yield(), 0);
     CHECK_EQ(thrum_stack(&lo2, &hi2), 0);
@@ -1087,7 +1154,7 @@ static void know_stack(void *arg) {
   CHECK_EQ(thrum_stack(&lo2, NULL), 0);
   CHECK(lo2 == lo && hi2 == hi);
 }
-static void know_stacks(void *arg) {
+static void know_stacks(void* arg) {
   static uint64_t sizes[] = {65536, 262144, 1 << 20, 3000000};
   thrum_g g[8];
   (void)arg;
@@ -1098,7 +1165,8 @@ static void know_stacks(void *arg) {
     g[2 * i] = go_with(&o, know_stack, &sizes[i]);
     g[2 * i + 1] = go(know_stack, NULL);
   }
-  for (int i = 0; i < 8; i++) join_g(g[i]);
+  for (int i = 0; i < 8; i++)
+    join_g(g[i]);
 }
 TEST(stack_bounds) {
   void *lo, *hi;
@@ -1106,21 +1174,23 @@ TEST(stack_bounds) {
   everywhere(know_stacks, NULL);
 }
 
-/* ---- threads ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------- */
 
 enum { MOST_THREADS = 256 };
 struct roll {
   word n, stopped, wrong;
   word tid[MOST_THREADS]; /* > 0: started; < 0: stopped as well */
 };
-static void thread_starts(void *arg) {
-  struct roll *r = arg;
+static void thread_starts(void* arg) {
+  struct roll* r = arg;
   word k = add(&r->n, 1) - 1;
-  if (k < MOST_THREADS) set(&r->tid[k], thread_id());
-  if (thrum_self() != 0) add(&r->wrong, 1);
+  if (k < MOST_THREADS)
+    set(&r->tid[k], thread_id());
+  if (thrum_self() != 0)
+    add(&r->wrong, 1);
 }
-static void thread_stops(void *arg) {
-  struct roll *r = arg;
+static void thread_stops(void* arg) {
+  struct roll* r = arg;
   word me = thread_id();
   for (int i = 0; i < MOST_THREADS; i++)
     if (get(&r->tid[i]) == me) {
@@ -1130,38 +1200,45 @@ static void thread_stops(void *arg) {
     }
   add(&r->wrong, 1); /* it never started, or stops twice */
 }
-static void on_known_thread(void *arg) {
-  struct roll *r = arg;
-  int me = thread_id(), known = me == (int)getpid(); /* the lent thread is not announced */
+static void on_known_thread(void* arg) {
+  struct roll* r = arg;
+  /* the lent thread is not announced */
+  int me = thread_id(), known = me == (int)getpid();
   for (int i = 0; i < MOST_THREADS; i++)
     if (get(&r->tid[i]) == me) {
-      if (known) add(&r->wrong, 1);
+      if (known)
+        add(&r->wrong, 1);
       known = 1;
     }
-  if (!known) add(&r->wrong, 1);
-  for (int i = 0; i < 5; i++) CHECK_EQ(thrum_yield(), 0);
+  if (!known)
+    add(&r->wrong, 1);
+  for (int i = 0; i < 5; i++)
+    CHECK_EQ(thrum_yield(), 0);
 }
-static void use_threads(void *arg) {
+static void use_threads(void* arg) {
   thrum_g g[32];
-  for (int i = 0; i < 32; i++) g[i] = go(on_known_thread, arg);
-  for (int i = 0; i < 32; i++) join_g(g[i]);
+  for (int i = 0; i < 32; i++)
+    g[i] = go(on_known_thread, arg);
+  for (int i = 0; i < 32; i++)
+    join_g(g[i]);
 }
 TEST(threads_are_announced) {
   static struct roll r;
   for (int round = 0; round < 10; round++) {
     memset(&r, 0, sizeof r);
-    thrum_rt *rt = rt_make(RT_P4);
+    thrum_rt* rt = rt_make(RT_P4);
     CHECK_EQ(thrum_on_thread(rt, thread_starts, thread_stops, &r), 0);
     CHECK_EQ(r.n, 0);
     CHECK_EQ(thrum_run(rt, use_threads, &r), 0);
-    CHECK(thrum_on_thread(rt, thread_starts, thread_stops, &r) < 0); /* too late */
+    /* too late */
+    CHECK(thrum_on_thread(rt, thread_starts, thread_stops, &r) < 0);
     rt_end(rt);
     CHECK_EQ(r.wrong, 0);
     CHECK_EQ(r.stopped, r.n);
     CHECK_LE(1, r.n);
   }
   /* Either may be left out; a hosted runtime has nothing to announce. */
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   CHECK_EQ(thrum_on_thread(rt, NULL, NULL, NULL), 0);
   CHECK_EQ(thrum_run(rt, nothing, NULL), 0);
   rt_end(rt);
@@ -1174,29 +1251,33 @@ TEST(threads_are_announced) {
   CHECK_EQ(r.wrong, 0);
 }
 
-/* ---- elements that nobody received ---------------------------------------------------------------------------------------------- */
+/* ---- elements that nobody received --------------------------------------- */
 
 struct leftovers {
   word n, sum;
 };
-static void leftover(void *arg, void *elem) {
-  struct leftovers *l = arg;
+static void leftover(void* arg, void* elem) {
+  struct leftovers* l = arg;
   int v;
   memcpy(&v, elem, sizeof v);
   add(&l->n, 1);
   add(&l->sum, v);
 }
-static void leave_elements(void *arg) {
+static void leave_elements(void* arg) {
   (void)arg;
   struct leftovers l = {0, 0};
-  thrum_chan *ch = chan_of(sizeof(int), 10);
+  thrum_chan* ch = chan_of(sizeof(int), 10);
   CHECK_EQ(thrum_chan_set_drop(ch, leftover, &l), 0);
-  for (int i = 1; i <= 8; i++) CHECK_EQ(thrum_chan_send(ch, &i, THRUM_TRY), 0);
+  for (int i = 1; i <= 8; i++)
+    CHECK_EQ(thrum_chan_send(ch, &i, THRUM_TRY), 0);
   for (int i = 1; i <= 3; i++) {
     int v;
-    CHECK_EQ(thrum_chan_recv(ch, &v, THRUM_TRY), 0); /* received: the receiver's, not dropped */
+    /* received: the receiver's, not dropped */
+    CHECK_EQ(thrum_chan_recv(ch, &v, THRUM_TRY), 0);
   }
-  for (int i = 9; i <= 12; i++) CHECK_EQ(thrum_chan_send(ch, &i, THRUM_TRY), 0); /* the ring wraps around */
+  /* the ring wraps around */
+  for (int i = 9; i <= 12; i++)
+    CHECK_EQ(thrum_chan_send(ch, &i, THRUM_TRY), 0);
   CHECK_EQ(thrum_chan_close(ch), 0);
   CHECK_EQ(l.n, 0); /* close drops nothing */
   thrum_chan_retain(ch);

@@ -1,6 +1,8 @@
-/* misuse.c: what a host must not do, as a matrix: every function of the library with NULL, garbage, stale and foreign
- * handles, from a thread, from a G of each kind of runtime, and after stop. Each cell has its documented code; none may
- * crash, hang or harm the runtime. A function without a row fails: see every_function_has_a_row. */
+/* misuse.c: what a host must not do, as a matrix: every function of the library
+ * with NULL, garbage, stale and foreign handles, from a thread, from a G of
+ * each kind of runtime, and after stop. Each cell has its documented code; none
+ * may crash, hang or harm the runtime. A function without a row fails: see
+ * every_function_has_a_row. */
 #include "../support/check.h"
 
 #include <dlfcn.h>
@@ -15,52 +17,54 @@
 
 #include "../support/rt.h"
 
-static void nothing(void *arg) { (void)arg; }
-static void never(void *arg) {
+static void nothing(void* arg) { (void)arg; }
+static void never(void* arg) {
   (void)arg;
   check_fail(__FILE__, __LINE__, "a callback of a refused call was called");
 }
-static void never_each(void *arg, const thrum_g_info *info) {
+static void never_each(void* arg, const thrum_g_info* info) {
   (void)info;
   never(arg);
 }
-static void see_each(void *arg, const thrum_g_info *info) {
+static void see_each(void* arg, const thrum_g_info* info) {
   (void)arg;
   CHECK(info->g != 0);
 }
 #if OBSERVES
-static void never_p(void *arg, const thrum_p_stats *stats) {
+static void never_p(void* arg, const thrum_p_stats* stats) {
   (void)stats;
   never(arg);
 }
-#define OBSERVE_ROWS(R)                                                                                                \
-  R(thrum_live, "rt NULL", thrum_live(NULL), THRUM_EINVAL, SOME)                                                       \
-  R(thrum_p_each, "rt NULL", thrum_p_each(NULL, thrum_self() ? see_p : never_p, NULL), THRUM_EINVAL, 0)                \
-  R(thrum_p_each, "fn NULL", thrum_p_each(w->rt, NULL, NULL), THRUM_EINVAL, THRUM_EINVAL)                              \
+#define OBSERVE_ROWS(R)                                                        \
+  R(thrum_live, "rt NULL", thrum_live(NULL), THRUM_EINVAL, SOME)               \
+  R(thrum_p_each, "rt NULL",                                                   \
+    thrum_p_each(NULL, thrum_self() ? see_p : never_p, NULL), THRUM_EINVAL, 0) \
+  R(thrum_p_each, "fn NULL", thrum_p_each(w->rt, NULL, NULL), THRUM_EINVAL,    \
+    THRUM_EINVAL)                                                              \
   R(thrum_trace_hash, "rt NULL", DONE(thrum_trace_hash(NULL)), 0, 0)
-static void see_p(void *arg, const thrum_p_stats *stats) {
+static void see_p(void* arg, const thrum_p_stats* stats) {
   (void)arg;
   CHECK(stats->struct_size >= 8);
 }
 #else
 #define OBSERVE_ROWS(R)
 #endif
-static void never_elem(void *arg, void *elem) {
+static void never_elem(void* arg, void* elem) {
   (void)elem;
   never(arg);
 }
 
 /* What the rows use. */
 struct world {
-  thrum_rt *rt;          /* the one under test */
-  thrum_rt *other;       /* another one, running */
-  thrum_g stale, alien;  /* an ended G of rt; a living G of other */
-  thrum_g gone;          /* an ended G of other */
-  thrum_chan *ch;        /* elements of 4 bytes, one fits, none in it */
-  thrum_chan *closed;
-  thrum_domain *domain;  /* of rt, not pumped */
-  thrum_domain *foreign; /* of other */
-  thrum_domain *shut;    /* of rt, closed */
+  thrum_rt* rt;         /* the one under test */
+  thrum_rt* other;      /* another one, running */
+  thrum_g stale, alien; /* an ended G of rt; a living G of other */
+  thrum_g gone;         /* an ended G of other */
+  thrum_chan* ch;       /* elements of 4 bytes, one fits, none in it */
+  thrum_chan* closed;
+  thrum_domain* domain;  /* of rt, not pumped */
+  thrum_domain* foreign; /* of other */
+  thrum_domain* shut;    /* of rt, closed */
   thrum_mutex unlocked, *theirs;
   thrum_rwmutex rw;
   thrum_cond cond;
@@ -78,7 +82,7 @@ static thrum_config config_with(uint32_t size, uint32_t flags) {
 }
 static int new_with(uint32_t size, uint32_t flags) {
   thrum_config c = config_with(size, flags);
-  thrum_rt *rt = NULL;
+  thrum_rt* rt = NULL;
   return thrum_rt_new(&rt, &c);
 }
 struct opts_newer {
@@ -86,26 +90,37 @@ struct opts_newer {
   uint64_t later;
 };
 enum opts_field { SIZE, AFFINITY, PRIORITY, FLAGS, DOMAIN, LATER };
-static int spawn_with(thrum_rt *rt, enum opts_field field, uint64_t value, thrum_fn fn) {
+static int spawn_with(thrum_rt* rt, enum opts_field field, uint64_t value,
+                      thrum_fn fn) {
   struct opts_newer o;
   memset(&o, 0, sizeof o);
   o.known.struct_size = sizeof o.known;
   switch (field) {
-  case SIZE: o.known.struct_size = (uint32_t)value; break;
-  case AFFINITY: o.known.affinity = (uint32_t)value; break;
-  case PRIORITY: o.known.priority = (uint32_t)value; break;
-  case FLAGS: o.known.flags = (uint32_t)value; break;
-  case DOMAIN: o.known.domain = (thrum_domain *)(uintptr_t)value; break;
-  case LATER:
-    o.known.struct_size = sizeof o;
-    o.later = value;
-    break;
+    case SIZE:
+      o.known.struct_size = (uint32_t)value;
+      break;
+    case AFFINITY:
+      o.known.affinity = (uint32_t)value;
+      break;
+    case PRIORITY:
+      o.known.priority = (uint32_t)value;
+      break;
+    case FLAGS:
+      o.known.flags = (uint32_t)value;
+      break;
+    case DOMAIN:
+      o.known.domain = (thrum_domain*)(uintptr_t)value;
+      break;
+    case LATER:
+      o.known.struct_size = sizeof o;
+      o.later = value;
+      break;
   }
   return thrum_spawn(rt, &o.known, fn, NULL, NULL);
 }
-static int domain_with(thrum_rt *rt, uint32_t size, uint32_t flags) {
+static int domain_with(thrum_rt* rt, uint32_t size, uint32_t flags) {
   thrum_domain_ops ops;
-  thrum_domain *d = NULL;
+  thrum_domain* d = NULL;
   memset(&ops, 0, sizeof ops);
   ops.struct_size = size;
   ops.flags = flags;
@@ -113,7 +128,8 @@ static int domain_with(thrum_rt *rt, uint32_t size, uint32_t flags) {
   thrum_domain_release(d);
   return rc;
 }
-static int select_with(thrum_chan *ch, void *elem, uint32_t op, int64_t deadline) {
+static int select_with(thrum_chan* ch, void* elem, uint32_t op,
+                       int64_t deadline) {
   thrum_case c = {ch, elem, op, 12345};
   int rc = thrum_select(&c, 1, deadline);
   CHECK_EQ(c.result, 12345);
@@ -129,7 +145,7 @@ static int lock_and_unlock_thread(void) {
 }
 static uint32_t key;
 static int elem;
-static thrum_domain *unwanted;
+static thrum_domain* unwanted;
 
 /* Answers that are no error codes. */
 #define SOME (1 << 20)     /* >= 0 */
@@ -137,244 +153,392 @@ static thrum_domain *unwanted;
 #define NEGATIVE (1 << 22) /* an error that the contract does not name */
 #define DONE(call) ((call), 0)
 
-/* function, what is wrong, the call, the answer to a thread, the answer to a G of w->rt */
-#define ROWS(R)                                                                                                        \
-  R(thrum_version, "fine", thrum_version(), SOME, SOME)                                                                \
-  R(thrum_version_string, "fine", thrum_version_string() != NULL, 1, 1)                                                \
-  R(thrum_build_info, "fine", thrum_build_info() != NULL, 1, 1)                                                        \
-  R(thrum_strerror, "unknown code", thrum_strerror(INT_MIN) != NULL, 1, 1)                                             \
-  R(thrum_errname, "unknown code", thrum_errname(INT_MIN) != NULL, 1, 1)                                               \
-  R(thrum_now, "fine", thrum_now(), SOME, SOME)                                                                        \
-  R(thrum_after, "below zero", thrum_after(INT64_MIN), SOME, SOME)                                                     \
-  R(thrum_config_init, "NULL", DONE(thrum_config_init(NULL, 40)), 0, 0)                                                \
-  R(thrum_config_init, "NULL, no size", DONE(thrum_config_init(NULL, 0)), 0, 0)                                        \
-  R(thrum_rt_new, "out NULL", thrum_rt_new(NULL, NULL), THRUM_EINVAL, THRUM_EINVAL)                                    \
-  R(thrum_rt_new, "struct_size 0", new_with(0, 0), THRUM_EINVAL, THRUM_EINVAL)                                         \
-  R(thrum_rt_new, "unknown flag", new_with(sizeof(thrum_config), 4), THRUM_EINVAL, THRUM_EINVAL)                       \
-  R(thrum_rt_new, "all flags", new_with(sizeof(thrum_config), UINT32_MAX), THRUM_EINVAL, THRUM_EINVAL)                 \
-  R(thrum_rt_stop, "rt NULL", thrum_rt_stop(NULL, THRUM_TRY), THRUM_EINVAL, THRUM_EDEADLOCK)                           \
-  R(thrum_rt_retain, "NULL", DONE(thrum_rt_retain(NULL)), 0, 0)                                                        \
-  R(thrum_rt_free, "NULL", DONE(thrum_rt_free(NULL)), 0, 0)                                                            \
-  R(thrum_rt_current, "anywhere", thrum_rt_current() == (thrum_self() ? w->rt : NULL), 1, 1)                           \
-  R(thrum_run, "rt NULL", thrum_run(NULL, never, NULL), THRUM_EINVAL, THRUM_EPERM)                                     \
-  R(thrum_run, "fn NULL", thrum_run(w->rt, NULL, NULL), THRUM_EINVAL, NEGATIVE)                                        \
-  R(thrum_run, "in a G", thrum_self() ? thrum_run(w->rt, never, NULL) : THRUM_EPERM, THRUM_EPERM, THRUM_EPERM)         \
-  R(thrum_pump, "rt NULL", thrum_pump(NULL, THRUM_TRY), THRUM_EINVAL, THRUM_EPERM)                                     \
-  R(thrum_pump, "in a G", thrum_self() ? thrum_pump(w->rt, THRUM_TRY) : THRUM_EPERM, THRUM_EPERM, THRUM_EPERM)         \
-  R(thrum_next_wake, "rt NULL", thrum_next_wake(NULL), THRUM_EINVAL, SOME)                                             \
-  R(thrum_wake_fd, "rt NULL", thrum_wake_fd(NULL), THRUM_EINVAL, ANY)                                                  \
-  R(thrum_procs, "rt NULL", thrum_procs(NULL), THRUM_EINVAL, SOME)                                                     \
-  R(thrum_set_procs, "rt NULL", thrum_set_procs(NULL, 0), THRUM_EINVAL, THRUM_EINVAL)                                  \
-  R(thrum_set_procs, "none", thrum_set_procs(w->rt, 0), THRUM_EINVAL, THRUM_EINVAL)                                    \
-  R(thrum_set_procs, "far too many", thrum_set_procs(w->rt, UINT32_MAX), NEGATIVE, NEGATIVE)                           \
-  R(thrum_available_procs, "fine", thrum_available_procs(), SOME, SOME)                                                \
-  R(thrum_spawn, "rt NULL", thrum_spawn(NULL, NULL, nothing, NULL, NULL), THRUM_EINVAL, 0)                             \
-  R(thrum_spawn, "fn NULL", thrum_spawn(w->rt, NULL, NULL, NULL, NULL), THRUM_EINVAL, THRUM_EINVAL)                    \
-  R(thrum_spawn, "struct_size 0", spawn_with(w->rt, SIZE, 0, never), THRUM_EINVAL, THRUM_EINVAL)                       \
-  R(thrum_spawn, "newer options", spawn_with(w->rt, LATER, 1, never), THRUM_E2BIG, THRUM_E2BIG)                        \
-  R(thrum_spawn, "unknown affinity", spawn_with(w->rt, AFFINITY, 3, never), THRUM_EINVAL, THRUM_EINVAL)                \
-  R(thrum_spawn, "unknown priority", spawn_with(w->rt, PRIORITY, 3, never), THRUM_EINVAL, THRUM_EINVAL)                \
-  R(thrum_spawn, "unknown flag", spawn_with(w->rt, FLAGS, 2, never), THRUM_EINVAL, THRUM_EINVAL)                       \
-  R(thrum_spawn, "pinned from outside", thrum_self() ? THRUM_ENOTG : spawn_with(w->rt, AFFINITY, THRUM_PIN_M, never),  \
-    THRUM_ENOTG, THRUM_ENOTG)                                                                                          \
-  R(thrum_spawn, "pinned elsewhere", spawn_with(w->other, AFFINITY, THRUM_PIN_M, never), THRUM_ENOTG, THRUM_ENOTG)     \
-  R(thrum_spawn, "another's domain", spawn_with(w->rt, DOMAIN, (uintptr_t)w->foreign, never), THRUM_EINVAL,            \
-    THRUM_EINVAL)                                                                                                      \
-  R(thrum_spawn, "closed domain", spawn_with(w->rt, DOMAIN, (uintptr_t)w->shut, never), THRUM_ECLOSED, THRUM_ECLOSED)  \
-  R(thrum_join, "rt NULL", thrum_join(NULL, w->stale, THRUM_TRY), THRUM_EINVAL, 0)                                     \
-  R(thrum_join, "no G", thrum_join(w->rt, 0, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                               \
-  R(thrum_join, "all bits", thrum_join(w->rt, UINT64_MAX, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                  \
-  R(thrum_join, "another runtime's", thrum_join(w->rt, w->alien, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)           \
-  R(thrum_join, "another runtime's, ended", thrum_join(w->rt, w->gone, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)     \
-  R(thrum_join, "itself", thrum_join(w->rt, thrum_self(), THRUM_FOREVER), THRUM_EINVAL, THRUM_EDEADLOCK)               \
-  R(thrum_join, "stale", thrum_join(w->rt, w->stale, THRUM_FOREVER), 0, 0)                                             \
-  R(thrum_cancel, "rt NULL", thrum_cancel(NULL, w->stale), THRUM_EINVAL, THRUM_ESTALE)                                 \
-  R(thrum_cancel, "no G", thrum_cancel(w->rt, 0), THRUM_EINVAL, THRUM_EINVAL)                                          \
-  R(thrum_cancel, "all bits", thrum_cancel(w->rt, UINT64_MAX), THRUM_EINVAL, THRUM_EINVAL)                             \
-  R(thrum_cancel, "another runtime's", thrum_cancel(w->rt, w->alien), THRUM_EINVAL, THRUM_EINVAL)                      \
-  R(thrum_cancel, "another runtime's, ended", thrum_cancel(w->rt, w->gone), THRUM_EINVAL, THRUM_EINVAL)                \
-  R(thrum_cancel, "stale", thrum_cancel(w->rt, w->stale), THRUM_ESTALE, THRUM_ESTALE)                                  \
-  R(thrum_cancelled, "anywhere", thrum_cancelled(), THRUM_ENOTG, 0)                                                    \
-  R(thrum_cancel_clear, "anywhere", thrum_cancel_clear(), THRUM_ENOTG, 0)                                              \
-  R(thrum_shield, "below zero", thrum_shield(-1), THRUM_ENOTG, THRUM_EINVAL)                                           \
-  R(thrum_shield, "far below zero", thrum_shield(INT32_MIN), THRUM_ENOTG, THRUM_EINVAL)                                \
-  R(thrum_limit, "anywhere", thrum_limit(THRUM_FOREVER), THRUM_ENOTG, SOME)                                            \
-  R(thrum_self, "anywhere", thrum_self() != 0, 0, 1)                                                                   \
-  R(thrum_yield, "anywhere", thrum_yield(), THRUM_ENOTG, 0)                                                            \
-  R(thrum_sleep, "below zero", thrum_sleep(INT64_MIN), 0, 0)                                                           \
-  R(thrum_check, "anywhere", thrum_check(), THRUM_ENOTG, 0)                                                            \
-  R(thrum_enter_blocking, "anywhere", enter_and_exit(), THRUM_ENOTG, 0)                                                \
-  R(thrum_exit_blocking, "without enter", thrum_exit_blocking(), THRUM_ENOTG, THRUM_EPERM)                             \
-  R(thrum_lock_thread, "anywhere", lock_and_unlock_thread(), THRUM_ENOTG, 0)                                           \
-  R(thrum_unlock_thread, "not locked", thrum_unlock_thread(), THRUM_ENOTG, THRUM_EPERM)                                \
-  R(thrum_alloc, "nothing", DONE(thrum_free(thrum_alloc(0))), 0, 0)                                                    \
-  R(thrum_calloc, "nothing", DONE(thrum_free(thrum_calloc(0, 0))), 0, 0)                                               \
-  R(thrum_realloc, "nothing", DONE(thrum_free(thrum_realloc(NULL, 0))), 0, 0)                                          \
-  R(thrum_free, "NULL", DONE(thrum_free(NULL)), 0, 0)                                                                  \
-  R(thrum_chan_new, "out NULL", thrum_chan_new(4, 1, NULL), THRUM_EINVAL, THRUM_EINVAL)                                \
-  R(thrum_chan_retain, "NULL", DONE(thrum_chan_retain(NULL)), 0, 0)                                                    \
-  R(thrum_chan_release, "NULL", DONE(thrum_chan_release(NULL)), 0, 0)                                                  \
-  R(thrum_chan_send, "NULL", thrum_chan_send(NULL, &elem, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                  \
-  R(thrum_chan_send, "source NULL", thrum_chan_send(w->ch, NULL, THRUM_TRY), THRUM_EINVAL, THRUM_EINVAL)               \
-  R(thrum_chan_send, "closed", thrum_chan_send(w->closed, &elem, THRUM_FOREVER), THRUM_ECLOSED, THRUM_ECLOSED)         \
-  R(thrum_chan_recv, "NULL", thrum_chan_recv(NULL, &elem, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                  \
-  R(thrum_chan_recv, "destination NULL", thrum_chan_recv(w->ch, NULL, THRUM_TRY), THRUM_EINVAL, THRUM_EINVAL)          \
-  R(thrum_chan_recv, "closed", thrum_chan_recv(w->closed, &elem, THRUM_FOREVER), THRUM_ECLOSED, THRUM_ECLOSED)         \
-  R(thrum_chan_close, "NULL", thrum_chan_close(NULL), THRUM_EINVAL, THRUM_EINVAL)                                      \
-  R(thrum_chan_close, "twice", thrum_chan_close(w->closed), THRUM_ECLOSED, THRUM_ECLOSED)                              \
-  R(thrum_chan_len, "NULL", thrum_chan_len(NULL), 0, 0)                                                                \
-  R(thrum_chan_cap, "NULL", thrum_chan_cap(NULL), 0, 0)                                                                \
-  R(thrum_select, "NULL", thrum_select(NULL, 1, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                            \
-  R(thrum_select, "too many", thrum_select(NULL, 65536, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                    \
-  R(thrum_select, "far too many", thrum_select(NULL, UINT32_MAX, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)           \
-  R(thrum_select, "no arm", thrum_select(NULL, 0, THRUM_FOREVER), THRUM_EDEADLOCK, THRUM_EDEADLOCK)                    \
-  R(thrum_select, "no live arm", select_with(NULL, &elem, THRUM_RECV, THRUM_FOREVER), THRUM_EDEADLOCK,                 \
-    THRUM_EDEADLOCK)                                                                                                   \
-  R(thrum_select, "no operation", select_with(w->ch, &elem, 0, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)             \
-  R(thrum_select, "unknown operation", select_with(w->ch, &elem, 3, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)        \
-  R(thrum_select, "element NULL", select_with(w->ch, NULL, THRUM_SEND, THRUM_TRY), THRUM_EINVAL, THRUM_EINVAL)         \
-  R(thrum_mutex_lock, "NULL", thrum_mutex_lock(NULL, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                       \
-  R(thrum_mutex_unlock, "NULL", thrum_mutex_unlock(NULL), THRUM_EINVAL, THRUM_EINVAL)                                  \
-  R(thrum_mutex_unlock, "not locked", thrum_mutex_unlock(&w->unlocked), THRUM_EPERM, THRUM_EPERM)                      \
-  R(thrum_mutex_unlock, "another's", thrum_mutex_unlock(w->theirs), THRUM_EPERM, THRUM_EPERM)                          \
-  R(thrum_rwmutex_rlock, "NULL", thrum_rwmutex_rlock(NULL, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                 \
-  R(thrum_rwmutex_runlock, "NULL", thrum_rwmutex_runlock(NULL), THRUM_EINVAL, THRUM_EINVAL)                            \
-  R(thrum_rwmutex_runlock, "not locked", thrum_rwmutex_runlock(&w->rw), THRUM_EPERM, THRUM_EPERM)                      \
-  R(thrum_rwmutex_lock, "NULL", thrum_rwmutex_lock(NULL, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                   \
-  R(thrum_rwmutex_unlock, "NULL", thrum_rwmutex_unlock(NULL), THRUM_EINVAL, THRUM_EINVAL)                              \
-  R(thrum_rwmutex_unlock, "not locked", thrum_rwmutex_unlock(&w->rw), THRUM_EPERM, THRUM_EPERM)                        \
-  R(thrum_cond_wait, "NULL", thrum_cond_wait(NULL, &w->unlocked, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)           \
-  R(thrum_cond_wait, "mutex NULL", thrum_cond_wait(&w->cond, NULL, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)         \
-  R(thrum_cond_wait, "not locked", thrum_cond_wait(&w->cond, &w->unlocked, THRUM_FOREVER), THRUM_EPERM, THRUM_EPERM)   \
-  R(thrum_cond_wait, "another's", thrum_cond_wait(&w->cond, w->theirs, THRUM_FOREVER), THRUM_EPERM, THRUM_EPERM)       \
-  R(thrum_cond_signal, "NULL", thrum_cond_signal(NULL), THRUM_EINVAL, THRUM_EINVAL)                                    \
-  R(thrum_cond_broadcast, "NULL", thrum_cond_broadcast(NULL), THRUM_EINVAL, THRUM_EINVAL)                              \
-  R(thrum_wg_add, "NULL", thrum_wg_add(NULL, 1), THRUM_EINVAL, THRUM_EINVAL)                                           \
-  R(thrum_wg_add, "below zero", thrum_wg_add(&w->wg, -1), THRUM_EINVAL, THRUM_EINVAL)                                  \
-  R(thrum_wg_add, "far below zero", thrum_wg_add(&w->wg, INT32_MIN), THRUM_EINVAL, THRUM_EINVAL)                       \
-  R(thrum_wg_done, "NULL", thrum_wg_done(NULL), THRUM_EINVAL, THRUM_EINVAL)                                            \
-  R(thrum_wg_done, "below zero", thrum_wg_done(&w->wg), THRUM_EINVAL, THRUM_EINVAL)                                    \
-  R(thrum_wg_wait, "NULL", thrum_wg_wait(NULL, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                             \
-  R(thrum_sem_release, "NULL", thrum_sem_release(NULL, 1), THRUM_EINVAL, THRUM_EINVAL)                                 \
-  R(thrum_sem_acquire, "NULL", thrum_sem_acquire(NULL, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                     \
-  R(thrum_once_do, "NULL", thrum_once_do(NULL, never, NULL), THRUM_EINVAL, THRUM_EINVAL)                               \
-  R(thrum_once_do, "fn NULL", thrum_once_do(&w->once, NULL, NULL), THRUM_EINVAL, THRUM_EINVAL)                         \
-  R(thrum_domain_new, "rt NULL", domain_with(NULL, sizeof(thrum_domain_ops), 0), THRUM_EINVAL, 0)                      \
-  R(thrum_domain_new, "ops NULL", thrum_domain_new(w->rt, NULL, NULL, &unwanted), THRUM_EINVAL, THRUM_EINVAL)          \
-  R(thrum_domain_new, "struct_size 0", domain_with(w->rt, 0, 0), THRUM_EINVAL, THRUM_EINVAL)                           \
-  R(thrum_domain_new, "unknown flag", domain_with(w->rt, sizeof(thrum_domain_ops), 4), THRUM_EINVAL, THRUM_EINVAL)     \
-  R(thrum_domain_retain, "NULL", DONE(thrum_domain_retain(NULL)), 0, 0)                                                \
-  R(thrum_domain_release, "NULL", DONE(thrum_domain_release(NULL)), 0, 0)                                              \
-  R(thrum_domain_leave, "not inside", thrum_domain_leave(), THRUM_ENOTG, THRUM_EPERM)                                  \
-  R(thrum_domain_enter, "not left", thrum_domain_enter(), THRUM_ENOTG, THRUM_EPERM)                                    \
-  R(thrum_domain_pump, "NULL", thrum_domain_pump(NULL, THRUM_TRY), THRUM_EINVAL, NEGATIVE)                             \
-  R(thrum_domain_pump, "not pumped", thrum_domain_pump(w->domain, THRUM_TRY), THRUM_EINVAL, NEGATIVE)                  \
-  R(thrum_domain_wake_fd, "NULL", thrum_domain_wake_fd(NULL), THRUM_EINVAL, THRUM_EINVAL)                              \
-  R(thrum_domain_close, "NULL", thrum_domain_close(NULL), THRUM_EINVAL, THRUM_EINVAL)                                  \
-  R(thrum_domain_close, "twice", thrum_domain_close(w->shut), THRUM_ECLOSED, THRUM_ECLOSED)                            \
-  R(thrum_park, "anywhere", thrum_park(NULL, THRUM_TRY), THRUM_ENOTG, THRUM_EAGAIN)                                    \
-  R(thrum_unpark, "rt NULL", thrum_unpark(NULL, w->stale), THRUM_EINVAL, THRUM_ESTALE)                                 \
-  R(thrum_unpark, "no G", thrum_unpark(w->rt, 0), THRUM_EINVAL, THRUM_EINVAL)                                          \
-  R(thrum_unpark, "another runtime's", thrum_unpark(w->rt, w->alien), THRUM_EINVAL, THRUM_EINVAL)                      \
-  R(thrum_unpark, "stale", thrum_unpark(w->rt, w->stale), THRUM_ESTALE, THRUM_ESTALE)                                  \
-  R(thrum_local_new, "out NULL", thrum_local_new(never, NULL), THRUM_EINVAL, THRUM_EINVAL)                             \
-  R(thrum_local_set, "no such key", thrum_local_set(UINT32_MAX, NULL), THRUM_ENOTG, THRUM_EINVAL)                      \
-  R(thrum_local_set, "anywhere", thrum_local_set(key, NULL), THRUM_ENOTG, 0)                                           \
-  R(thrum_local_get, "no such key", thrum_local_get(UINT32_MAX) == NULL, 1, 1)                                         \
-  R(thrum_g_each, "rt NULL", thrum_g_each(NULL, thrum_self() ? see_each : never_each, NULL), THRUM_EINVAL, 0)          \
-  R(thrum_g_each, "fn NULL", thrum_g_each(w->rt, NULL, NULL), THRUM_EINVAL, THRUM_EINVAL)                              \
-  R(thrum_stack, "anywhere", thrum_stack(NULL, NULL), THRUM_ENOTG, 0)                                                  \
-  R(thrum_on_thread, "rt NULL", thrum_on_thread(NULL, never, never, NULL), THRUM_EINVAL, NEGATIVE)                     \
-  R(thrum_on_thread, "too late", thrum_on_thread(w->rt, never, never, NULL), NEGATIVE, NEGATIVE)                       \
-  R(thrum_chan_set_drop, "NULL", thrum_chan_set_drop(NULL, never_elem, NULL), THRUM_EINVAL, THRUM_EINVAL)
+/* function, what is wrong, the call, the answer to a thread, the answer to a G
+ * of w->rt */
+#define ROWS(R)                                                                \
+  R(thrum_version, "fine", thrum_version(), SOME, SOME)                        \
+  R(thrum_version_string, "fine", thrum_version_string() != NULL, 1, 1)        \
+  R(thrum_build_info, "fine", thrum_build_info() != NULL, 1, 1)                \
+  R(thrum_strerror, "unknown code", thrum_strerror(INT_MIN) != NULL, 1, 1)     \
+  R(thrum_errname, "unknown code", thrum_errname(INT_MIN) != NULL, 1, 1)       \
+  R(thrum_now, "fine", thrum_now(), SOME, SOME)                                \
+  R(thrum_after, "below zero", thrum_after(INT64_MIN), SOME, SOME)             \
+  R(thrum_config_init, "NULL", DONE(thrum_config_init(NULL, 40)), 0, 0)        \
+  R(thrum_config_init, "NULL, no size", DONE(thrum_config_init(NULL, 0)), 0,   \
+    0)                                                                         \
+  R(thrum_rt_new, "out NULL", thrum_rt_new(NULL, NULL), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
+  R(thrum_rt_new, "struct_size 0", new_with(0, 0), THRUM_EINVAL, THRUM_EINVAL) \
+  R(thrum_rt_new, "unknown flag", new_with(sizeof(thrum_config), 4),           \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_rt_new, "all flags", new_with(sizeof(thrum_config), UINT32_MAX),     \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_rt_stop, "rt NULL", thrum_rt_stop(NULL, THRUM_TRY), THRUM_EINVAL,    \
+    THRUM_EDEADLOCK)                                                           \
+  R(thrum_rt_retain, "NULL", DONE(thrum_rt_retain(NULL)), 0, 0)                \
+  R(thrum_rt_free, "NULL", DONE(thrum_rt_free(NULL)), 0, 0)                    \
+  R(thrum_rt_current, "anywhere",                                              \
+    thrum_rt_current() == (thrum_self() ? w->rt : NULL), 1, 1)                 \
+  R(thrum_run, "rt NULL", thrum_run(NULL, never, NULL), THRUM_EINVAL,          \
+    THRUM_EPERM)                                                               \
+  R(thrum_run, "fn NULL", thrum_run(w->rt, NULL, NULL), THRUM_EINVAL,          \
+    NEGATIVE)                                                                  \
+  R(thrum_run, "in a G",                                                       \
+    thrum_self() ? thrum_run(w->rt, never, NULL) : THRUM_EPERM, THRUM_EPERM,   \
+    THRUM_EPERM)                                                               \
+  R(thrum_pump, "rt NULL", thrum_pump(NULL, THRUM_TRY), THRUM_EINVAL,          \
+    THRUM_EPERM)                                                               \
+  R(thrum_pump, "in a G",                                                      \
+    thrum_self() ? thrum_pump(w->rt, THRUM_TRY) : THRUM_EPERM, THRUM_EPERM,    \
+    THRUM_EPERM)                                                               \
+  R(thrum_next_wake, "rt NULL", thrum_next_wake(NULL), THRUM_EINVAL, SOME)     \
+  R(thrum_wake_fd, "rt NULL", thrum_wake_fd(NULL), THRUM_EINVAL, ANY)          \
+  R(thrum_procs, "rt NULL", thrum_procs(NULL), THRUM_EINVAL, SOME)             \
+  R(thrum_set_procs, "rt NULL", thrum_set_procs(NULL, 0), THRUM_EINVAL,        \
+    THRUM_EINVAL)                                                              \
+  R(thrum_set_procs, "none", thrum_set_procs(w->rt, 0), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
+  R(thrum_set_procs, "far too many", thrum_set_procs(w->rt, UINT32_MAX),       \
+    NEGATIVE, NEGATIVE)                                                        \
+  R(thrum_available_procs, "fine", thrum_available_procs(), SOME, SOME)        \
+  R(thrum_spawn, "rt NULL", thrum_spawn(NULL, NULL, nothing, NULL, NULL),      \
+    THRUM_EINVAL, 0)                                                           \
+  R(thrum_spawn, "fn NULL", thrum_spawn(w->rt, NULL, NULL, NULL, NULL),        \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_spawn, "struct_size 0", spawn_with(w->rt, SIZE, 0, never),           \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_spawn, "newer options", spawn_with(w->rt, LATER, 1, never),          \
+    THRUM_E2BIG, THRUM_E2BIG)                                                  \
+  R(thrum_spawn, "unknown affinity", spawn_with(w->rt, AFFINITY, 3, never),    \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_spawn, "unknown priority", spawn_with(w->rt, PRIORITY, 3, never),    \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_spawn, "unknown flag", spawn_with(w->rt, FLAGS, 2, never),           \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_spawn, "pinned from outside",                                        \
+    thrum_self() ? THRUM_ENOTG                                                 \
+                 : spawn_with(w->rt, AFFINITY, THRUM_PIN_M, never),            \
+    THRUM_ENOTG, THRUM_ENOTG)                                                  \
+  R(thrum_spawn, "pinned elsewhere",                                           \
+    spawn_with(w->other, AFFINITY, THRUM_PIN_M, never), THRUM_ENOTG,           \
+    THRUM_ENOTG)                                                               \
+  R(thrum_spawn, "another's domain",                                           \
+    spawn_with(w->rt, DOMAIN, (uintptr_t)w->foreign, never), THRUM_EINVAL,     \
+    THRUM_EINVAL)                                                              \
+  R(thrum_spawn, "closed domain",                                              \
+    spawn_with(w->rt, DOMAIN, (uintptr_t)w->shut, never), THRUM_ECLOSED,       \
+    THRUM_ECLOSED)                                                             \
+  R(thrum_join, "rt NULL", thrum_join(NULL, w->stale, THRUM_TRY),              \
+    THRUM_EINVAL, 0)                                                           \
+  R(thrum_join, "no G", thrum_join(w->rt, 0, THRUM_FOREVER), THRUM_EINVAL,     \
+    THRUM_EINVAL)                                                              \
+  R(thrum_join, "all bits", thrum_join(w->rt, UINT64_MAX, THRUM_FOREVER),      \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_join, "another runtime's",                                           \
+    thrum_join(w->rt, w->alien, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)    \
+  R(thrum_join, "another runtime's, ended",                                    \
+    thrum_join(w->rt, w->gone, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)     \
+  R(thrum_join, "itself", thrum_join(w->rt, thrum_self(), THRUM_FOREVER),      \
+    THRUM_EINVAL, THRUM_EDEADLOCK)                                             \
+  R(thrum_join, "stale", thrum_join(w->rt, w->stale, THRUM_FOREVER), 0, 0)     \
+  R(thrum_cancel, "rt NULL", thrum_cancel(NULL, w->stale), THRUM_EINVAL,       \
+    THRUM_ESTALE)                                                              \
+  R(thrum_cancel, "no G", thrum_cancel(w->rt, 0), THRUM_EINVAL, THRUM_EINVAL)  \
+  R(thrum_cancel, "all bits", thrum_cancel(w->rt, UINT64_MAX), THRUM_EINVAL,   \
+    THRUM_EINVAL)                                                              \
+  R(thrum_cancel, "another runtime's", thrum_cancel(w->rt, w->alien),          \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_cancel, "another runtime's, ended", thrum_cancel(w->rt, w->gone),    \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_cancel, "stale", thrum_cancel(w->rt, w->stale), THRUM_ESTALE,        \
+    THRUM_ESTALE)                                                              \
+  R(thrum_cancelled, "anywhere", thrum_cancelled(), THRUM_ENOTG, 0)            \
+  R(thrum_cancel_clear, "anywhere", thrum_cancel_clear(), THRUM_ENOTG, 0)      \
+  R(thrum_shield, "below zero", thrum_shield(-1), THRUM_ENOTG, THRUM_EINVAL)   \
+  R(thrum_shield, "far below zero", thrum_shield(INT32_MIN), THRUM_ENOTG,      \
+    THRUM_EINVAL)                                                              \
+  R(thrum_limit, "anywhere", thrum_limit(THRUM_FOREVER), THRUM_ENOTG, SOME)    \
+  R(thrum_self, "anywhere", thrum_self() != 0, 0, 1)                           \
+  R(thrum_yield, "anywhere", thrum_yield(), THRUM_ENOTG, 0)                    \
+  R(thrum_sleep, "below zero", thrum_sleep(INT64_MIN), 0, 0)                   \
+  R(thrum_check, "anywhere", thrum_check(), THRUM_ENOTG, 0)                    \
+  R(thrum_enter_blocking, "anywhere", enter_and_exit(), THRUM_ENOTG, 0)        \
+  R(thrum_exit_blocking, "without enter", thrum_exit_blocking(), THRUM_ENOTG,  \
+    THRUM_EPERM)                                                               \
+  R(thrum_lock_thread, "anywhere", lock_and_unlock_thread(), THRUM_ENOTG, 0)   \
+  R(thrum_unlock_thread, "not locked", thrum_unlock_thread(), THRUM_ENOTG,     \
+    THRUM_EPERM)                                                               \
+  R(thrum_alloc, "nothing", DONE(thrum_free(thrum_alloc(0))), 0, 0)            \
+  R(thrum_calloc, "nothing", DONE(thrum_free(thrum_calloc(0, 0))), 0, 0)       \
+  R(thrum_realloc, "nothing", DONE(thrum_free(thrum_realloc(NULL, 0))), 0, 0)  \
+  R(thrum_free, "NULL", DONE(thrum_free(NULL)), 0, 0)                          \
+  R(thrum_chan_new, "out NULL", thrum_chan_new(4, 1, NULL), THRUM_EINVAL,      \
+    THRUM_EINVAL)                                                              \
+  R(thrum_chan_retain, "NULL", DONE(thrum_chan_retain(NULL)), 0, 0)            \
+  R(thrum_chan_release, "NULL", DONE(thrum_chan_release(NULL)), 0, 0)          \
+  R(thrum_chan_send, "NULL", thrum_chan_send(NULL, &elem, THRUM_FOREVER),      \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_chan_send, "source NULL", thrum_chan_send(w->ch, NULL, THRUM_TRY),   \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_chan_send, "closed",                                                 \
+    thrum_chan_send(w->closed, &elem, THRUM_FOREVER), THRUM_ECLOSED,           \
+    THRUM_ECLOSED)                                                             \
+  R(thrum_chan_recv, "NULL", thrum_chan_recv(NULL, &elem, THRUM_FOREVER),      \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_chan_recv, "destination NULL",                                       \
+    thrum_chan_recv(w->ch, NULL, THRUM_TRY), THRUM_EINVAL, THRUM_EINVAL)       \
+  R(thrum_chan_recv, "closed",                                                 \
+    thrum_chan_recv(w->closed, &elem, THRUM_FOREVER), THRUM_ECLOSED,           \
+    THRUM_ECLOSED)                                                             \
+  R(thrum_chan_close, "NULL", thrum_chan_close(NULL), THRUM_EINVAL,            \
+    THRUM_EINVAL)                                                              \
+  R(thrum_chan_close, "twice", thrum_chan_close(w->closed), THRUM_ECLOSED,     \
+    THRUM_ECLOSED)                                                             \
+  R(thrum_chan_len, "NULL", thrum_chan_len(NULL), 0, 0)                        \
+  R(thrum_chan_cap, "NULL", thrum_chan_cap(NULL), 0, 0)                        \
+  R(thrum_select, "NULL", thrum_select(NULL, 1, THRUM_FOREVER), THRUM_EINVAL,  \
+    THRUM_EINVAL)                                                              \
+  R(thrum_select, "too many", thrum_select(NULL, 65536, THRUM_FOREVER),        \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_select, "far too many",                                              \
+    thrum_select(NULL, UINT32_MAX, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL) \
+  R(thrum_select, "no arm", thrum_select(NULL, 0, THRUM_FOREVER),              \
+    THRUM_EDEADLOCK, THRUM_EDEADLOCK)                                          \
+  R(thrum_select, "no live arm",                                               \
+    select_with(NULL, &elem, THRUM_RECV, THRUM_FOREVER), THRUM_EDEADLOCK,      \
+    THRUM_EDEADLOCK)                                                           \
+  R(thrum_select, "no operation", select_with(w->ch, &elem, 0, THRUM_FOREVER), \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_select, "unknown operation",                                         \
+    select_with(w->ch, &elem, 3, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)   \
+  R(thrum_select, "element NULL",                                              \
+    select_with(w->ch, NULL, THRUM_SEND, THRUM_TRY), THRUM_EINVAL,             \
+    THRUM_EINVAL)                                                              \
+  R(thrum_mutex_lock, "NULL", thrum_mutex_lock(NULL, THRUM_FOREVER),           \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_mutex_unlock, "NULL", thrum_mutex_unlock(NULL), THRUM_EINVAL,        \
+    THRUM_EINVAL)                                                              \
+  R(thrum_mutex_unlock, "not locked", thrum_mutex_unlock(&w->unlocked),        \
+    THRUM_EPERM, THRUM_EPERM)                                                  \
+  R(thrum_mutex_unlock, "another's", thrum_mutex_unlock(w->theirs),            \
+    THRUM_EPERM, THRUM_EPERM)                                                  \
+  R(thrum_rwmutex_rlock, "NULL", thrum_rwmutex_rlock(NULL, THRUM_FOREVER),     \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_rwmutex_runlock, "NULL", thrum_rwmutex_runlock(NULL), THRUM_EINVAL,  \
+    THRUM_EINVAL)                                                              \
+  R(thrum_rwmutex_runlock, "not locked", thrum_rwmutex_runlock(&w->rw),        \
+    THRUM_EPERM, THRUM_EPERM)                                                  \
+  R(thrum_rwmutex_lock, "NULL", thrum_rwmutex_lock(NULL, THRUM_FOREVER),       \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_rwmutex_unlock, "NULL", thrum_rwmutex_unlock(NULL), THRUM_EINVAL,    \
+    THRUM_EINVAL)                                                              \
+  R(thrum_rwmutex_unlock, "not locked", thrum_rwmutex_unlock(&w->rw),          \
+    THRUM_EPERM, THRUM_EPERM)                                                  \
+  R(thrum_cond_wait, "NULL",                                                   \
+    thrum_cond_wait(NULL, &w->unlocked, THRUM_FOREVER), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
+  R(thrum_cond_wait, "mutex NULL",                                             \
+    thrum_cond_wait(&w->cond, NULL, THRUM_FOREVER), THRUM_EINVAL,              \
+    THRUM_EINVAL)                                                              \
+  R(thrum_cond_wait, "not locked",                                             \
+    thrum_cond_wait(&w->cond, &w->unlocked, THRUM_FOREVER), THRUM_EPERM,       \
+    THRUM_EPERM)                                                               \
+  R(thrum_cond_wait, "another's",                                              \
+    thrum_cond_wait(&w->cond, w->theirs, THRUM_FOREVER), THRUM_EPERM,          \
+    THRUM_EPERM)                                                               \
+  R(thrum_cond_signal, "NULL", thrum_cond_signal(NULL), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
+  R(thrum_cond_broadcast, "NULL", thrum_cond_broadcast(NULL), THRUM_EINVAL,    \
+    THRUM_EINVAL)                                                              \
+  R(thrum_wg_add, "NULL", thrum_wg_add(NULL, 1), THRUM_EINVAL, THRUM_EINVAL)   \
+  R(thrum_wg_add, "below zero", thrum_wg_add(&w->wg, -1), THRUM_EINVAL,        \
+    THRUM_EINVAL)                                                              \
+  R(thrum_wg_add, "far below zero", thrum_wg_add(&w->wg, INT32_MIN),           \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_wg_done, "NULL", thrum_wg_done(NULL), THRUM_EINVAL, THRUM_EINVAL)    \
+  R(thrum_wg_done, "below zero", thrum_wg_done(&w->wg), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
+  R(thrum_wg_wait, "NULL", thrum_wg_wait(NULL, THRUM_FOREVER), THRUM_EINVAL,   \
+    THRUM_EINVAL)                                                              \
+  R(thrum_sem_release, "NULL", thrum_sem_release(NULL, 1), THRUM_EINVAL,       \
+    THRUM_EINVAL)                                                              \
+  R(thrum_sem_acquire, "NULL", thrum_sem_acquire(NULL, THRUM_FOREVER),         \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_once_do, "NULL", thrum_once_do(NULL, never, NULL), THRUM_EINVAL,     \
+    THRUM_EINVAL)                                                              \
+  R(thrum_once_do, "fn NULL", thrum_once_do(&w->once, NULL, NULL),             \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_domain_new, "rt NULL",                                               \
+    domain_with(NULL, sizeof(thrum_domain_ops), 0), THRUM_EINVAL, 0)           \
+  R(thrum_domain_new, "ops NULL",                                              \
+    thrum_domain_new(w->rt, NULL, NULL, &unwanted), THRUM_EINVAL,              \
+    THRUM_EINVAL)                                                              \
+  R(thrum_domain_new, "struct_size 0", domain_with(w->rt, 0, 0), THRUM_EINVAL, \
+    THRUM_EINVAL)                                                              \
+  R(thrum_domain_new, "unknown flag",                                          \
+    domain_with(w->rt, sizeof(thrum_domain_ops), 4), THRUM_EINVAL,             \
+    THRUM_EINVAL)                                                              \
+  R(thrum_domain_retain, "NULL", DONE(thrum_domain_retain(NULL)), 0, 0)        \
+  R(thrum_domain_release, "NULL", DONE(thrum_domain_release(NULL)), 0, 0)      \
+  R(thrum_domain_leave, "not inside", thrum_domain_leave(), THRUM_ENOTG,       \
+    THRUM_EPERM)                                                               \
+  R(thrum_domain_enter, "not left", thrum_domain_enter(), THRUM_ENOTG,         \
+    THRUM_EPERM)                                                               \
+  R(thrum_domain_pump, "NULL", thrum_domain_pump(NULL, THRUM_TRY),             \
+    THRUM_EINVAL, NEGATIVE)                                                    \
+  R(thrum_domain_pump, "not pumped", thrum_domain_pump(w->domain, THRUM_TRY),  \
+    THRUM_EINVAL, NEGATIVE)                                                    \
+  R(thrum_domain_wake_fd, "NULL", thrum_domain_wake_fd(NULL), THRUM_EINVAL,    \
+    THRUM_EINVAL)                                                              \
+  R(thrum_domain_close, "NULL", thrum_domain_close(NULL), THRUM_EINVAL,        \
+    THRUM_EINVAL)                                                              \
+  R(thrum_domain_close, "twice", thrum_domain_close(w->shut), THRUM_ECLOSED,   \
+    THRUM_ECLOSED)                                                             \
+  R(thrum_park, "anywhere", thrum_park(NULL, THRUM_TRY), THRUM_ENOTG,          \
+    THRUM_EAGAIN)                                                              \
+  R(thrum_unpark, "rt NULL", thrum_unpark(NULL, w->stale), THRUM_EINVAL,       \
+    THRUM_ESTALE)                                                              \
+  R(thrum_unpark, "no G", thrum_unpark(w->rt, 0), THRUM_EINVAL, THRUM_EINVAL)  \
+  R(thrum_unpark, "another runtime's", thrum_unpark(w->rt, w->alien),          \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_unpark, "stale", thrum_unpark(w->rt, w->stale), THRUM_ESTALE,        \
+    THRUM_ESTALE)                                                              \
+  R(thrum_local_new, "out NULL", thrum_local_new(never, NULL), THRUM_EINVAL,   \
+    THRUM_EINVAL)                                                              \
+  R(thrum_local_set, "no such key", thrum_local_set(UINT32_MAX, NULL),         \
+    THRUM_ENOTG, THRUM_EINVAL)                                                 \
+  R(thrum_local_set, "anywhere", thrum_local_set(key, NULL), THRUM_ENOTG, 0)   \
+  R(thrum_local_get, "no such key", thrum_local_get(UINT32_MAX) == NULL, 1, 1) \
+  R(thrum_g_each, "rt NULL",                                                   \
+    thrum_g_each(NULL, thrum_self() ? see_each : never_each, NULL),            \
+    THRUM_EINVAL, 0)                                                           \
+  R(thrum_g_each, "fn NULL", thrum_g_each(w->rt, NULL, NULL), THRUM_EINVAL,    \
+    THRUM_EINVAL)                                                              \
+  R(thrum_stack, "anywhere", thrum_stack(NULL, NULL), THRUM_ENOTG, 0)          \
+  R(thrum_on_thread, "rt NULL", thrum_on_thread(NULL, never, never, NULL),     \
+    THRUM_EINVAL, NEGATIVE)                                                    \
+  R(thrum_on_thread, "too late", thrum_on_thread(w->rt, never, never, NULL),   \
+    NEGATIVE, NEGATIVE)                                                        \
+  R(thrum_chan_set_drop, "NULL", thrum_chan_set_drop(NULL, never_elem, NULL),  \
+    THRUM_EINVAL, THRUM_EINVAL)
 
-/* The same for a runtime that has stopped: w->rt is that one, the caller a thread or a G of w->other. */
-#define STOPPED_ROWS(R)                                                                                                \
-  R(thrum_rt_stop, "stopped", thrum_rt_stop(w->rt, THRUM_FOREVER), 0, 0)                                               \
-  R(thrum_spawn, "stopped", thrum_spawn(w->rt, NULL, never, NULL, NULL), THRUM_ECLOSED, THRUM_ECLOSED)                 \
-  R(thrum_run, "stopped", thrum_run(w->rt, never, NULL), THRUM_ECLOSED, THRUM_EPERM)                                   \
-  R(thrum_pump, "stopped", thrum_pump(w->rt, THRUM_FOREVER), THRUM_ECLOSED, THRUM_EPERM)                               \
-  R(thrum_set_procs, "stopped", thrum_set_procs(w->rt, 1), THRUM_ECLOSED, THRUM_ECLOSED)                               \
-  R(thrum_procs, "stopped", thrum_procs(w->rt), ANY, ANY)                                                              \
-  R(thrum_next_wake, "stopped", thrum_next_wake(w->rt), THRUM_ECLOSED, THRUM_ECLOSED)                                  \
-  R(thrum_wake_fd, "stopped", thrum_wake_fd(w->rt), THRUM_ECLOSED, THRUM_ECLOSED)                                      \
-  R(thrum_join, "stopped", thrum_join(w->rt, w->stale, THRUM_FOREVER), 0, 0)                                           \
-  R(thrum_join, "stopped, no G", thrum_join(w->rt, 0, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)                      \
-  R(thrum_join, "stopped, another runtime's", thrum_join(w->rt, w->alien, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)  \
-  R(thrum_cancel, "stopped", thrum_cancel(w->rt, w->stale), THRUM_ESTALE, THRUM_ESTALE)                                \
-  R(thrum_unpark, "stopped", thrum_unpark(w->rt, w->stale), THRUM_ESTALE, THRUM_ESTALE)                                \
-  R(thrum_domain_new, "stopped", domain_with(w->rt, sizeof(thrum_domain_ops), 0), THRUM_ECLOSED, THRUM_ECLOSED)        \
-  R(thrum_domain_pump, "stopped", thrum_domain_pump(w->domain, THRUM_TRY), NEGATIVE, NEGATIVE)                         \
-  R(thrum_domain_wake_fd, "stopped", thrum_domain_wake_fd(w->domain), NEGATIVE, NEGATIVE)                              \
-  R(thrum_domain_close, "stopped", thrum_domain_close(w->domain), ANY, ANY)                                            \
-  R(thrum_g_each, "stopped", thrum_g_each(w->rt, never_each, NULL), THRUM_ECLOSED, THRUM_ECLOSED)                      \
-  R(thrum_on_thread, "stopped", thrum_on_thread(w->rt, never, never, NULL), NEGATIVE, NEGATIVE)
+/* The same for a runtime that has stopped: w->rt is that one, the caller a
+ * thread or a G of w->other. */
+#define STOPPED_ROWS(R)                                                      \
+  R(thrum_rt_stop, "stopped", thrum_rt_stop(w->rt, THRUM_FOREVER), 0, 0)     \
+  R(thrum_spawn, "stopped", thrum_spawn(w->rt, NULL, never, NULL, NULL),     \
+    THRUM_ECLOSED, THRUM_ECLOSED)                                            \
+  R(thrum_run, "stopped", thrum_run(w->rt, never, NULL), THRUM_ECLOSED,      \
+    THRUM_EPERM)                                                             \
+  R(thrum_pump, "stopped", thrum_pump(w->rt, THRUM_FOREVER), THRUM_ECLOSED,  \
+    THRUM_EPERM)                                                             \
+  R(thrum_set_procs, "stopped", thrum_set_procs(w->rt, 1), THRUM_ECLOSED,    \
+    THRUM_ECLOSED)                                                           \
+  R(thrum_procs, "stopped", thrum_procs(w->rt), ANY, ANY)                    \
+  R(thrum_next_wake, "stopped", thrum_next_wake(w->rt), THRUM_ECLOSED,       \
+    THRUM_ECLOSED)                                                           \
+  R(thrum_wake_fd, "stopped", thrum_wake_fd(w->rt), THRUM_ECLOSED,           \
+    THRUM_ECLOSED)                                                           \
+  R(thrum_join, "stopped", thrum_join(w->rt, w->stale, THRUM_FOREVER), 0, 0) \
+  R(thrum_join, "stopped, no G", thrum_join(w->rt, 0, THRUM_FOREVER),        \
+    THRUM_EINVAL, THRUM_EINVAL)                                              \
+  R(thrum_join, "stopped, another runtime's",                                \
+    thrum_join(w->rt, w->alien, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)  \
+  R(thrum_cancel, "stopped", thrum_cancel(w->rt, w->stale), THRUM_ESTALE,    \
+    THRUM_ESTALE)                                                            \
+  R(thrum_unpark, "stopped", thrum_unpark(w->rt, w->stale), THRUM_ESTALE,    \
+    THRUM_ESTALE)                                                            \
+  R(thrum_domain_new, "stopped",                                             \
+    domain_with(w->rt, sizeof(thrum_domain_ops), 0), THRUM_ECLOSED,          \
+    THRUM_ECLOSED)                                                           \
+  R(thrum_domain_pump, "stopped", thrum_domain_pump(w->domain, THRUM_TRY),   \
+    NEGATIVE, NEGATIVE)                                                      \
+  R(thrum_domain_wake_fd, "stopped", thrum_domain_wake_fd(w->domain),        \
+    NEGATIVE, NEGATIVE)                                                      \
+  R(thrum_domain_close, "stopped", thrum_domain_close(w->domain), ANY, ANY)  \
+  R(thrum_g_each, "stopped", thrum_g_each(w->rt, never_each, NULL),          \
+    THRUM_ECLOSED, THRUM_ECLOSED)                                            \
+  R(thrum_on_thread, "stopped", thrum_on_thread(w->rt, never, never, NULL),  \
+    NEGATIVE, NEGATIVE)
 
 struct row {
   const char *function, *what;
   int64_t outside, inside;
 };
-#define TABLE(function, what, call, outside, inside) {#function, what, outside, inside},
-#define BRANCH(function, what, call, outside, inside)                                                                  \
-  case __COUNTER__ - FIRST: return (int64_t)(call);
-#define BRANCH_STOPPED(function, what, call, outside, inside)                                                          \
-  case __COUNTER__ - FIRST_STOPPED: return (int64_t)(call);
+#define TABLE(function, what, call, outside, inside) \
+  {#function, what, outside, inside},
+#define BRANCH(function, what, call, outside, inside) \
+  case __COUNTER__ - FIRST:                           \
+    return (int64_t)(call);
+#define BRANCH_STOPPED(function, what, call, outside, inside) \
+  case __COUNTER__ - FIRST_STOPPED:                           \
+    return (int64_t)(call);
 
 static const struct row rows[] = {ROWS(TABLE) OBSERVE_ROWS(TABLE)};
 static const struct row stopped_rows[] = {STOPPED_ROWS(TABLE)};
 
 enum { FIRST = __COUNTER__ + 1 };
-static int64_t call_row(int n, struct world *w) {
+static int64_t call_row(int n, struct world* w) {
   switch (n) { ROWS(BRANCH) OBSERVE_ROWS(BRANCH) }
   return INT64_MIN;
 }
 enum { FIRST_STOPPED = __COUNTER__ + 1 };
-static int64_t call_stopped_row(int n, struct world *w) {
+static int64_t call_stopped_row(int n, struct world* w) {
   switch (n) { STOPPED_ROWS(BRANCH_STOPPED) }
   return INT64_MIN;
 }
 
-static void check_row(const struct row *row, int64_t got, int64_t want, const char *where) {
-  if (want == ANY) return;
+static void check_row(const struct row* row, int64_t got, int64_t want,
+                      const char* where) {
+  if (want == ANY)
+    return;
   if (want == SOME)
-    CHECK_MSG(got >= 0, "%s (%s), %s: %" PRId64, row->function, row->what, where, got);
+    CHECK_MSG(got >= 0, "%s (%s), %s: %" PRId64, row->function, row->what,
+              where, got);
   else if (want == NEGATIVE)
-    CHECK_MSG(got < 0, "%s (%s), %s: %" PRId64 ", no error", row->function, row->what, where, got);
+    CHECK_MSG(got < 0, "%s (%s), %s: %" PRId64 ", no error", row->function,
+              row->what, where, got);
   else
-    CHECK_MSG(got == want, "%s (%s), %s: %" PRId64 " (%s), not %" PRId64 " (%s)", row->function, row->what, where, got,
-              got < 0 && got > INT_MIN ? thrum_errname((int)got) : "no error", want,
-              want < 0 ? thrum_errname((int)want) : "no error");
+    CHECK_MSG(got == want,
+              "%s (%s), %s: %" PRId64 " (%s), not %" PRId64 " (%s)",
+              row->function, row->what, where, got,
+              got < 0 && got > INT_MIN ? thrum_errname((int)got) : "no error",
+              want, want < 0 ? thrum_errname((int)want) : "no error");
 }
-static void all_rows_outside(struct world *w, const char *where) {
-  for (size_t i = 0; i < CHECK_COUNT(rows); i++) check_row(&rows[i], call_row((int)i, w), rows[i].outside, where);
+static void all_rows_outside(struct world* w, const char* where) {
+  for (size_t i = 0; i < CHECK_COUNT(rows); i++)
+    check_row(&rows[i], call_row((int)i, w), rows[i].outside, where);
 }
-static void all_rows_inside(void *arg) {
-  for (size_t i = 0; i < CHECK_COUNT(rows); i++) check_row(&rows[i], call_row((int)i, arg), rows[i].inside, "in a G");
+static void all_rows_inside(void* arg) {
+  for (size_t i = 0; i < CHECK_COUNT(rows); i++)
+    check_row(&rows[i], call_row((int)i, arg), rows[i].inside, "in a G");
 }
-static void *rows_on_thread(void *arg) {
+static void* rows_on_thread(void* arg) {
   all_rows_outside(arg, "on a thread");
   return NULL;
 }
-static void all_stopped_rows(void *arg) {
+static void all_stopped_rows(void* arg) {
   for (size_t i = 0; i < CHECK_COUNT(stopped_rows); i++)
     check_row(&stopped_rows[i], call_stopped_row((int)i, arg),
-              thrum_self() ? stopped_rows[i].inside : stopped_rows[i].outside, thrum_self() ? "in a G" : "on a thread");
+              thrum_self() ? stopped_rows[i].inside : stopped_rows[i].outside,
+              thrum_self() ? "in a G" : "on a thread");
 }
 
-static void hold(void *arg) {
+static void hold(void* arg) {
   char c;
   thrum_chan_recv(arg, &c, THRUM_FOREVER);
 }
-static void own_handle(void *arg) { *(thrum_g *)arg = thrum_self(); }
-static thrum_domain *plain_domain(thrum_rt *rt) {
+static void own_handle(void* arg) { *(thrum_g*)arg = thrum_self(); }
+static thrum_domain* plain_domain(thrum_rt* rt) {
   thrum_domain_ops ops;
-  thrum_domain *d = NULL;
+  thrum_domain* d = NULL;
   memset(&ops, 0, sizeof ops);
   ops.struct_size = sizeof ops;
   REQUIRE_EQ(thrum_domain_new(rt, &ops, NULL, &d), 0);
   return d;
 }
-static void world_open(struct world *w, struct rt_kind kind, thrum_chan *holds, thrum_mutex *theirs) {
+static void world_open(struct world* w, struct rt_kind kind, thrum_chan* holds,
+                       thrum_mutex* theirs) {
   memset(w, 0, sizeof *w);
   w->rt = rt_make(kind);
   w->other = rt_make(RT_P2);
@@ -395,10 +559,10 @@ static void world_open(struct world *w, struct rt_kind kind, thrum_chan *holds, 
 struct holder {
   thrum_mutex m;
   word held;
-  thrum_chan *until;
+  thrum_chan* until;
 };
-static void *hold_mutex(void *arg) {
-  struct holder *h = arg;
+static void* hold_mutex(void* arg) {
+  struct holder* h = arg;
   char c;
   CHECK_EQ(thrum_mutex_lock(&h->m, THRUM_FOREVER), 0);
   set(&h->held, 1);
@@ -406,23 +570,26 @@ static void *hold_mutex(void *arg) {
   CHECK_EQ(thrum_mutex_unlock(&h->m), 0);
   return NULL;
 }
-static void still_alive(void *arg) {
-  word *n = arg;
-  for (int i = 0; i < 10; i++) CHECK_EQ(thrum_yield(), 0);
+static void still_alive(void* arg) {
+  word* n = arg;
+  for (int i = 0; i < 10; i++)
+    CHECK_EQ(thrum_yield(), 0);
   add(n, 1);
 }
 
 TEST(matrix) {
-  static const struct rt_kind kinds[] = {{"[1 P]", 1, 0, 0, 0},
-                                         {"[4 P]", 4, 0, 0, 0},
-                                         {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
-                                         {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
+  static const struct rt_kind kinds[] = {
+      {"[1 P]", 1, 0, 0, 0},
+      {"[4 P]", 4, 0, 0, 0},
+      {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
+      {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
   struct holder h;
   pthread_t holder;
   memset(&h, 0, sizeof h);
   REQUIRE_EQ(thrum_chan_new(1, 0, &h.until), 0);
   REQUIRE_EQ(pthread_create(&holder, NULL, hold_mutex, &h), 0);
-  while (!get(&h.held)) sched_yield();
+  while (!get(&h.held))
+    sched_yield();
   CHECK_EQ(thrum_local_new(NULL, &key), 0);
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
     struct world w;
@@ -462,9 +629,10 @@ TEST(matrix) {
   thrum_chan_release(h.until);
 }
 
-/* From callbacks of the library: a once's fn, a drop, a local's drop, an enumeration. */
+/* From callbacks of the library: a once's fn, a drop, a local's drop, an
+ * enumeration. */
 static word callback_calls;
-static void refused_calls(void *arg) {
+static void refused_calls(void* arg) {
   (void)arg;
   CHECK_EQ(thrum_spawn(NULL, NULL, NULL, NULL, NULL), THRUM_EINVAL);
   CHECK_EQ(thrum_join(NULL, 0, THRUM_FOREVER), THRUM_EINVAL);
@@ -476,7 +644,7 @@ static void refused_calls(void *arg) {
   add(&callback_calls, 1);
 }
 static uint32_t callback_key;
-static void in_callbacks(void *arg) {
+static void in_callbacks(void* arg) {
   thrum_once o = THRUM_ONCE_INIT;
   thrum_spawn_opts opts = spawn_opts();
   (void)arg;
@@ -490,42 +658,53 @@ static void in_callbacks(void *arg) {
 TEST(inside_callbacks) {
   CHECK_EQ(thrum_local_new(refused_calls, &callback_key), 0);
   everywhere(in_callbacks, NULL);
-  CHECK_EQ(callback_calls, 4); /* the local's, when the first G of the last runtime ended */
+  /* the local's, when the first G of the last runtime ended */
+  CHECK_EQ(callback_calls, 4);
 }
 
-/* ---- is everything in the matrix? -------------------------------------------------------------------------------------- */
+/* ---- is everything in the matrix? ---------------------------------------- */
 
-static int has_row(const char *name) {
+static int has_row(const char* name) {
   for (size_t i = 0; i < CHECK_COUNT(rows); i++)
-    if (strcmp(rows[i].function, name) == 0) return 1;
+    if (strcmp(rows[i].function, name) == 0)
+      return 1;
   return 0;
 }
 TEST(every_function_has_a_row) {
-  /* The shared library under test: where thrum_version is from, unless this program has it inside. */
+  /* The shared library under test: where thrum_version is from, unless this
+   * program has it inside. */
   Dl_info info;
   char command[4200], line[512];
-  const char *path = getenv("THRUM_SO") ? getenv("THRUM_SO") : getenv("THRUM_LIB");
+  const char* path =
+      getenv("THRUM_SO") ? getenv("THRUM_SO") : getenv("THRUM_LIB");
   if (!path) {
-    REQUIRE(dladdr((void *)(uintptr_t)thrum_version, &info) != 0);
+    REQUIRE(dladdr((void*)(uintptr_t)thrum_version, &info) != 0);
     path = info.dli_fname;
   }
-  if (strchr(path, '\'') || strlen(path) > 4000) SKIP("the library's path cannot be quoted");
-  if (system("command -v nm >/dev/null 2>&1") != 0) SKIP("nm is not installed");
-  snprintf(command, sizeof command, "nm -D --defined-only '%s' 2>/dev/null", path);
-  FILE *nm = popen(command, "r");
+  if (strchr(path, '\'') || strlen(path) > 4000)
+    SKIP("the library's path cannot be quoted");
+  if (system("command -v nm >/dev/null 2>&1") != 0)
+    SKIP("nm is not installed");
+  snprintf(command, sizeof command, "nm -D --defined-only '%s' 2>/dev/null",
+           path);
+  FILE* nm = popen(command, "r");
   REQUIRE(nm != NULL);
   int functions = 0;
   while (fgets(line, sizeof line, nm)) {
     char kind, name[400];
-    if (sscanf(line, "%*s %c %399s", &kind, name) != 2 || kind != 'T') continue;
-    char *version = strchr(name, '@');
-    if (version) *version = 0;
-    if (strncmp(name, "thrum_", 6) != 0) continue;
+    if (sscanf(line, "%*s %c %399s", &kind, name) != 2 || kind != 'T')
+      continue;
+    char* version = strchr(name, '@');
+    if (version)
+      *version = 0;
+    if (strncmp(name, "thrum_", 6) != 0)
+      continue;
     functions++;
     CHECK_MSG(has_row(name), "%s has no row in the matrix of misuse", name);
   }
   pclose(nm);
-  if (functions == 0) SKIP("thrum is linked statically into this program");
+  if (functions == 0)
+    SKIP("thrum is linked statically into this program");
 }
 
 static const struct check_case cases[] = {

@@ -1,4 +1,5 @@
-/* runtime.c: versions, configuration, the life of a runtime, running on the caller's thread, pumping, procs. */
+/* runtime.c: versions, configuration, the life of a runtime, running on the
+ * caller's thread, pumping, procs. */
 #include "../support/check.h"
 
 #include <limits.h>
@@ -7,11 +8,11 @@
 
 #include "../support/rt.h"
 
-static void nothing(void *arg) { (void)arg; }
+static void nothing(void* arg) { (void)arg; }
 
-static void count_up(void *arg) { add(arg, 1); }
+static void count_up(void* arg) { add(arg, 1); }
 
-/* ---- versions and errors ------------------------------------------------------------------------------------------------ */
+/* ---- versions and errors ------------------------------------------------- */
 
 TEST(version) {
   uint32_t v = thrum_version();
@@ -19,42 +20,51 @@ TEST(version) {
   snprintf(text, sizeof text, "%u.%u.%u", v >> 16, (v >> 8) & 255, v & 255);
   CHECK(v != 0);
   /* A pre-release may carry a suffix behind the three numbers. */
-  CHECK_MSG(strncmp(thrum_version_string(), text, strlen(text)) == 0, "version %s, string %s", text,
-            thrum_version_string());
+  CHECK_MSG(strncmp(thrum_version_string(), text, strlen(text)) == 0,
+            "version %s, string %s", text, thrum_version_string());
   CHECK(thrum_build_info() != NULL && strlen(thrum_build_info()) > 0);
 }
 
 TEST(error_names) {
   static const struct {
     int code, number;
-    const char *name;
+    const char* name;
   } known[] = {
-      {THRUM_EPERM, -1, "EPERM"},           {THRUM_E2BIG, -7, "E2BIG"},
-      {THRUM_EAGAIN, -11, "EAGAIN"},        {THRUM_ENOMEM, -12, "ENOMEM"},
-      {THRUM_EBUSY, -16, "EBUSY"},          {THRUM_EINVAL, -22, "EINVAL"},
-      {THRUM_ENOTSUP, -95, "ENOTSUP"},      {THRUM_ETIMEDOUT, -110, "ETIMEDOUT"},
-      {THRUM_ECANCELED, -125, "ECANCELED"}, {THRUM_ENOTG, -1001, "ENOTG"},
-      {THRUM_ESTALE, -1002, "ESTALE"},      {THRUM_ECLOSED, -1003, "ECLOSED"},
-      {THRUM_EDEADLOCK, -1004, "EDEADLOCK"}, {THRUM_EFORKED, -1005, "EFORKED"},
+      {THRUM_EPERM, -1, "EPERM"},
+      {THRUM_E2BIG, -7, "E2BIG"},
+      {THRUM_EAGAIN, -11, "EAGAIN"},
+      {THRUM_ENOMEM, -12, "ENOMEM"},
+      {THRUM_EBUSY, -16, "EBUSY"},
+      {THRUM_EINVAL, -22, "EINVAL"},
+      {THRUM_ENOTSUP, -95, "ENOTSUP"},
+      {THRUM_ETIMEDOUT, -110, "ETIMEDOUT"},
+      {THRUM_ECANCELED, -125, "ECANCELED"},
+      {THRUM_ENOTG, -1001, "ENOTG"},
+      {THRUM_ESTALE, -1002, "ESTALE"},
+      {THRUM_ECLOSED, -1003, "ECLOSED"},
+      {THRUM_EDEADLOCK, -1004, "EDEADLOCK"},
+      {THRUM_EFORKED, -1005, "EFORKED"},
   };
   for (size_t i = 0; i < CHECK_COUNT(known); i++) {
     CHECK_EQ(known[i].code, known[i].number);
     CHECK_STR(thrum_errname(known[i].code), known[i].name);
-    const char *text = thrum_strerror(known[i].code);
+    const char* text = thrum_strerror(known[i].code);
     REQUIRE(text != NULL);
     CHECK(strlen(text) > 0);
     for (size_t k = 0; k < i; k++)
-      CHECK_MSG(strcmp(text, thrum_strerror(known[k].code)) != 0, "%s and %s share the text \"%s\"", known[i].name,
-                known[k].name, text);
+      CHECK_MSG(strcmp(text, thrum_strerror(known[k].code)) != 0,
+                "%s and %s share the text \"%s\"", known[i].name, known[k].name,
+                text);
   }
-  static const int others[] = {0, 1, -2, 77, -4095, -999, -1000, -1006, -1999, -100000, INT_MAX, INT_MIN};
+  static const int others[] = {0,     1,     -2,    77,      -4095,   -999,
+                               -1000, -1006, -1999, -100000, INT_MAX, INT_MIN};
   for (size_t i = 0; i < CHECK_COUNT(others); i++) {
     CHECK(thrum_strerror(others[i]) != NULL);
     CHECK(thrum_errname(others[i]) != NULL);
   }
 }
 
-/* ---- configuration ------------------------------------------------------------------------------------------------------ */
+/* ---- configuration ------------------------------------------------------- */
 
 struct newer_config {
   thrum_config known;
@@ -80,7 +90,8 @@ TEST(config_init_writes_its_size) {
   CHECK_EQ(c.known.struct_size, 16);
   CHECK_EQ(c.known.flags, 0);
   CHECK(c.known.stack_size == 0x5a5a5a5a5a5a5a5au);
-  /* A newer program's longer one: all of it is zero, or its defaults would be garbage to this library. */
+  /* A newer program's longer one: all of it is zero, or its defaults would be
+   * garbage to this library. */
   memset(&c, 0x5a, sizeof c);
   thrum_config_init(&c.known, offsetof(struct newer_config, canary));
   CHECK_EQ(c.known.struct_size, offsetof(struct newer_config, canary));
@@ -91,10 +102,11 @@ TEST(config_init_writes_its_size) {
 
 TEST(config_sizes) {
   struct newer_config c;
-  thrum_rt *rt = NULL;
+  thrum_rt* rt = NULL;
   thrum_config_init(&c.known, offsetof(struct newer_config, canary));
   c.known.procs = 1;
-  CHECK_EQ(thrum_rt_new(&rt, &c.known), 0); /* newer, but it sets nothing unknown */
+  /* newer, but it sets nothing unknown */
+  CHECK_EQ(thrum_rt_new(&rt, &c.known), 0);
   CHECK_EQ(thrum_procs(rt), 1);
   rt_end(rt);
   c.later[1] = 1;
@@ -121,7 +133,7 @@ TEST(config_sizes) {
 
 TEST(config_refused) {
   thrum_config c;
-  thrum_rt *rt = NULL;
+  thrum_rt* rt = NULL;
   CHECK_EQ(thrum_rt_new(NULL, NULL), THRUM_EINVAL);
   thrum_config_init(&c, sizeof c);
   CHECK_EQ(thrum_rt_new(NULL, &c), THRUM_EINVAL);
@@ -130,7 +142,8 @@ TEST(config_refused) {
     c.flags = (uint32_t)1 << bit;
     CHECK_EQ(thrum_rt_new(&rt, &c), THRUM_EINVAL);
   }
-  /* No address space holds such a stack: an answer, at new or at the first spawn or run, and no crash. */
+  /* No address space holds such a stack: an answer, at new or at the first
+   * spawn or run, and no crash. */
   thrum_config_init(&c, sizeof c);
   c.stack_size = (uint64_t)1 << 62;
   word ran = 0;
@@ -139,12 +152,13 @@ TEST(config_refused) {
     rc = thrum_run(rt, count_up, &ran);
     rt_end(rt);
   }
-  CHECK_MSG(rc == THRUM_EINVAL || rc == THRUM_ENOMEM, "a stack of 2^62 bytes: %d", rc);
+  CHECK_MSG(rc == THRUM_EINVAL || rc == THRUM_ENOMEM,
+            "a stack of 2^62 bytes: %d", rc);
   CHECK_EQ(ran, 0);
 }
 
 TEST(config_null_is_defaults) {
-  thrum_rt *rt = NULL;
+  thrum_rt* rt = NULL;
   word ran = 0;
   REQUIRE_EQ(thrum_rt_new(&rt, NULL), 0);
   CHECK_EQ(thrum_run(rt, count_up, &ran), 0);
@@ -153,21 +167,24 @@ TEST(config_null_is_defaults) {
 }
 
 /* A cap on threads is kept, and what the cap forbids only waits. */
-static void cap_guest(void *arg) {
-  word *most = arg;
+static void cap_guest(void* arg) {
+  word* most = arg;
   for (int i = 0; i < 200; i++) {
-    if (i % 50 == 0) raise_to(most, check_threads());
+    if (i % 50 == 0)
+      raise_to(most, check_threads());
     CHECK_EQ(thrum_yield(), 0);
   }
 }
-static void cap_main(void *arg) {
+static void cap_main(void* arg) {
   thrum_g g[24];
-  for (int i = 0; i < 24; i++) g[i] = go(cap_guest, arg);
-  for (int i = 0; i < 24; i++) join_g(g[i]);
+  for (int i = 0; i < 24; i++)
+    g[i] = go(cap_guest, arg);
+  for (int i = 0; i < 24; i++)
+    join_g(g[i]);
 }
 TEST(config_max_threads) {
   thrum_config c;
-  thrum_rt *rt = NULL;
+  thrum_rt* rt = NULL;
   word most = 0;
   int before = check_threads();
   thrum_config_init(&c, sizeof c);
@@ -180,24 +197,25 @@ TEST(config_max_threads) {
   rt_end(rt);
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 TEST(new_starts_no_thread) {
   int before = check_threads();
-  thrum_rt *rt = rt_make(RT_P4);
+  thrum_rt* rt = rt_make(RT_P4);
   CHECK_EQ(check_threads(), before);
-  CHECK_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0); /* never started, and stops all the same */
+  /* never started, and stops all the same */
+  CHECK_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0);
   thrum_rt_free(rt);
 }
 
 TEST(current) {
   CHECK(thrum_rt_current() == NULL);
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   CHECK(thrum_rt_current() == NULL);
   rt_end(rt);
 }
 
-static void current_is(void *arg) { CHECK(thrum_rt_current() == arg); }
+static void current_is(void* arg) { CHECK(thrum_rt_current() == arg); }
 TEST(current_in_g) {
   thrum_rt *a = rt_make(RT_P2), *b = rt_make(RT_P1);
   CHECK_EQ(thrum_run(a, current_is, a), 0);
@@ -209,7 +227,7 @@ TEST(current_in_g) {
 }
 
 TEST(stop_twice) {
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   CHECK_EQ(thrum_run(rt, nothing, NULL), 0);
   CHECK_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0);
   CHECK_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0);
@@ -217,7 +235,7 @@ TEST(stop_twice) {
   thrum_rt_free(rt);
 }
 
-static void stop_own(void *arg) {
+static void stop_own(void* arg) {
   CHECK_EQ(thrum_rt_stop(arg, THRUM_FOREVER), THRUM_EDEADLOCK);
   CHECK_EQ(thrum_rt_stop(arg, THRUM_TRY), THRUM_EDEADLOCK);
   CHECK_EQ(thrum_rt_stop(NULL, THRUM_FOREVER), THRUM_EDEADLOCK);
@@ -228,21 +246,23 @@ static void stop_own(void *arg) {
   CHECK_EQ(thrum_yield(), 0);
 }
 TEST(stop_from_own_g) {
-  static const struct rt_kind kinds[] = {{"[2 P]", 2, 0, 0, 0}, {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0}};
+  static const struct rt_kind kinds[] = {
+      {"[2 P]", 2, 0, 0, 0}, {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0}};
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
-    thrum_rt *rt = rt_make(kinds[i]);
+    thrum_rt* rt = rt_make(kinds[i]);
     CHECK_EQ(thrum_run(rt, stop_own, rt), 0);
     rt_end(rt);
   }
 }
 
-static void stop_other(void *arg) {
+static void stop_other(void* arg) {
   CHECK_EQ(thrum_rt_stop(arg, THRUM_FOREVER), 0);
   thrum_rt_free(arg);
 }
-static void sleep_until_cancelled(void *arg) {
+static void sleep_until_cancelled(void* arg) {
   int rc;
-  do rc = thrum_sleep(3600 * SECOND);
+  do
+    rc = thrum_sleep(3600 * SECOND);
   while (rc == 0);
   CHECK_EQ(rc, THRUM_ECANCELED);
   add(arg, 1);
@@ -250,7 +270,8 @@ static void sleep_until_cancelled(void *arg) {
 TEST(stop_from_another_runtimes_g) {
   thrum_rt *a = rt_make(RT_P2), *b = rt_make(RT_P2);
   word ended = 0;
-  for (int i = 0; i < 8; i++) go_in(b, sleep_until_cancelled, &ended);
+  for (int i = 0; i < 8; i++)
+    go_in(b, sleep_until_cancelled, &ended);
   CHECK_EQ(thrum_run(a, stop_other, b), 0);
   CHECK_EQ(ended, 8);
   rt_end(a);
@@ -258,33 +279,35 @@ TEST(stop_from_another_runtimes_g) {
 
 /* A G that only ends when the test says so. */
 struct stubborn {
-  thrum_chan *go;
+  thrum_chan* go;
   word shielded, ended;
 };
-static void be_stubborn(void *arg) {
-  struct stubborn *s = arg;
+static void be_stubborn(void* arg) {
+  struct stubborn* s = arg;
   char c;
   CHECK(thrum_shield(1) >= 0);
   set(&s->shielded, 1);
   CHECK_EQ(thrum_chan_recv(s->go, &c, THRUM_FOREVER), 0);
   set(&s->ended, 1);
 }
-static struct stubborn *stubborn_in(thrum_rt *rt, struct stubborn *s) {
+static struct stubborn* stubborn_in(thrum_rt* rt, struct stubborn* s) {
   memset(s, 0, sizeof *s);
   REQUIRE_EQ(thrum_chan_new(1, 1, &s->go), 0);
   go_in(rt, be_stubborn, s);
-  while (!get(&s->shielded)) check_pause();
+  while (!get(&s->shielded))
+    check_pause();
   return s;
 }
 
 TEST(stop_deadline) {
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   struct stubborn s;
   stubborn_in(rt, &s);
   int64_t deadline = thrum_after(20 * MS);
   CHECK_EQ(thrum_rt_stop(rt, deadline), THRUM_ETIMEDOUT);
   CHECK_LE(deadline, thrum_now());
-  /* Still stopping: nothing new is let in, and asking again goes on where it was. */
+  /* Still stopping: nothing new is let in, and asking again goes on where it
+   * was. */
   thrum_g g = 0;
   CHECK_EQ(thrum_spawn(rt, NULL, nothing, NULL, &g), THRUM_ECLOSED);
   CHECK_EQ(thrum_run(rt, nothing, NULL), THRUM_ECLOSED);
@@ -299,19 +322,20 @@ TEST(stop_deadline) {
 }
 
 struct stop_call {
-  thrum_rt *rt;
-  struct stubborn *s;
+  thrum_rt* rt;
+  struct stubborn* s;
   word tid;
 };
-static void *stop_on_thread(void *arg) {
-  struct stop_call *c = arg;
+static void* stop_on_thread(void* arg) {
+  struct stop_call* c = arg;
   set(&c->tid, thread_id());
   CHECK_EQ(thrum_rt_stop(c->rt, THRUM_FOREVER), 0);
-  CHECK_EQ(get(&c->s->ended), 1); /* nobody returns before the last G has ended */
+  /* nobody returns before the last G has ended */
+  CHECK_EQ(get(&c->s->ended), 1);
   return NULL;
 }
 TEST(stop_second_caller_waits) {
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   struct stubborn s;
   stubborn_in(rt, &s);
   struct stop_call call[3];
@@ -322,19 +346,23 @@ TEST(stop_second_caller_waits) {
     wait_asleep(&call[i].tid);
   }
   CHECK_EQ(thrum_chan_send(s.go, "x", THRUM_FOREVER), 0);
-  for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);
+  for (int i = 0; i < 3; i++)
+    pthread_join(t[i], NULL);
   thrum_rt_free(rt);
   thrum_chan_release(s.go);
 }
 
 TEST(calls_after_stop) {
   static const struct rt_kind kinds[] = {
-      {"[2 P]", 2, 0, 0, 0}, {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0}, {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
+      {"[2 P]", 2, 0, 0, 0},
+      {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
+      {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++)
     for (int used = 0; used < 2; used++) {
       check_context = kinds[i].name;
-      thrum_rt *rt = rt_make(kinds[i]);
-      if (used) CHECK_EQ(thrum_run(rt, nothing, NULL), 0);
+      thrum_rt* rt = rt_make(kinds[i]);
+      if (used)
+        CHECK_EQ(thrum_run(rt, nothing, NULL), 0);
       CHECK_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0);
       thrum_g g = 77;
       CHECK_EQ(thrum_spawn(rt, NULL, nothing, NULL, &g), THRUM_ECLOSED);
@@ -347,7 +375,7 @@ TEST(calls_after_stop) {
 }
 
 TEST(retain_keeps_the_object) {
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   thrum_rt_retain(rt);
   thrum_rt_retain(rt);
   CHECK_EQ(thrum_run(rt, nothing, NULL), 0);
@@ -373,11 +401,11 @@ TEST(free_may_come_from_any_thread) {
 
 /* Cancellation by stop does not wear off, not even by clearing it. */
 struct sticky {
-  thrum_chan *never;
+  thrum_chan* never;
   word waiting, ended;
 };
-static void stick(void *arg) {
-  struct sticky *s = arg;
+static void stick(void* arg) {
+  struct sticky* s = arg;
   char c;
   add(&s->waiting, 1);
   CHECK_EQ(thrum_chan_recv(s->never, &c, THRUM_FOREVER), THRUM_ECANCELED);
@@ -388,26 +416,29 @@ static void stick(void *arg) {
   CHECK_EQ(thrum_sleep(3600 * SECOND), THRUM_ECANCELED);
   CHECK_EQ(thrum_yield(), THRUM_ECANCELED);
   CHECK_EQ(thrum_cancelled(), 1);
-  /* A call that asks for nothing but now says what it always says, and a shielded wait still waits. */
+  /* A call that asks for nothing but now says what it always says, and a
+   * shielded wait still waits. */
   CHECK_EQ(thrum_chan_recv(s->never, &c, THRUM_TRY), THRUM_EAGAIN);
   thrum_shield(1);
   CHECK_EQ(thrum_sleep(1000), 0);
   thrum_shield(-1);
   add(&s->ended, 1);
 }
-static void stick_ten(void *arg) {
-  struct sticky *s = arg;
-  for (int k = 0; k < 10; k++) go(stick, s);
+static void stick_ten(void* arg) {
+  struct sticky* s = arg;
+  for (int k = 0; k < 10; k++)
+    go(stick, s);
   yield_until(&s->waiting, 10);
 }
 TEST(stop_cancels_for_good) {
-  static const struct rt_kind kinds[] = {{"[1 P]", 1, 0, 0, 0},
-                                         {"[4 P]", 4, 0, 0, 0},
-                                         {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
-                                         {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
+  static const struct rt_kind kinds[] = {
+      {"[1 P]", 1, 0, 0, 0},
+      {"[4 P]", 4, 0, 0, 0},
+      {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
+      {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
     check_context = kinds[i].name;
-    thrum_rt *rt = rt_make(kinds[i]);
+    thrum_rt* rt = rt_make(kinds[i]);
     struct sticky s = {NULL, 0, 0};
     REQUIRE_EQ(thrum_chan_new(1, 0, &s.never), 0);
     CHECK_EQ(thrum_run(rt, stick_ten, &s), 0);
@@ -418,31 +449,35 @@ TEST(stop_cancels_for_good) {
   }
 }
 
-/* Every G that was accepted is accounted for at stop, run or not: its drop comes exactly once. */
+/* Every G that was accepted is accounted for at stop, run or not: its drop
+ * comes exactly once. */
 struct counted {
   word ran, dropped;
 };
-static void counted_fn(void *arg) { add(&((struct counted *)arg)->ran, 1); }
-static void counted_drop(void *arg) {
+static void counted_fn(void* arg) { add(&((struct counted*)arg)->ran, 1); }
+static void counted_drop(void* arg) {
   CHECK(thrum_self() != 0);
-  add(&((struct counted *)arg)->dropped, 1);
+  add(&((struct counted*)arg)->dropped, 1);
 }
 TEST(stop_drops_gs_that_never_ran) {
-  static const struct rt_kind kinds[] = {{"[1 P]", 1, 0, 0, 0},
-                                         {"[4 P]", 4, 0, 0, 0},
-                                         {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
-                                         {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
+  static const struct rt_kind kinds[] = {
+      {"[1 P]", 1, 0, 0, 0},
+      {"[4 P]", 4, 0, 0, 0},
+      {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
+      {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
   enum { N = 500 };
   static struct counted c[N];
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++)
-    for (uint32_t affinity = THRUM_MIGRATE; affinity <= THRUM_PIN_STARTED; affinity++) {
+    for (uint32_t affinity = THRUM_MIGRATE; affinity <= THRUM_PIN_STARTED;
+         affinity++) {
       check_context = kinds[i].name;
       memset(c, 0, sizeof c);
-      thrum_rt *rt = rt_make(kinds[i]);
+      thrum_rt* rt = rt_make(kinds[i]);
       thrum_spawn_opts opts = spawn_opts();
       opts.drop = counted_drop;
       opts.affinity = affinity;
-      for (int k = 0; k < N; k++) CHECK_EQ(thrum_spawn(rt, &opts, counted_fn, &c[k], NULL), 0);
+      for (int k = 0; k < N; k++)
+        CHECK_EQ(thrum_spawn(rt, &opts, counted_fn, &c[k], NULL), 0);
       CHECK_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0);
       for (int k = 0; k < N; k++) {
         CHECK_EQ(c[k].dropped, 1);
@@ -452,11 +487,13 @@ TEST(stop_drops_gs_that_never_ran) {
     }
 }
 
-/* A G parked for ever when a hosted runtime stops: nobody but the stopping thread can run its way out. */
+/* A G parked for ever when a hosted runtime stops: nobody but the stopping
+ * thread can run its way out. */
 TEST(stop_hosted_unwinds_parked_gs) {
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   word ended = 0;
-  for (int i = 0; i < 5; i++) go_in(rt, sleep_until_cancelled, &ended);
+  for (int i = 0; i < 5; i++)
+    go_in(rt, sleep_until_cancelled, &ended);
   CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 1);
   CHECK_EQ(ended, 0);
   CHECK_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0);
@@ -464,14 +501,14 @@ TEST(stop_hosted_unwinds_parked_gs) {
   thrum_rt_free(rt);
 }
 
-/* ---- several at once ------------------------------------------------------------------------------------------------------ */
+/* ---- several at once ----------------------------------------------------- */
 
 struct relay {
   thrum_chan *in, *out;
   int n;
 };
-static void relay(void *arg) {
-  struct relay *r = arg;
+static void relay(void* arg) {
+  struct relay* r = arg;
   for (int i = 0; i < r->n; i++) {
     int v = 0;
     CHECK_EQ(thrum_chan_recv(r->in, &v, THRUM_FOREVER), 0);
@@ -479,9 +516,9 @@ static void relay(void *arg) {
     CHECK_EQ(thrum_chan_send(r->out, &v, THRUM_FOREVER), 0);
   }
 }
-static void *run_relay(void *arg) {
-  struct relay *r = arg;
-  thrum_rt *rt = rt_make(RT_P2);
+static void* run_relay(void* arg) {
+  struct relay* r = arg;
+  thrum_rt* rt = rt_make(RT_P2);
   CHECK_EQ(thrum_run(rt, relay, r), 0);
   rt_end(rt);
   return NULL;
@@ -489,10 +526,11 @@ static void *run_relay(void *arg) {
 /* A value goes round through three runtimes and this thread. */
 TEST(several_runtimes) {
   enum { N = ROUNDS(2000) };
-  thrum_chan *ring[4];
+  thrum_chan* ring[4];
   struct relay r[3];
   pthread_t t[3];
-  for (int i = 0; i < 4; i++) REQUIRE_EQ(thrum_chan_new(sizeof(int), i % 2 ? 0 : 4, &ring[i]), 0);
+  for (int i = 0; i < 4; i++)
+    REQUIRE_EQ(thrum_chan_new(sizeof(int), i % 2 ? 0 : 4, &ring[i]), 0);
   for (int i = 0; i < 3; i++) {
     r[i] = (struct relay){ring[i], ring[i + 1], N};
     REQUIRE_EQ(pthread_create(&t[i], NULL, run_relay, &r[i]), 0);
@@ -503,18 +541,20 @@ TEST(several_runtimes) {
     CHECK_EQ(thrum_chan_recv(ring[3], &v, THRUM_FOREVER), 0);
     CHECK_EQ(v, i + 3);
   }
-  for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);
-  for (int i = 0; i < 4; i++) thrum_chan_release(ring[i]);
+  for (int i = 0; i < 3; i++)
+    pthread_join(t[i], NULL);
+  for (int i = 0; i < 4; i++)
+    thrum_chan_release(ring[i]);
 }
 
 /* Two threads run in one runtime; each main G needs the other. */
 struct meeting {
-  thrum_rt *rt;
-  thrum_chan *ch;
+  thrum_rt* rt;
+  thrum_chan* ch;
   int sends;
 };
-static void meet(void *arg) {
-  struct meeting *m = arg;
+static void meet(void* arg) {
+  struct meeting* m = arg;
   int v = 7;
   for (int i = 0; i < 100; i++)
     if (m->sends)
@@ -522,16 +562,17 @@ static void meet(void *arg) {
     else
       CHECK_EQ(thrum_chan_recv(m->ch, &v, THRUM_FOREVER), 0);
 }
-static void *run_meeting(void *arg) {
-  struct meeting *m = arg;
+static void* run_meeting(void* arg) {
+  struct meeting* m = arg;
   CHECK_EQ(thrum_run(m->rt, meet, m), 0);
   return NULL;
 }
 TEST(run_from_two_threads) {
-  static const struct rt_kind kinds[] = {{"[1 P]", 1, 0, 0, 0}, {"[2 P]", 2, 0, 0, 0}};
+  static const struct rt_kind kinds[] = {{"[1 P]", 1, 0, 0, 0},
+                                         {"[2 P]", 2, 0, 0, 0}};
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
     check_context = kinds[i].name;
-    thrum_rt *rt = rt_make(kinds[i]);
+    thrum_rt* rt = rt_make(kinds[i]);
     struct meeting a = {rt, NULL, 1}, b = {rt, NULL, 0};
     REQUIRE_EQ(thrum_chan_new(sizeof(int), 0, &a.ch), 0);
     b.ch = a.ch;
@@ -544,64 +585,71 @@ TEST(run_from_two_threads) {
   }
 }
 
-/* ---- run ------------------------------------------------------------------------------------------------------------------ */
+/* ---- run ----------------------------------------------------------------- */
 
-static void run_inside(void *arg) {
+static void run_inside(void* arg) {
   CHECK_EQ(thrum_run(arg, nothing, NULL), THRUM_EPERM);
   CHECK_EQ(thrum_pump(arg, THRUM_TRY), THRUM_EPERM);
   CHECK_EQ(thrum_pump(arg, THRUM_FOREVER), THRUM_EPERM);
   CHECK_EQ(thrum_run(NULL, nothing, NULL), THRUM_EPERM);
-  thrum_rt *other = rt_make(RT_HOSTED);
+  thrum_rt* other = rt_make(RT_HOSTED);
   CHECK_EQ(thrum_run(other, nothing, NULL), THRUM_EPERM);
   CHECK_EQ(thrum_pump(other, THRUM_TRY), THRUM_EPERM);
   rt_end(other);
 }
 TEST(run_and_pump_from_a_g) {
-  static const struct rt_kind kinds[] = {{"[2 P]", 2, 0, 0, 0}, {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0}};
+  static const struct rt_kind kinds[] = {
+      {"[2 P]", 2, 0, 0, 0}, {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0}};
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
-    thrum_rt *rt = rt_make(kinds[i]);
+    thrum_rt* rt = rt_make(kinds[i]);
     CHECK_EQ(thrum_run(rt, run_inside, rt), 0);
     rt_end(rt);
   }
 }
 
-static void check_arg(void *arg) { *(int *)arg += 1; }
+static void check_arg(void* arg) { *(int*)arg += 1; }
 TEST(run_again_and_again) {
-  static const struct rt_kind kinds[] = {{"[1 P]", 1, 0, 0, 0},
-                                         {"[4 P]", 4, 0, 0, 0},
-                                         {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
-                                         {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
+  static const struct rt_kind kinds[] = {
+      {"[1 P]", 1, 0, 0, 0},
+      {"[4 P]", 4, 0, 0, 0},
+      {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
+      {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
     check_context = kinds[i].name;
-    thrum_rt *rt = rt_make(kinds[i]);
+    thrum_rt* rt = rt_make(kinds[i]);
     int n = 0;
-    for (int k = 0; k < 200; k++) CHECK_EQ(thrum_run(rt, check_arg, &n), 0);
+    for (int k = 0; k < 200; k++)
+      CHECK_EQ(thrum_run(rt, check_arg, &n), 0);
     CHECK_EQ(n, 200);
     rt_end(rt);
   }
 }
 
-/* run is over when fn is; what fn has spawned goes on on the runtime's own Ms. */
+/* run is over when fn is; what fn has spawned goes on on the runtime's own
+ * Ms. */
 struct left_over {
-  thrum_chan *ch;
+  thrum_chan* ch;
   word sum;
 };
-static void left_over_g(void *arg) {
-  struct left_over *l = arg;
+static void left_over_g(void* arg) {
+  struct left_over* l = arg;
   int v = 0;
   CHECK_EQ(thrum_chan_recv(l->ch, &v, THRUM_FOREVER), 0);
   add(&l->sum, v);
 }
-static void leave_behind(void *arg) {
-  for (int i = 0; i < 10; i++) go(left_over_g, arg);
+static void leave_behind(void* arg) {
+  for (int i = 0; i < 10; i++)
+    go(left_over_g, arg);
 }
 TEST(run_leaves_others_running) {
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   struct left_over l = {NULL, 0};
   REQUIRE_EQ(thrum_chan_new(sizeof(int), 0, &l.ch), 0);
   CHECK_EQ(thrum_run(rt, leave_behind, &l), 0);
-  for (int i = 1; i <= 10; i++) CHECK_EQ(thrum_chan_send(l.ch, &i, THRUM_FOREVER), 0);
-  while (get(&l.sum) < 55) check_pause();
+  for (int i = 1; i <= 10; i++)
+    CHECK_EQ(thrum_chan_send(l.ch, &i, THRUM_FOREVER), 0);
+  while (get(&l.sum) < 55)
+    check_pause();
   CHECK_EQ(l.sum, 55);
   rt_end(rt);
   thrum_chan_release(l.ch);
@@ -609,64 +657,82 @@ TEST(run_leaves_others_running) {
 
 /* Gs run without anybody in thrum_run. */
 TEST(spawn_from_outside_runs_by_itself) {
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   word n = 0;
   thrum_g g[50];
-  for (int i = 0; i < 50; i++) g[i] = go_in(rt, count_up, &n);
-  for (int i = 0; i < 50; i++) CHECK_EQ(thrum_join(rt, g[i], THRUM_FOREVER), 0);
+  for (int i = 0; i < 50; i++)
+    g[i] = go_in(rt, count_up, &n);
+  for (int i = 0; i < 50; i++)
+    CHECK_EQ(thrum_join(rt, g[i], THRUM_FOREVER), 0);
   CHECK_EQ(n, 50);
   rt_end(rt);
 }
 
-/* ---- deadlock --------------------------------------------------------------------------------------------------------------- */
+/* ---- deadlock ------------------------------------------------------------ */
 
 struct stuck {
-  thrum_chan *ch;
+  thrum_chan* ch;
   thrum_mutex m;
   thrum_wg wg;
   thrum_sem sem;
   int how, result, ended;
 };
-static void stuck_join(void *arg) {
+static void stuck_join(void* arg) {
   char c;
   thrum_chan_recv(arg, &c, THRUM_FOREVER);
 }
-static void get_stuck(void *arg) {
-  struct stuck *s = arg;
+static void get_stuck(void* arg) {
+  struct stuck* s = arg;
   char c = 0;
   switch (s->how) {
-  case 0: s->result = thrum_chan_recv(s->ch, &c, THRUM_FOREVER); break;
-  case 1: s->result = thrum_chan_send(s->ch, &c, THRUM_FOREVER); break;
-  case 2: s->result = thrum_wg_wait(&s->wg, THRUM_FOREVER); break;
-  case 3: s->result = thrum_sem_acquire(&s->sem, THRUM_FOREVER); break;
-  case 4: s->result = thrum_join(NULL, go(stuck_join, s->ch), THRUM_FOREVER); break;
-  case 5: s->result = thrum_park("a permit that nobody gives", THRUM_FOREVER); break;
-  case 6: {
-    thrum_case arm = {s->ch, &c, THRUM_RECV, 0};
-    s->result = thrum_select(&arm, 1, THRUM_FOREVER);
-    break;
-  }
+    case 0:
+      s->result = thrum_chan_recv(s->ch, &c, THRUM_FOREVER);
+      break;
+    case 1:
+      s->result = thrum_chan_send(s->ch, &c, THRUM_FOREVER);
+      break;
+    case 2:
+      s->result = thrum_wg_wait(&s->wg, THRUM_FOREVER);
+      break;
+    case 3:
+      s->result = thrum_sem_acquire(&s->sem, THRUM_FOREVER);
+      break;
+    case 4:
+      s->result = thrum_join(NULL, go(stuck_join, s->ch), THRUM_FOREVER);
+      break;
+    case 5:
+      s->result = thrum_park("a permit that nobody gives", THRUM_FOREVER);
+      break;
+    case 6: {
+      thrum_case arm = {s->ch, &c, THRUM_RECV, 0};
+      s->result = thrum_select(&arm, 1, THRUM_FOREVER);
+      break;
+    }
   }
   s->ended = 1;
 }
 TEST(deadlock_is_reported_to_run) {
-  static const struct rt_kind kinds[] = {{"[1 P]", 1, 0, 0, 0},
-                                         {"[4 P]", 4, 0, 0, 0},
-                                         {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
-                                         {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
+  static const struct rt_kind kinds[] = {
+      {"[1 P]", 1, 0, 0, 0},
+      {"[4 P]", 4, 0, 0, 0},
+      {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
+      {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++)
     for (int how = 0; how < 7; how++) {
       check_context = kinds[i].name;
-      /* A thread of the sanitizer's own is one that might wake somebody, for all that a runtime can know. */
-      if (CHECK_TSAN && !(kinds[i].flags & THRUM_RT_DETERMINISTIC)) continue;
-      thrum_rt *rt = rt_make(kinds[i]);
+      /* A thread of the sanitizer's own is one that might wake somebody, for
+       * all that a runtime can know. */
+      if (CHECK_TSAN && !(kinds[i].flags & THRUM_RT_DETERMINISTIC))
+        continue;
+      thrum_rt* rt = rt_make(kinds[i]);
       struct stuck s;
       memset(&s, 0, sizeof s);
       s.how = how;
       REQUIRE_EQ(thrum_chan_new(1, 0, &s.ch), 0);
       REQUIRE_EQ(thrum_wg_add(&s.wg, 1), 0);
       int rc = thrum_run(rt, get_stuck, &s);
-      CHECK_MSG(rc == THRUM_EDEADLOCK, "way %d of getting stuck: run answers %d", how, rc);
+      CHECK_MSG(rc == THRUM_EDEADLOCK,
+                "way %d of getting stuck: run answers %d", how, rc);
       /* The Gs are still there; stop cancels them and they unwind. */
       CHECK_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0);
       CHECK_EQ(s.ended, 1);
@@ -677,14 +743,15 @@ TEST(deadlock_is_reported_to_run) {
     }
 }
 
-/* After a deadlock the runtime is as alive as before: the host can put it right and run on. */
-static void rescue(void *arg) {
-  struct stuck *s = arg;
+/* After a deadlock the runtime is as alive as before: the host can put it right
+ * and run on. */
+static void rescue(void* arg) {
+  struct stuck* s = arg;
   char c = 0;
   CHECK_EQ(thrum_chan_send(s->ch, &c, THRUM_FOREVER), 0);
 }
 TEST(deadlock_can_be_repaired) {
-  thrum_rt *rt = rt_make(CHECK_TSAN ? RT_DET1 : RT_P2);
+  thrum_rt* rt = rt_make(CHECK_TSAN ? RT_DET1 : RT_P2);
   struct stuck s;
   memset(&s, 0, sizeof s);
   REQUIRE_EQ(thrum_chan_new(1, 0, &s.ch), 0);
@@ -696,25 +763,26 @@ TEST(deadlock_can_be_repaired) {
   thrum_chan_release(s.ch);
 }
 
-/* Not a deadlock: a sleeper that will wake, and a thread outside that will send. */
+/* Not a deadlock: a sleeper that will wake, and a thread outside that will
+ * send. */
 struct not_stuck {
-  thrum_chan *ch;
+  thrum_chan* ch;
   word waiting;
 };
-static void late_sender(void *arg) {
+static void late_sender(void* arg) {
   int v = 9;
   CHECK_EQ(thrum_sleep(30 * MS), 0);
   CHECK_EQ(thrum_chan_send(arg, &v, THRUM_FOREVER), 0);
 }
-static void wait_for_sleeper(void *arg) {
-  struct not_stuck *n = arg;
+static void wait_for_sleeper(void* arg) {
+  struct not_stuck* n = arg;
   int v = 0;
   go(late_sender, n->ch);
   CHECK_EQ(thrum_chan_recv(n->ch, &v, THRUM_FOREVER), 0);
   CHECK_EQ(v, 9);
 }
-static void wait_for_outside(void *arg) {
-  struct not_stuck *n = arg;
+static void wait_for_outside(void* arg) {
+  struct not_stuck* n = arg;
   int v = 0;
   for (int i = 0; i < 20; i++) {
     add(&n->waiting, 1);
@@ -722,11 +790,13 @@ static void wait_for_outside(void *arg) {
     CHECK_EQ(v, i);
   }
 }
-static void *outside_sender(void *arg) {
-  struct not_stuck *n = arg;
+static void* outside_sender(void* arg) {
+  struct not_stuck* n = arg;
   for (int i = 0; i < 20; i++) {
-    while (get(&n->waiting) <= i) check_pause();
-    check_pause(); /* all Gs wait for a while with nobody but this thread to wake them */
+    while (get(&n->waiting) <= i)
+      check_pause();
+    /* all Gs wait for a while with nobody but this thread to wake them */
+    check_pause();
     CHECK_EQ(thrum_chan_send(n->ch, &i, THRUM_FOREVER), 0);
   }
   return NULL;
@@ -739,7 +809,9 @@ TEST(no_deadlock_while_a_g_sleeps) {
 }
 TEST(no_deadlock_while_a_thread_can_wake) {
   static const struct rt_kind kinds[] = {
-      {"[1 P]", 1, 0, 0, 0}, {"[2 P]", 2, 0, 0, 0}, {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0}};
+      {"[1 P]", 1, 0, 0, 0},
+      {"[2 P]", 2, 0, 0, 0},
+      {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0}};
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
     struct not_stuck n = {NULL, 0};
     pthread_t t;
@@ -751,33 +823,36 @@ TEST(no_deadlock_while_a_thread_can_wake) {
   }
 }
 
-/* ---- pump ----------------------------------------------------------------------------------------------------------------- */
+/* ---- pump ---------------------------------------------------------------- */
 
 struct yielder {
   word rounds; /* how many to do; < 0: until stopped */
   word done;
 };
-static void yields(void *arg) {
-  struct yielder *y = arg;
+static void yields(void* arg) {
+  struct yielder* y = arg;
   while (y->rounds < 0 || get(&y->done) < y->rounds) {
-    if (thrum_yield() != 0) return;
+    if (thrum_yield() != 0)
+      return;
     add(&y->done, 1);
   }
 }
-static void waits_on(void *arg) {
+static void waits_on(void* arg) {
   char c;
   thrum_chan_recv(arg, &c, THRUM_FOREVER);
 }
 
 TEST(pump_results) {
-  static const struct rt_kind kinds[] = {{"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
-                                         {"[hosted, seed 1]", 1, THRUM_RT_HOSTED | THRUM_RT_DETERMINISTIC, 1, 0}};
+  static const struct rt_kind kinds[] = {
+      {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0},
+      {"[hosted, seed 1]", 1, THRUM_RT_HOSTED | THRUM_RT_DETERMINISTIC, 1, 0}};
   for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
     check_context = kinds[i].name;
-    thrum_rt *rt = rt_make(kinds[i]);
+    thrum_rt* rt = rt_make(kinds[i]);
     CHECK_EQ(thrum_pump(rt, THRUM_TRY), 0);
     CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 0);
-    CHECK_EQ(thrum_pump(rt, thrum_after(10 * SECOND)), 0); /* nothing to run: it does not wait for the deadline */
+    /* nothing to run: it does not wait for the deadline */
+    CHECK_EQ(thrum_pump(rt, thrum_after(10 * SECOND)), 0);
     CHECK_EQ(thrum_pump(rt, -1), 0);
     word n = 0;
     go_in(rt, count_up, &n);
@@ -785,7 +860,8 @@ TEST(pump_results) {
     CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 0);
     CHECK_EQ(n, 1);
     /* One G per THRUM_TRY. */
-    for (int k = 0; k < 3; k++) go_in(rt, count_up, &n);
+    for (int k = 0; k < 3; k++)
+      go_in(rt, count_up, &n);
     CHECK_EQ(thrum_pump(rt, THRUM_TRY), 2);
     CHECK_EQ(n, 2);
     CHECK_EQ(thrum_pump(rt, THRUM_TRY), 2);
@@ -793,14 +869,15 @@ TEST(pump_results) {
     CHECK_EQ(thrum_pump(rt, THRUM_TRY), 0);
     CHECK_EQ(n, 4);
     /* A G that waits: 1, and it stays there. */
-    thrum_chan *ch;
+    thrum_chan* ch;
     REQUIRE_EQ(thrum_chan_new(1, 0, &ch), 0);
     thrum_g waiter = go_in(rt, waits_on, ch);
     CHECK_EQ(thrum_pump(rt, THRUM_TRY), 1);
     CHECK_EQ(thrum_pump(rt, THRUM_TRY), 1);
     CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 1);
     CHECK_EQ(thrum_join(rt, waiter, THRUM_TRY), THRUM_EAGAIN);
-    CHECK_EQ(thrum_chan_send(ch, "x", THRUM_TRY), 0); /* from outside, to the parked G */
+    /* from outside, to the parked G */
+    CHECK_EQ(thrum_chan_send(ch, "x", THRUM_TRY), 0);
     CHECK_EQ(thrum_pump(rt, THRUM_TRY), 0);
     CHECK_EQ(thrum_join(rt, waiter, THRUM_TRY), 0);
     /* One that never stops yielding: until the deadline, then 2. */
@@ -814,22 +891,25 @@ TEST(pump_results) {
     CHECK(y.done > 0);
     word before = y.done;
     CHECK_EQ(thrum_pump(rt, -1), 2);
-    CHECK_LE(y.done, before + 1); /* a deadline that is over buys at most one G */
+    /* a deadline that is over buys at most one G */
+    CHECK_LE(y.done, before + 1);
     rt_end(rt);
     thrum_chan_release(ch);
   }
 }
 
-/* FOREVER runs all that can run, however often it yields, and then comes back. */
+/* FOREVER runs all that can run, however often it yields, and then comes
+ * back. */
 TEST(pump_forever) {
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   struct yielder y[5];
   for (int i = 0; i < 5; i++) {
     y[i] = (struct yielder){100 * (i + 1), 0};
     go_in(rt, yields, &y[i]);
   }
   CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 0);
-  for (int i = 0; i < 5; i++) CHECK_EQ(y[i].done, 100 * (i + 1));
+  for (int i = 0; i < 5; i++)
+    CHECK_EQ(y[i].done, 100 * (i + 1));
   rt_end(rt);
 }
 
@@ -838,20 +918,21 @@ struct nap {
   int64_t ns;
   word woke;
 };
-static void nap(void *arg) {
-  struct nap *n = arg;
+static void nap(void* arg) {
+  struct nap* n = arg;
   CHECK_EQ(thrum_sleep(n->ns), 0);
   set(&n->woke, thrum_now());
 }
 TEST(pump_runs_due_timers) {
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   struct nap n = {3 * MS, 0};
   go_in(rt, nap, &n);
   int64_t start = thrum_now();
   int pumps = 0, rc;
   while ((rc = thrum_pump(rt, THRUM_FOREVER)) == 1) {
     CHECK_LE(thrum_now(), start + 30 * SECOND);
-    if (thrum_now() > start + 30 * SECOND) break;
+    if (thrum_now() > start + 30 * SECOND)
+      break;
     pumps++;
   }
   CHECK_EQ(rc, 0);
@@ -864,16 +945,18 @@ TEST(pump_runs_due_timers) {
 struct occupier {
   word running, go;
 };
-static void occupies(void *arg) {
-  struct occupier *o = arg;
+static void occupies(void* arg) {
+  struct occupier* o = arg;
   set(&o->running, 1);
-  while (!get(&o->go)) sched_yield();
+  while (!get(&o->go))
+    sched_yield();
 }
 TEST(pump_without_a_free_p) {
-  thrum_rt *rt = rt_make(RT_SEQ);
+  thrum_rt* rt = rt_make(RT_SEQ);
   struct occupier o = {0, 0};
   thrum_g g = go_in(rt, occupies, &o);
-  while (!get(&o.running)) sched_yield();
+  while (!get(&o.running))
+    sched_yield();
   CHECK_EQ(thrum_pump(rt, THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), THRUM_EAGAIN);
   set(&o.go, 1);
@@ -881,17 +964,18 @@ TEST(pump_without_a_free_p) {
   rt_end(rt);
 }
 
-static void *pump_once(void *arg) {
+static void* pump_once(void* arg) {
   CHECK_EQ(thrum_pump(arg, THRUM_FOREVER), 0);
   return NULL;
 }
 TEST(pump_on_two_threads) {
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   struct occupier o = {0, 0};
   pthread_t t;
   go_in(rt, occupies, &o);
   REQUIRE_EQ(pthread_create(&t, NULL, pump_once, rt), 0);
-  while (!get(&o.running)) sched_yield();
+  while (!get(&o.running))
+    sched_yield();
   CHECK_EQ(thrum_pump(rt, THRUM_TRY), THRUM_EAGAIN);
   set(&o.go, 1);
   pthread_join(t, NULL);
@@ -901,7 +985,7 @@ TEST(pump_on_two_threads) {
 
 /* A frame loop: the budget is kept, and the work of many frames adds up. */
 TEST(pump_budgets) {
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   struct yielder y[50];
   for (int i = 0; i < 50; i++) {
     y[i] = (struct yielder){2000, 0};
@@ -913,54 +997,63 @@ TEST(pump_budgets) {
     int64_t start = thrum_now(), deadline = thrum_after(200000);
     rc = thrum_pump(rt, deadline);
     int64_t took = thrum_now() - start;
-    if (took > longest) longest = took;
+    if (took > longest)
+      longest = took;
     CHECK(rc == 0 || rc == 2);
-    if (rc == 2) CHECK_LE(deadline, thrum_now());
+    if (rc == 2)
+      CHECK_LE(deadline, thrum_now());
     frames++;
   } while (rc == 2);
   CHECK(frames > 1);
-  CHECK_LE(longest, 5 * SECOND); /* each switch looks at the deadline; the rest is the machine */
-  for (int i = 0; i < 50; i++) CHECK_EQ(y[i].done, 2000);
+  /* each switch looks at the deadline; the rest is the machine */
+  CHECK_LE(longest, 5 * SECOND);
+  for (int i = 0; i < 50; i++)
+    CHECK_EQ(y[i].done, 2000);
   rt_end(rt);
 }
 
-/* A runtime with Ms of its own may be pumped too: the thread is lent as one more M. */
+/* A runtime with Ms of its own may be pumped too: the thread is lent as one
+ * more M. */
 TEST(pump_beside_ms) {
-  thrum_rt *rt = rt_make(RT_P4);
+  thrum_rt* rt = rt_make(RT_P4);
   word n = 0;
-  for (int i = 0; i < 200; i++) go_in(rt, count_up, &n);
+  for (int i = 0; i < 200; i++)
+    go_in(rt, count_up, &n);
   while (get(&n) < 200) {
     int rc = thrum_pump(rt, thrum_after(MS));
-    CHECK_MSG((rc >= 0 && rc <= 2) || rc == THRUM_EAGAIN, "pump answers %d", rc);
+    CHECK_MSG((rc >= 0 && rc <= 2) || rc == THRUM_EAGAIN, "pump answers %d",
+              rc);
   }
   rt_end(rt);
 }
 
-/* ---- hosted ------------------------------------------------------------------------------------------------------------------ */
+/* ---- hosted -------------------------------------------------------------- */
 
 static int readable(int fd, int ms) {
   struct pollfd p = {fd, POLLIN, 0};
   int rc;
-  do rc = poll(&p, 1, ms);
+  do
+    rc = poll(&p, 1, ms);
   while (rc < 0 && errno == EINTR);
   return rc > 0 && (p.revents & POLLIN);
 }
 
 TEST(hosted_owns_no_thread) {
   int before = check_threads();
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   struct nap n = {MS, 0};
   struct yielder y = {100, 0};
   go_in(rt, nap, &n);
   go_in(rt, yields, &y);
-  while (thrum_pump(rt, thrum_after(MS)) != 0) CHECK_EQ(check_threads(), before);
+  while (thrum_pump(rt, thrum_after(MS)) != 0)
+    CHECK_EQ(check_threads(), before);
   CHECK_EQ(thrum_run(rt, nap, &n), 0);
   CHECK_EQ(check_threads(), before);
   rt_end(rt);
 }
 
 TEST(hosted_next_wake_and_wake_fd) {
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   int fd = thrum_wake_fd(rt);
   REQUIRE(fd >= 0);
   CHECK_EQ(thrum_wake_fd(rt), fd);
@@ -985,7 +1078,8 @@ TEST(hosted_next_wake_and_wake_fd) {
   y.rounds = 0;
   CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 0);
   CHECK(!readable(fd, 0));
-  /* A timer: the time is known in advance, the descriptor turns readable when it is due and not before. */
+  /* A timer: the time is known in advance, the descriptor turns readable when
+   * it is due and not before. */
   struct nap z = {50 * MS, 0};
   int64_t early = thrum_now();
   go_in(rt, nap, &z);
@@ -994,10 +1088,12 @@ TEST(hosted_next_wake_and_wake_fd) {
   CHECK_LE(early + 50 * MS, due);
   CHECK_LE(due, late + 50 * MS);
   int ready = readable(fd, 0);
-  if (thrum_now() < early + 50 * MS) CHECK(!ready);
+  if (thrum_now() < early + 50 * MS)
+    CHECK(!ready);
   CHECK(readable(fd, 20000));
   CHECK_LE(due, thrum_now());
-  while (thrum_pump(rt, THRUM_FOREVER) == 1) CHECK(readable(fd, 20000));
+  while (thrum_pump(rt, THRUM_FOREVER) == 1)
+    CHECK(readable(fd, 20000));
   CHECK_LE(early + 50 * MS, z.woke);
   CHECK(!readable(fd, 0));
   CHECK_EQ(thrum_next_wake(rt), THRUM_FOREVER);
@@ -1005,17 +1101,17 @@ TEST(hosted_next_wake_and_wake_fd) {
 }
 
 struct poke {
-  thrum_chan *ch;
-  thrum_rt *rt;
+  thrum_chan* ch;
+  thrum_rt* rt;
 };
-static void *poke_from_outside(void *arg) {
-  struct poke *p = arg;
+static void* poke_from_outside(void* arg) {
+  struct poke* p = arg;
   check_pause();
   CHECK_EQ(thrum_chan_send(p->ch, "x", THRUM_FOREVER), 0);
   return NULL;
 }
 TEST(hosted_wake_from_a_thread) {
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   int fd = thrum_wake_fd(rt);
   for (int i = 0; i < 50; i++) {
     struct poke p = {NULL, rt};
@@ -1034,8 +1130,9 @@ TEST(hosted_wake_from_a_thread) {
   rt_end(rt);
 }
 
-/* A whole program on a poll(2) loop, with nothing but next_wake and wake_fd: it ends, and it does not spin. */
-static void ticking(void *arg) {
+/* A whole program on a poll(2) loop, with nothing but next_wake and wake_fd: it
+ * ends, and it does not spin. */
+static void ticking(void* arg) {
   for (int i = 0; i < 20; i++) {
     CHECK_EQ(thrum_sleep(2 * MS), 0);
     CHECK_EQ(thrum_yield(), 0);
@@ -1043,23 +1140,26 @@ static void ticking(void *arg) {
   add(arg, 1);
 }
 TEST(hosted_poll_loop) {
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   int fd = thrum_wake_fd(rt), pumps = 0;
   word ended = 0;
-  for (int i = 0; i < 10; i++) go_in(rt, ticking, &ended);
+  for (int i = 0; i < 10; i++)
+    go_in(rt, ticking, &ended);
   while (thrum_pump(rt, THRUM_FOREVER) != 0) {
     pumps++;
     int64_t wait = thrum_next_wake(rt) - thrum_now();
-    if (wait > 0) readable(fd, (int)(wait / MS) + 1000);
+    if (wait > 0)
+      readable(fd, (int)(wait / MS) + 1000);
   }
   CHECK_EQ(ended, 10);
-  CHECK_LE(pumps, 10 * 20 * 4 + 10); /* at most a few for each of the 200 timers */
+  /* at most a few for each of the 200 timers */
+  CHECK_LE(pumps, 10 * 20 * 4 + 10);
   rt_end(rt);
 }
 
 /* Run on a hosted runtime sleeps for its timers by itself. */
 TEST(hosted_run_waits) {
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   struct nap n = {20 * MS, 0};
   int64_t start = thrum_now();
   CHECK_EQ(thrum_run(rt, nap, &n), 0);
@@ -1067,7 +1167,7 @@ TEST(hosted_run_waits) {
   rt_end(rt);
 }
 
-/* ---- procs -------------------------------------------------------------------------------------------------------------------- */
+/* ---- procs --------------------------------------------------------------- */
 
 TEST(procs_default) {
   unsetenv("THRUM_PROCS");
@@ -1077,7 +1177,7 @@ TEST(procs_default) {
   int available = thrum_available_procs();
   CHECK_LE(1, available);
   CHECK_LE(available, CPU_COUNT(&cpus));
-  thrum_rt *rt = NULL;
+  thrum_rt* rt = NULL;
   REQUIRE_EQ(thrum_rt_new(&rt, NULL), 0);
   CHECK_EQ(thrum_procs(rt), available);
   rt_end(rt);
@@ -1098,7 +1198,7 @@ TEST(procs_default) {
 }
 
 TEST(procs_from_the_environment) {
-  thrum_rt *rt = NULL;
+  thrum_rt* rt = NULL;
   thrum_config c;
   setenv("THRUM_PROCS", "3", 1);
   REQUIRE_EQ(thrum_rt_new(&rt, NULL), 0);
@@ -1109,35 +1209,41 @@ TEST(procs_from_the_environment) {
   REQUIRE_EQ(thrum_rt_new(&rt, &c), 0);
   CHECK_EQ(thrum_procs(rt), 2); /* the program's word comes first */
   rt_end(rt);
-  static const char *const bad[] = {"", "0", "-1", "abc", "4x", "99999999999999999999"};
+  static const char* const bad[] = {"",    "0",  "-1",
+                                    "abc", "4x", "99999999999999999999"};
   for (size_t i = 0; i < CHECK_COUNT(bad); i++) {
     setenv("THRUM_PROCS", bad[i], 1);
     REQUIRE_EQ(thrum_rt_new(&rt, NULL), 0);
-    CHECK_MSG(thrum_procs(rt) == thrum_available_procs(), "THRUM_PROCS=\"%s\" gives %d Ps", bad[i], thrum_procs(rt));
+    CHECK_MSG(thrum_procs(rt) == thrum_available_procs(),
+              "THRUM_PROCS=\"%s\" gives %d Ps", bad[i], thrum_procs(rt));
     rt_end(rt);
   }
   unsetenv("THRUM_PROCS");
 }
 
-/* n Gs that all run at the same time prove n Ps: each spins until it has seen the others. */
+/* n Gs that all run at the same time prove n Ps: each spins until it has seen
+ * the others. */
 struct all_at_once {
   word here;
   int n;
 };
-static void see_all(void *arg) {
-  struct all_at_once *a = arg;
+static void see_all(void* arg) {
+  struct all_at_once* a = arg;
   add(&a->here, 1);
-  while (get(&a->here) < a->n) sched_yield();
+  while (get(&a->here) < a->n)
+    sched_yield();
 }
-static void all_at_once(void *arg) {
-  struct all_at_once *a = arg;
+static void all_at_once(void* arg) {
+  struct all_at_once* a = arg;
   thrum_g g[8];
-  for (int i = 1; i < a->n; i++) g[i] = go(see_all, a);
+  for (int i = 1; i < a->n; i++)
+    g[i] = go(see_all, a);
   see_all(a);
-  for (int i = 1; i < a->n; i++) join_g(g[i]);
+  for (int i = 1; i < a->n; i++)
+    join_g(g[i]);
 }
 TEST(set_procs_grows) {
-  thrum_rt *rt = rt_make(RT_SEQ);
+  thrum_rt* rt = rt_make(RT_SEQ);
   CHECK_EQ(thrum_procs(rt), 1);
   static const uint32_t steps[] = {2, 4, 8, 3, 6};
   int former = 1;
@@ -1152,35 +1258,38 @@ TEST(set_procs_grows) {
   rt_end(rt);
 }
 
-/* Grown while all is running, from inside: the Gs that wait for company get it. */
-static void grow_inside(void *arg) {
-  struct all_at_once *a = arg;
+/* Grown while all is running, from inside: the Gs that wait for company get
+ * it. */
+static void grow_inside(void* arg) {
+  struct all_at_once* a = arg;
   thrum_g g[4];
-  for (int i = 0; i < 3; i++) g[i] = go(see_all, a);
+  for (int i = 0; i < 3; i++)
+    g[i] = go(see_all, a);
   CHECK_EQ(thrum_set_procs(NULL, 4), 1);
   see_all(a);
-  for (int i = 0; i < 3; i++) join_g(g[i]);
+  for (int i = 0; i < 3; i++)
+    join_g(g[i]);
 }
 TEST(set_procs_grows_from_a_g) {
   struct all_at_once a = {0, 4};
   in_rt(RT_SEQ, grow_inside, &a);
 }
 
-/* Shrunk: once every P has come to a scheduling point, no more than that many Gs run at once. */
+/* Shrunk: once every P has come to a scheduling point, no more than that many
+ * Gs run at once. */
 struct shrink {
   word running, most, stop, done;
   word rounds[8];
 };
 struct shrink_guest {
-  struct shrink *s;
+  struct shrink* s;
   int me;
 };
-static void shrink_guest(void *arg) {
-  struct shrink_guest *g = arg;
+static void shrink_guest(void* arg) {
+  struct shrink_guest* g = arg;
   while (!get(&g->s->stop)) {
     raise_to(&g->s->most, add(&g->s->running, 1));
-    for (volatile int i = 0; i < 200; i++) {
-    }
+    for (volatile int i = 0; i < 200; i++) {}
     add(&g->s->running, -1);
     int rc = thrum_yield();
     CHECK(rc == 0 || get(&g->s->stop));
@@ -1188,15 +1297,17 @@ static void shrink_guest(void *arg) {
   }
   add(&g->s->done, 1);
 }
-static void every_guest_goes_round(struct shrink *s, word times) {
+static void every_guest_goes_round(struct shrink* s, word times) {
   word start[8];
-  for (int i = 0; i < 8; i++) start[i] = get(&s->rounds[i]);
   for (int i = 0; i < 8; i++)
-    while (get(&s->rounds[i]) < start[i] + times) sched_yield();
+    start[i] = get(&s->rounds[i]);
+  for (int i = 0; i < 8; i++)
+    while (get(&s->rounds[i]) < start[i] + times)
+      sched_yield();
 }
 TEST(set_procs_shrinks) {
   struct rt_kind kind = {"", 4, 0, 0, 3600 * SECOND};
-  thrum_rt *rt = rt_make(kind);
+  thrum_rt* rt = rt_make(kind);
   struct shrink s;
   struct shrink_guest guest[8];
   memset(&s, 0, sizeof s);
@@ -1221,31 +1332,35 @@ TEST(set_procs_shrinks) {
   CHECK_EQ(s.done, 8);
 }
 
-/* Under load nothing is lost: a ring of Gs keeps its tokens through 200 changes. */
+/* Under load nothing is lost: a ring of Gs keeps its tokens through 200
+ * changes. */
 struct token_ring {
-  thrum_chan *ch[17];
+  thrum_chan* ch[17];
   word passed;
 };
 struct ring_guest {
-  struct token_ring *r;
+  struct token_ring* r;
   int me;
 };
-static void ring_guest(void *arg) {
-  struct ring_guest *g = arg;
+static void ring_guest(void* arg) {
+  struct ring_guest* g = arg;
   int v;
   while (thrum_chan_recv(g->r->ch[g->me], &v, THRUM_FOREVER) == 0) {
     add(&g->r->passed, 1);
     v++;
-    if (thrum_chan_send(g->r->ch[g->me + 1], &v, THRUM_FOREVER) != 0) break;
+    if (thrum_chan_send(g->r->ch[g->me + 1], &v, THRUM_FOREVER) != 0)
+      break;
   }
   thrum_chan_close(g->r->ch[g->me + 1]);
 }
 TEST(set_procs_under_load) {
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   static struct token_ring r;
   static struct ring_guest guest[16];
   memset(&r, 0, sizeof r);
-  for (int i = 0; i < 17; i++) REQUIRE_EQ(thrum_chan_new(sizeof(int), i == 16 ? 4096 : i % 3, &r.ch[i]), 0);
+  for (int i = 0; i < 17; i++)
+    REQUIRE_EQ(thrum_chan_new(sizeof(int), i == 16 ? 4096 : i % 3, &r.ch[i]),
+               0);
   for (int i = 0; i < 16; i++) {
     guest[i] = (struct ring_guest){&r, i};
     go_in(rt, ring_guest, &guest[i]);
@@ -1253,7 +1368,8 @@ TEST(set_procs_under_load) {
   uint64_t seed = 11;
   int sent = 0, former = 2;
   for (int i = 0; i < 200; i++) {
-    for (int k = 0; k < 10; k++, sent++) CHECK_EQ(thrum_chan_send(r.ch[0], &sent, THRUM_FOREVER), 0);
+    for (int k = 0; k < 10; k++, sent++)
+      CHECK_EQ(thrum_chan_send(r.ch[0], &sent, THRUM_FOREVER), 0);
     uint32_t n = 1 + below(&seed, 8);
     CHECK_EQ(thrum_set_procs(rt, n), former);
     former = (int)n;
@@ -1268,16 +1384,20 @@ TEST(set_procs_under_load) {
   CHECK_EQ(thrum_chan_recv(r.ch[16], &v, SOON), THRUM_ECLOSED);
   CHECK_EQ(r.passed, 16 * sent);
   rt_end(rt);
-  for (int i = 0; i < 17; i++) thrum_chan_release(r.ch[i]);
+  for (int i = 0; i < 17; i++)
+    thrum_chan_release(r.ch[i]);
 }
 
-/* Nothing is left of a runtime: not after use of many Ps, not after a hundred of them. */
+/* Nothing is left of a runtime: not after use of many Ps, not after a hundred
+ * of them. */
 TEST(stop_joins_every_thread) {
   int threads = check_threads(), fds = check_fds();
   for (int i = 0; i < 30; i++) {
-    struct rt_kind kind = {"", 1 + (uint32_t)i % 6, i % 5 == 4 ? THRUM_RT_HOSTED : 0, 0, 0};
-    if (kind.flags & THRUM_RT_HOSTED) kind.procs = 1;
-    thrum_rt *rt = rt_make(kind);
+    struct rt_kind kind = {"", 1 + (uint32_t)i % 6,
+                           i % 5 == 4 ? THRUM_RT_HOSTED : 0, 0, 0};
+    if (kind.flags & THRUM_RT_HOSTED)
+      kind.procs = 1;
+    thrum_rt* rt = rt_make(kind);
     struct all_at_once a = {0, (int)kind.procs};
     CHECK_EQ(thrum_run(rt, all_at_once, &a), 0);
     rt_end(rt);

@@ -1,4 +1,5 @@
-/* select.c: uniform choice, what losing arms leave behind, selects against selects. */
+/* select.c: uniform choice, what losing arms leave behind, selects against
+ * selects. */
 #include "../support/check.h"
 
 #include <limits.h>
@@ -6,25 +7,26 @@
 
 #include "../support/rt.h"
 
-static thrum_chan *chan_of(uint32_t size, uint32_t capacity) {
-  thrum_chan *ch = NULL;
+static thrum_chan* chan_of(uint32_t size, uint32_t capacity) {
+  thrum_chan* ch = NULL;
   REQUIRE_EQ(thrum_chan_new(size, capacity, &ch), 0);
   REQUIRE(ch != NULL);
   return ch;
 }
-static thrum_case arm_recv(thrum_chan *ch, int *to) {
+static thrum_case arm_recv(thrum_chan* ch, int* to) {
   thrum_case c = {ch, to, THRUM_RECV, 12345};
   return c;
 }
-static thrum_case arm_send(thrum_chan *ch, int *from) {
+static thrum_case arm_send(thrum_chan* ch, int* from) {
   thrum_case c = {ch, from, THRUM_SEND, 12345};
   return c;
 }
 
-/* ---- which arm ------------------------------------------------------------------------------------------------------------------- */
+/* ---- which arm ----------------------------------------------------------- */
 
-/* `ready` of the n arms are ready in every round. Each is chosen as often as the others, by a chi-square test at a level
- * that a right library misses less than once in 10^9 runs. `mix`: every other ready arm is a send. */
+/* `ready` of the n arms are ready in every round. Each is chosen as often as
+ * the others, by a chi-square test at a level that a right library misses less
+ * than once in 10^9 runs. `mix`: every other ready arm is a send. */
 struct odds {
   int n;
   uint64_t ready; /* bits */
@@ -33,13 +35,14 @@ struct odds {
 static double chi_square_limit(int freedom) {
   /* Wilson-Hilferty at z = 6. */
   double k = freedom, t = 1 - 2 / (9 * k), r = 2 / (9 * k), root = r;
-  for (int i = 0; i < 40; i++) root = (root + r / root) / 2;
+  for (int i = 0; i < 40; i++)
+    root = (root + r / root) / 2;
   t += 6 * root;
   return k * t * t * t;
 }
-static void uniform(void *arg) {
-  struct odds *o = arg;
-  thrum_chan *ch[64];
+static void uniform(void* arg) {
+  struct odds* o = arg;
+  thrum_chan* ch[64];
   thrum_case arms[64];
   int v[64], ready = 0, chosen[64] = {0};
   for (int i = 0; i < o->n; i++) {
@@ -47,12 +50,14 @@ static void uniform(void *arg) {
     ch[i] = chan_of(sizeof(int), 1);
     v[i] = i;
     ready += is_ready;
-    if (is_ready != sends) CHECK_EQ(thrum_chan_send(ch[i], &v[i], THRUM_TRY), 0);
+    if (is_ready != sends)
+      CHECK_EQ(thrum_chan_send(ch[i], &v[i], THRUM_TRY), 0);
     arms[i] = sends ? arm_send(ch[i], &v[i]) : arm_recv(ch[i], &v[i]);
   }
   int rounds = ready * ROUNDS(2000);
   for (int r = 0; r < rounds; r++) {
-    int i = thrum_select(arms, (uint32_t)o->n, r % 2 ? THRUM_FOREVER : THRUM_TRY);
+    int i =
+        thrum_select(arms, (uint32_t)o->n, r % 2 ? THRUM_FOREVER : THRUM_TRY);
     REQUIRE(i >= 0 && i < o->n);
     CHECK(o->ready >> i & 1);
     CHECK_EQ(arms[i].result, 0);
@@ -68,21 +73,32 @@ static void uniform(void *arg) {
   }
   double expected = (double)rounds / ready, chi = 0;
   for (int i = 0; i < o->n; i++) {
-    if (!(o->ready >> i & 1)) continue;
+    if (!(o->ready >> i & 1))
+      continue;
     double d = chosen[i] - expected;
     chi += d * d / expected;
   }
   if (ready > 1)
-    CHECK_MSG(chi < chi_square_limit(ready - 1), "%d ready arms of %d: chi square %d, limit %d; the first %d, %d, %d times",
-              ready, o->n, (int)chi, (int)chi_square_limit(ready - 1), chosen[0], chosen[1], chosen[2]);
-  for (int i = 0; i < o->n; i++) thrum_chan_release(ch[i]);
+    CHECK_MSG(chi < chi_square_limit(ready - 1),
+              "%d ready arms of %d: chi square %d, limit %d; the first %d, %d, "
+              "%d times",
+              ready, o->n, (int)chi, (int)chi_square_limit(ready - 1),
+              chosen[0], chosen[1], chosen[2]);
+  for (int i = 0; i < o->n; i++)
+    thrum_chan_release(ch[i]);
 }
 TEST(choice_is_uniform) {
   static struct odds odds[] = {
-      {2, 3, 0},        {3, 7, 0},
-      {8, 0xff, 0},     {16, 0xffff, 1},
-      {64, ~0ull, 1},   {8, 0x83, 0}, /* ready arms side by side and apart: a scan from a random start would favour 7 */
-      {16, 0x8001, 0},  {64, 1ull << 63 | 1 << 5 | 1, 1},
+      {2, 3, 0},
+      {3, 7, 0},
+      {8, 0xff, 0},
+      {16, 0xffff, 1},
+      /* ready arms side by side and apart: a scan from a random start would
+       * favour 7 */
+      {64, ~0ull, 1},
+      {8, 0x83, 0},
+      {16, 0x8001, 0},
+      {64, 1ull << 63 | 1 << 5 | 1, 1},
       {5, 0x10, 0},
   };
   for (size_t i = 0; i < CHECK_COUNT(odds); i++) {
@@ -91,14 +107,16 @@ TEST(choice_is_uniform) {
   }
 }
 
-/* The same channel in several arms: one of them gets the value, each as often as the other. */
-static void same_channel(void *arg) {
+/* The same channel in several arms: one of them gets the value, each as often
+ * as the other. */
+static void same_channel(void* arg) {
   (void)arg;
-  thrum_chan *ch = chan_of(sizeof(int), 1);
+  thrum_chan* ch = chan_of(sizeof(int), 1);
   int count[3] = {0}, rounds = ROUNDS(6000);
   for (int r = 0; r < rounds; r++) {
     int v[3] = {-1, -1, -1}, sent = r;
-    thrum_case arms[3] = {arm_recv(ch, &v[0]), arm_recv(ch, &v[1]), arm_recv(ch, &v[2])};
+    thrum_case arms[3] = {arm_recv(ch, &v[0]), arm_recv(ch, &v[1]),
+                          arm_recv(ch, &v[2])};
     CHECK_EQ(thrum_chan_send(ch, &sent, THRUM_TRY), 0);
     int i = thrum_select(arms, 3, THRUM_FOREVER);
     REQUIRE(i >= 0 && i < 3);
@@ -109,12 +127,14 @@ static void same_channel(void *arg) {
     }
     CHECK_EQ(thrum_chan_len(ch), 0);
   }
-  for (int k = 0; k < 3; k++) CHECK_LE(rounds / 3 - rounds / 10, count[k]);
+  for (int k = 0; k < 3; k++)
+    CHECK_LE(rounds / 3 - rounds / 10, count[k]);
   /* Sending in several arms: one value, once. */
   memset(count, 0, sizeof count);
   for (int r = 0; r < rounds; r++) {
     int v[3] = {100, 101, 102}, got = -1;
-    thrum_case arms[3] = {arm_send(ch, &v[0]), arm_send(ch, &v[1]), arm_send(ch, &v[2])};
+    thrum_case arms[3] = {arm_send(ch, &v[0]), arm_send(ch, &v[1]),
+                          arm_send(ch, &v[2])};
     int i = thrum_select(arms, 3, THRUM_FOREVER);
     REQUIRE(i >= 0 && i < 3);
     count[i]++;
@@ -122,16 +142,17 @@ static void same_channel(void *arg) {
     CHECK_EQ(thrum_chan_recv(ch, &got, THRUM_TRY), 0);
     CHECK_EQ(got, 100 + i);
   }
-  for (int k = 0; k < 3; k++) CHECK_LE(rounds / 3 - rounds / 10, count[k]);
+  for (int k = 0; k < 3; k++)
+    CHECK_LE(rounds / 3 - rounds / 10, count[k]);
   thrum_chan_release(ch);
 }
 TEST(one_channel_in_several_arms) { everywhere(same_channel, NULL); }
 
-/* ---- no partner but itself -------------------------------------------------------------------------------------------------------- */
+/* ---- no partner but itself ----------------------------------------------- */
 
-static void alone(void *arg) {
+static void alone(void* arg) {
   (void)arg;
-  thrum_chan *ch = chan_of(sizeof(int), 0);
+  thrum_chan* ch = chan_of(sizeof(int), 0);
   int out = 7, in = -1;
   for (int order = 0; order < 2; order++) {
     thrum_case arms[2] = {arm_send(ch, &out), arm_recv(ch, &in)};
@@ -151,12 +172,12 @@ static void alone(void *arg) {
   thrum_chan_release(ch);
 }
 struct both_ways {
-  thrum_chan *ch;
+  thrum_chan* ch;
   int out, in, sent;
-  word *pairs;
+  word* pairs;
 };
-static void sends_or_receives(void *arg) {
-  struct both_ways *b = arg;
+static void sends_or_receives(void* arg) {
+  struct both_ways* b = arg;
   for (int i = 0; i < 200; i++) {
     b->in = -1;
     thrum_case arms[2] = {arm_send(b->ch, &b->out), arm_recv(b->ch, &b->in)};
@@ -164,16 +185,17 @@ static void sends_or_receives(void *arg) {
     if (k == 0)
       add(b->pairs, 1);
     else if (k == 1)
-      CHECK_MSG(b->in >= 0 && b->in != b->out, "received %d, which it has sent itself", b->in);
+      CHECK_MSG(b->in >= 0 && b->in != b->out,
+                "received %d, which it has sent itself", b->in);
     else
       check_fail(__FILE__, __LINE__, "select answers %d", k);
   }
 }
-static void paired(void *arg) {
+static void paired(void* arg) {
   (void)arg;
   /* Two that may each do either: one sends, the other receives, 200 times. */
   word pairs = 0;
-  thrum_chan *ch = chan_of(sizeof(int), 0);
+  thrum_chan* ch = chan_of(sizeof(int), 0);
   struct both_ways a = {ch, 1, -1, 0, &pairs}, b = {ch, 2, -1, 0, &pairs};
   thrum_g g = go(sends_or_receives, &a), h = go(sends_or_receives, &b);
   join_g(g);
@@ -187,14 +209,15 @@ TEST(never_pairs_with_itself) {
   everywhere(paired, NULL);
 }
 
-/* ---- arms that cannot be ready ------------------------------------------------------------------------------------------------------ */
+/* ---- arms that cannot be ready ------------------------------------------- */
 
-static void no_live_arm(void *arg) {
+static void no_live_arm(void* arg) {
   (void)arg;
   int v = 5;
-  thrum_case nulls[3] = {arm_recv(NULL, &v), arm_send(NULL, &v), arm_recv(NULL, NULL)};
+  thrum_case nulls[3] = {arm_recv(NULL, &v), arm_send(NULL, &v),
+                         arm_recv(NULL, NULL)};
   for (uint32_t n = 0; n <= 3; n++) {
-    thrum_case *cases = n ? nulls : NULL;
+    thrum_case* cases = n ? nulls : NULL;
     CHECK_EQ(thrum_select(cases, n, THRUM_FOREVER), THRUM_EDEADLOCK);
     CHECK_EQ(thrum_select(cases, n, THRUM_TRY), THRUM_EAGAIN);
     CHECK_EQ(thrum_select(cases, n, -1), THRUM_ETIMEDOUT);
@@ -205,11 +228,12 @@ static void no_live_arm(void *arg) {
   }
   CHECK_EQ(v, 5);
   /* Beside a live one they are just not there. */
-  thrum_chan *ch = chan_of(sizeof(int), 1);
+  thrum_chan* ch = chan_of(sizeof(int), 1);
   for (int r = 0; r < 100; r++) {
     int got = -1;
     CHECK_EQ(thrum_chan_send(ch, &r, THRUM_TRY), 0);
-    thrum_case arms[4] = {arm_recv(NULL, &v), arm_send(NULL, &v), arm_recv(ch, &got), arm_recv(NULL, &v)};
+    thrum_case arms[4] = {arm_recv(NULL, &v), arm_send(NULL, &v),
+                          arm_recv(ch, &got), arm_recv(NULL, &v)};
     CHECK_EQ(thrum_select(arms, 4, THRUM_FOREVER), 2);
     CHECK_EQ(got, r);
     CHECK_EQ(arms[0].result, 12345);
@@ -223,8 +247,10 @@ TEST(null_channels_and_no_arms) {
   no_live_arm(NULL);
 }
 
-static void cancelled_without_arms(void *arg) { *(int *)arg = thrum_select(NULL, 0, thrum_after(3600 * SECOND)); }
-static void cancel_no_arms(void *arg) {
+static void cancelled_without_arms(void* arg) {
+  *(int*)arg = thrum_select(NULL, 0, thrum_after(3600 * SECOND));
+}
+static void cancel_no_arms(void* arg) {
   int rc = 0;
   (void)arg;
   thrum_g g = go(cancelled_without_arms, &rc);
@@ -233,11 +259,13 @@ static void cancel_no_arms(void *arg) {
   join_g(g);
   CHECK_EQ(rc, THRUM_ECANCELED);
 }
-TEST(no_arms_is_a_sleep_that_can_be_cancelled) { in_sequence(cancel_no_arms, NULL); }
+TEST(no_arms_is_a_sleep_that_can_be_cancelled) {
+  in_sequence(cancel_no_arms, NULL);
+}
 
-static void refused(void *arg) {
+static void refused(void* arg) {
   (void)arg;
-  thrum_chan *ch = chan_of(sizeof(int), 1);
+  thrum_chan* ch = chan_of(sizeof(int), 1);
   int v = 3, w = 4;
   CHECK_EQ(thrum_chan_send(ch, &v, THRUM_TRY), 0);
   CHECK_EQ(thrum_select(NULL, 1, THRUM_TRY), THRUM_EINVAL);
@@ -260,29 +288,31 @@ TEST(garbage_is_refused) {
   refused(NULL);
 }
 
-/* ---- the largest ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the largest --------------------------------------------------------- */
 
 struct largest {
-  thrum_chan *ch[64];
-  thrum_case *arms;
+  thrum_chan* ch[64];
+  thrum_case* arms;
   int v;
   word about;
   int result;
 };
-static void wait_in_largest(void *arg) {
-  struct largest *l = arg;
+static void wait_in_largest(void* arg) {
+  struct largest* l = arg;
   add(&l->about, 1);
   l->result = thrum_select(l->arms, 65535, THRUM_FOREVER);
 }
-static void largest(void *arg) {
+static void largest(void* arg) {
   (void)arg;
   enum { MOST = 65535 };
   static thrum_case arms[MOST + 1];
   struct largest l;
   memset(&l, 0, sizeof l);
   l.arms = arms;
-  for (int i = 0; i < 64; i++) l.ch[i] = chan_of(sizeof(int), 1);
-  for (int i = 0; i <= MOST; i++) arms[i] = arm_recv(l.ch[i % 63], &l.v);
+  for (int i = 0; i < 64; i++)
+    l.ch[i] = chan_of(sizeof(int), 1);
+  for (int i = 0; i <= MOST; i++)
+    arms[i] = arm_recv(l.ch[i % 63], &l.v);
   arms[MOST - 1] = arm_recv(l.ch[63], &l.v);
   CHECK_EQ(thrum_select(arms, MOST, THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_select(arms, MOST + 1, THRUM_TRY), THRUM_EINVAL);
@@ -300,15 +330,20 @@ static void largest(void *arg) {
   join_g(g);
   CHECK_EQ(l.result, MOST - 1);
   CHECK_EQ(l.v, 100);
-  for (int i = 0; i < 63; i++) CHECK_EQ(thrum_chan_send(l.ch[i], &v, THRUM_TRY), 0); /* into the buffer: */
-  for (int i = 0; i < 63; i++) CHECK_EQ(thrum_chan_len(l.ch[i]), 1);                 /* nobody waits there */
-  for (int i = 0; i < 64; i++) thrum_chan_release(l.ch[i]);
+  /* into the buffer: */
+  for (int i = 0; i < 63; i++)
+    CHECK_EQ(thrum_chan_send(l.ch[i], &v, THRUM_TRY), 0);
+  /* nobody waits there */
+  for (int i = 0; i < 63; i++)
+    CHECK_EQ(thrum_chan_len(l.ch[i]), 1);
+  for (int i = 0; i < 64; i++)
+    thrum_chan_release(l.ch[i]);
 }
 TEST(as_many_arms_as_are_allowed) { everywhere(largest, NULL); }
 
-/* ---- closed arms ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- closed arms --------------------------------------------------------- */
 
-static void closed_arms(void *arg) {
+static void closed_arms(void* arg) {
   (void)arg;
   thrum_chan *idle = chan_of(sizeof(int), 0), *ch = chan_of(sizeof(int), 2);
   int v = 11, w = -1;
@@ -342,42 +377,47 @@ TEST(closed_arms_are_ready) {
 }
 
 struct parked_select {
-  thrum_chan *ch[8];
+  thrum_chan* ch[8];
   thrum_case arms[8];
   int v[8], n, result;
   int64_t deadline;
   word about;
 };
-static void parked_select(void *arg) {
-  struct parked_select *p = arg;
+static void parked_select(void* arg) {
+  struct parked_select* p = arg;
   add(&p->about, 1);
   p->result = thrum_select(p->arms, (uint32_t)p->n, p->deadline);
 }
 /* Eight unbuffered channels; arm i receives if bit i of `sends` is clear. */
-static void parked_open(struct parked_select *p, unsigned sends, int64_t deadline) {
+static void parked_open(struct parked_select* p, unsigned sends,
+                        int64_t deadline) {
   memset(p, 0, sizeof *p);
   p->n = 8;
   p->deadline = deadline;
   for (int i = 0; i < 8; i++) {
     p->ch[i] = chan_of(sizeof(int), 0);
     p->v[i] = (sends >> i & 1) ? 500 + i : -1;
-    p->arms[i] = (sends >> i & 1) ? arm_send(p->ch[i], &p->v[i]) : arm_recv(p->ch[i], &p->v[i]);
+    p->arms[i] = (sends >> i & 1) ? arm_send(p->ch[i], &p->v[i])
+                                  : arm_recv(p->ch[i], &p->v[i]);
   }
 }
 /* Nobody is left waiting on any of them, for either purpose. */
-static void parked_no_trace(struct parked_select *p) {
+static void parked_no_trace(struct parked_select* p) {
   for (int i = 0; i < 8; i++) {
     int v = 1, before = p->v[i];
-    CHECK_MSG(thrum_chan_send(p->ch[i], &v, THRUM_TRY) < 0, "a receiver is left behind on arm %d", i);
-    CHECK_MSG(thrum_chan_recv(p->ch[i], &v, THRUM_TRY) < 0, "a sender is left behind on arm %d", i);
+    CHECK_MSG(thrum_chan_send(p->ch[i], &v, THRUM_TRY) < 0,
+              "a receiver is left behind on arm %d", i);
+    CHECK_MSG(thrum_chan_recv(p->ch[i], &v, THRUM_TRY) < 0,
+              "a sender is left behind on arm %d", i);
     CHECK_EQ(p->v[i], before);
   }
 }
-static void parked_release(struct parked_select *p) {
-  for (int i = 0; i < 8; i++) thrum_chan_release(p->ch[i]);
+static void parked_release(struct parked_select* p) {
+  for (int i = 0; i < 8; i++)
+    thrum_chan_release(p->ch[i]);
 }
 
-static void close_under_select(void *arg) {
+static void close_under_select(void* arg) {
   (void)arg;
   for (unsigned sends = 0; sends < 256; sends += 51)
     for (int k = 0; k < 8; k++) {
@@ -398,9 +438,9 @@ static void close_under_select(void *arg) {
 }
 TEST(close_wakes_a_parked_select) { in_sequence(close_under_select, NULL); }
 
-/* ---- losing arms ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- losing arms --------------------------------------------------------- */
 
-static void win_by_one(void *arg) {
+static void win_by_one(void* arg) {
   (void)arg;
   for (unsigned sends = 0; sends < 256; sends += 51)
     for (int k = 0; k < 8; k++) {
@@ -415,7 +455,8 @@ static void win_by_one(void *arg) {
       } else {
         CHECK_EQ(thrum_chan_send(p.ch[k], &v, THRUM_TRY), 0);
       }
-      /* It is claimed by this arm; before it has run again no other may win as well. */
+      /* It is claimed by this arm; before it has run again no other may win as
+       * well. */
       parked_no_trace(&p);
       join_g(g);
       CHECK_EQ(p.result, k);
@@ -427,7 +468,7 @@ static void win_by_one(void *arg) {
       parked_release(&p);
     }
 }
-static void win_by_none(void *arg) {
+static void win_by_none(void* arg) {
   (void)arg;
   for (unsigned sends = 0; sends < 256; sends += 51)
     for (int cancel = 0; cancel < 2; cancel++) {
@@ -435,7 +476,8 @@ static void win_by_none(void *arg) {
       parked_open(&p, sends, cancel ? THRUM_FOREVER : thrum_after(MS));
       thrum_g g = go(parked_select, &p);
       yield_until(&p.about, 1);
-      if (cancel) CHECK_EQ(thrum_cancel(NULL, g), 0);
+      if (cancel)
+        CHECK_EQ(thrum_cancel(NULL, g), 0);
       join_g(g);
       CHECK_EQ(p.result, cancel ? THRUM_ECANCELED : THRUM_ETIMEDOUT);
       for (int i = 0; i < 8; i++) {
@@ -455,20 +497,21 @@ TEST(losing_arms_leave_no_trace) {
 struct place {
   thrum_chan *ch, *other;
   int select, value;
-  word *about;
+  word* about;
 };
-static void take_a_place(void *arg) {
-  struct place *p = arg;
+static void take_a_place(void* arg) {
+  struct place* p = arg;
   int elsewhere = -1;
   add(p->about, 1);
   if (p->select) {
-    thrum_case arms[2] = {arm_recv(p->other, &elsewhere), arm_recv(p->ch, &p->value)};
+    thrum_case arms[2] = {arm_recv(p->other, &elsewhere),
+                          arm_recv(p->ch, &p->value)};
     CHECK_EQ(thrum_select(arms, 2, THRUM_FOREVER), 1);
   } else {
     CHECK_EQ(thrum_chan_recv(p->ch, &p->value, THRUM_FOREVER), 0);
   }
 }
-static void places(void *arg) {
+static void places(void* arg) {
   (void)arg;
   enum { N = 12 };
   struct place p[N];
@@ -480,7 +523,8 @@ static void places(void *arg) {
     g[i] = go(take_a_place, &p[i]);
     yield_until(&about, i + 1);
   }
-  for (int i = 0; i < N; i++) CHECK_EQ(thrum_chan_send(ch, &i, THRUM_TRY), 0);
+  for (int i = 0; i < N; i++)
+    CHECK_EQ(thrum_chan_send(ch, &i, THRUM_TRY), 0);
   for (int i = 0; i < N; i++) {
     join_g(g[i]);
     CHECK_EQ(p[i].value, i);
@@ -490,8 +534,9 @@ static void places(void *arg) {
 }
 TEST(a_select_keeps_its_place_in_the_queue) { in_sequence(places, NULL); }
 
-/* A parked send arm whose channel has a buffer: its value goes behind what is there. */
-static void send_arm_behind_buffer(void *arg) {
+/* A parked send arm whose channel has a buffer: its value goes behind what is
+ * there. */
+static void send_arm_behind_buffer(void* arg) {
   (void)arg;
   thrum_chan *idle = chan_of(sizeof(int), 0), *ch = chan_of(sizeof(int), 2);
   struct parked_select p;
@@ -515,23 +560,26 @@ static void send_arm_behind_buffer(void *arg) {
   thrum_chan_release(ch);
   thrum_chan_release(idle);
 }
-TEST(a_send_arm_waits_behind_the_buffer) { in_sequence(send_arm_behind_buffer, NULL); }
+TEST(a_send_arm_waits_behind_the_buffer) {
+  in_sequence(send_arm_behind_buffer, NULL);
+}
 
-/* ---- selects against selects ------------------------------------------------------------------------------------------------------------ */
+/* ---- selects against selects --------------------------------------------- */
 
-/* Four Gs pass numbers through four channels by plain calls and by selects that name them in opposite orders: a deadlock of
- * the locks, a value lost or doubled, or a select that wins twice ends it. After Go's TestSelectStress. */
+/* Four Gs pass numbers through four channels by plain calls and by selects that
+ * name them in opposite orders: a deadlock of the locks, a value lost or
+ * doubled, or a select that wins twice ends it. After Go's TestSelectStress. */
 struct stress {
-  thrum_chan *ch[4];
+  thrum_chan* ch[4];
   int n;
   word moved[2];
 };
 struct stress_guest {
-  struct stress *s;
+  struct stress* s;
   int me, sends;
 };
-static void stress_plain(void *arg) {
-  struct stress_guest *g = arg;
+static void stress_plain(void* arg) {
+  struct stress_guest* g = arg;
   for (int i = 0; i < g->s->n; i++) {
     int v = i;
     if (g->sends)
@@ -539,18 +587,20 @@ static void stress_plain(void *arg) {
     else
       CHECK_EQ(thrum_chan_recv(g->s->ch[g->me], &v, THRUM_FOREVER), 0);
     add(&g->s->moved[g->sends], 1);
-    if (i % 16 == 0) CHECK_EQ(thrum_yield(), 0);
+    if (i % 16 == 0)
+      CHECK_EQ(thrum_yield(), 0);
   }
 }
-static void stress_select(void *arg) {
-  struct stress_guest *g = arg;
+static void stress_select(void* arg) {
+  struct stress_guest* g = arg;
   thrum_case arms[4];
   int left[4], v[4], total = 4 * g->s->n;
-  for (int i = 0; i < 4; i++) left[i] = g->s->n;
+  for (int i = 0; i < 4; i++)
+    left[i] = g->s->n;
   for (int r = 0; r < total; r++) {
     for (int i = 0; i < 4; i++) {
       int c = g->me ? 3 - i : i; /* opposite orders */
-      thrum_chan *ch = left[c] > 0 ? g->s->ch[c] : NULL;
+      thrum_chan* ch = left[c] > 0 ? g->s->ch[c] : NULL;
       v[c] = r;
       arms[i] = g->sends ? arm_send(ch, &v[c]) : arm_recv(ch, &v[c]);
     }
@@ -561,15 +611,17 @@ static void stress_select(void *arg) {
     add(&g->s->moved[g->sends], 1);
   }
 }
-static void select_stress(void *arg) {
+static void select_stress(void* arg) {
   struct stress s;
   struct stress_guest guest[12];
   thrum_g g[12];
   int k = 0;
   memset(&s, 0, sizeof s);
   s.n = ROUNDS(500);
-  for (int i = 0; i < 4; i++) s.ch[i] = chan_of(sizeof(int), i < 2 && arg ? 2 : 0);
-  /* Per channel: n by a plain sender, n by the sending select; n by a plain receiver, n by the receiving select. */
+  for (int i = 0; i < 4; i++)
+    s.ch[i] = chan_of(sizeof(int), i < 2 && arg ? 2 : 0);
+  /* Per channel: n by a plain sender, n by the sending select; n by a plain
+   * receiver, n by the receiving select. */
   for (int sends = 0; sends < 2; sends++) {
     for (int i = 0; i < 4; i++) {
       guest[k] = (struct stress_guest){&s, i, sends};
@@ -580,7 +632,8 @@ static void select_stress(void *arg) {
     g[k] = go(stress_select, &guest[k]);
     k++;
   }
-  for (int i = 0; i < k; i++) join_g(g[i]);
+  for (int i = 0; i < k; i++)
+    join_g(g[i]);
   CHECK_EQ(s.moved[0], 8 * s.n);
   CHECK_EQ(s.moved[1], 8 * s.n);
   for (int i = 0; i < 4; i++) {
@@ -594,33 +647,39 @@ TEST(stress_of_selects) {
   everywhere(select_stress, &buffered);
 }
 
-/* Two selects on the same two channels in opposite orders, each sending on one and receiving from the other. */
+/* Two selects on the same two channels in opposite orders, each sending on one
+ * and receiving from the other. */
 struct abba {
   thrum_chan *a, *b;
   int n, mirrored;
   word moved;
 };
-static void abba_guest(void *arg) {
-  struct abba *x = arg;
+static void abba_guest(void* arg) {
+  struct abba* x = arg;
   int to_send = x->n, to_recv = x->n, out = 0, in = 0;
-  thrum_chan *send = x->mirrored ? x->b : x->a, *recv = x->mirrored ? x->a : x->b;
+  thrum_chan *send = x->mirrored ? x->b : x->a,
+             *recv = x->mirrored ? x->a : x->b;
   while (to_send + to_recv > 0) {
-    thrum_case arms[2] = {arm_send(to_send ? send : NULL, &out), arm_recv(to_recv ? recv : NULL, &in)};
+    thrum_case arms[2] = {arm_send(to_send ? send : NULL, &out),
+                          arm_recv(to_recv ? recv : NULL, &in)};
     int k = thrum_select(arms, 2, THRUM_FOREVER);
     REQUIRE(k == 0 || k == 1);
     if (k == 0) {
       to_send--;
       out++;
     } else {
-      CHECK_EQ(in, x->n - to_recv); /* in the order in which the other sent them */
+      /* in the order in which the other sent them */
+      CHECK_EQ(in, x->n - to_recv);
       to_recv--;
     }
     add(&x->moved, 1);
   }
 }
-static void abba(void *arg) {
+static void abba(void* arg) {
   (void)arg;
-  struct abba x = {chan_of(sizeof(int), 0), chan_of(sizeof(int), 0), ROUNDS(5000), 0, 0}, y = x;
+  struct abba x = {chan_of(sizeof(int), 0), chan_of(sizeof(int), 0),
+                   ROUNDS(5000), 0, 0},
+              y = x;
   y.mirrored = 1;
   thrum_g g = go(abba_guest, &x), h = go(abba_guest, &y);
   join_g(g);
@@ -632,40 +691,44 @@ static void abba(void *arg) {
 }
 TEST(opposite_orders) { everywhere(abba, NULL); }
 
-/* A value offered to two channels of one select at the same time arrives once. After Go's doubleselect. */
+/* A value offered to two channels of one select at the same time arrives once.
+ * After Go's doubleselect. */
 struct twice {
-  thrum_chan *c[4];
+  thrum_chan* c[4];
   int n;
 };
-static void offer(void *arg) {
-  struct twice *t = arg;
+static void offer(void* arg) {
+  struct twice* t = arg;
   for (int i = 0; i < t->n; i++) {
     int v[4] = {i, i, i, i};
     thrum_case arms[4];
-    for (int k = 0; k < 4; k++) arms[k] = arm_send(t->c[k], &v[k]);
+    for (int k = 0; k < 4; k++)
+      arms[k] = arm_send(t->c[k], &v[k]);
     int k = thrum_select(arms, 4, THRUM_FOREVER);
     CHECK(k >= 0 && k < 4);
   }
-  for (int k = 0; k < 4; k++) CHECK_EQ(thrum_chan_close(t->c[k]), 0);
+  for (int k = 0; k < 4; k++)
+    CHECK_EQ(thrum_chan_close(t->c[k]), 0);
 }
 struct merge {
-  struct twice *t;
+  struct twice* t;
   thrum_chan *from, *to;
 };
-static void merge(void *arg) {
-  struct merge *m = arg;
+static void merge(void* arg) {
+  struct merge* m = arg;
   int v;
-  while (thrum_chan_recv(m->from, &v, THRUM_FOREVER) == 0) CHECK_EQ(thrum_chan_send(m->to, &v, THRUM_FOREVER), 0);
+  while (thrum_chan_recv(m->from, &v, THRUM_FOREVER) == 0)
+    CHECK_EQ(thrum_chan_send(m->to, &v, THRUM_FOREVER), 0);
   v = -1;
   CHECK_EQ(thrum_chan_send(m->to, &v, THRUM_FOREVER), 0);
 }
-static void double_select(void *arg) {
+static void double_select(void* arg) {
   (void)arg;
   struct twice t;
   struct merge m[4];
   memset(&t, 0, sizeof t);
   t.n = ROUNDS(5000);
-  thrum_chan *to = chan_of(sizeof(int), 0);
+  thrum_chan* to = chan_of(sizeof(int), 0);
   thrum_g g[5];
   for (int k = 0; k < 4; k++) {
     t.c[k] = chan_of(sizeof(int), 0);
@@ -673,12 +736,13 @@ static void double_select(void *arg) {
     g[k] = go(merge, &m[k]);
   }
   g[4] = go(offer, &t);
-  unsigned char *seen = calloc(1, (size_t)t.n);
+  unsigned char* seen = calloc(1, (size_t)t.n);
   for (int ended = 0, received = 0; ended < 4;) {
     int v = -2;
     CHECK_EQ(thrum_chan_recv(to, &v, THRUM_FOREVER), 0);
     if (v == -1) {
-      if (++ended == 4) CHECK_EQ(received, t.n);
+      if (++ended == 4)
+        CHECK_EQ(received, t.n);
       continue;
     }
     REQUIRE(v >= 0 && v < t.n);
@@ -687,8 +751,10 @@ static void double_select(void *arg) {
     received++;
   }
   free(seen);
-  for (int k = 0; k < 5; k++) join_g(g[k]);
-  for (int k = 0; k < 4; k++) thrum_chan_release(t.c[k]);
+  for (int k = 0; k < 5; k++)
+    join_g(g[k]);
+  for (int k = 0; k < 4; k++)
+    thrum_chan_release(t.c[k]);
   thrum_chan_release(to);
 }
 TEST(a_value_is_sent_once) { everywhere(double_select, NULL); }
@@ -697,17 +763,18 @@ TEST(a_value_is_sent_once) { everywhere(double_select, NULL); }
 struct flood {
   thrum_chan *ch, *stop;
 };
-static void flood(void *arg) {
-  struct flood *f = arg;
+static void flood(void* arg) {
+  struct flood* f = arg;
   for (int v = 0;; v++) {
     int nothing;
     thrum_case arms[2] = {arm_send(f->ch, &v), arm_recv(f->stop, &nothing)};
-    if (thrum_select(arms, 2, THRUM_FOREVER) != 0) return;
+    if (thrum_select(arms, 2, THRUM_FOREVER) != 0)
+      return;
   }
 }
-static void fair(void *arg) {
+static void fair(void* arg) {
   struct flood f[2];
-  thrum_chan *stop = chan_of(sizeof(int), 0);
+  thrum_chan* stop = chan_of(sizeof(int), 0);
   thrum_g g[2];
   int count[2] = {0, 0}, enough = ROUNDS(5000), total = 0;
   for (int i = 0; i < 2; i++) {
@@ -723,7 +790,9 @@ static void fair(void *arg) {
     count[k]++;
     total++;
   }
-  if (arg) CHECK_LE(total, 20 * enough); /* with several threads the machine may prefer one */
+  /* with several threads the machine may prefer one */
+  if (arg)
+    CHECK_LE(total, 20 * enough);
   CHECK_EQ(thrum_chan_close(stop), 0);
   for (int i = 0; i < 2; i++) {
     join_g(g[i]);
@@ -739,28 +808,30 @@ TEST(two_floods_are_both_heard) {
 
 /* Threads and Gs of two runtimes select on the same channels. */
 struct crowd {
-  thrum_chan *ch[3];
+  thrum_chan* ch[3];
   int per_sender;
   word received, sum;
 };
-static void crowd_send(void *arg) {
-  struct crowd *c = arg;
+static void crowd_send(void* arg) {
+  struct crowd* c = arg;
   for (int i = 1; i <= c->per_sender; i++) {
     thrum_case arms[3];
     int v = i;
-    for (int k = 0; k < 3; k++) arms[k] = arm_send(c->ch[(k + i) % 3], &v);
+    for (int k = 0; k < 3; k++)
+      arms[k] = arm_send(c->ch[(k + i) % 3], &v);
     int k = thrum_select(arms, 3, THRUM_FOREVER);
     CHECK(k >= 0 && k < 3 && arms[k].result == 0);
   }
 }
-static void crowd_recv(void *arg) {
-  struct crowd *c = arg;
-  thrum_chan *open[3] = {c->ch[0], c->ch[1], c->ch[2]};
+static void crowd_recv(void* arg) {
+  struct crowd* c = arg;
+  thrum_chan* open[3] = {c->ch[0], c->ch[1], c->ch[2]};
   int n = 3;
   while (n > 0) {
     thrum_case arms[3];
     int v[3];
-    for (int k = 0; k < 3; k++) arms[k] = arm_recv(open[k], &v[k]);
+    for (int k = 0; k < 3; k++)
+      arms[k] = arm_recv(open[k], &v[k]);
     int k = thrum_select(arms, 3, THRUM_FOREVER);
     REQUIRE(k >= 0 && k < 3);
     if (arms[k].result == THRUM_ECLOSED) {
@@ -775,11 +846,12 @@ static void crowd_recv(void *arg) {
 }
 TEST(threads_and_runtimes_select) {
   enum { N = 6 };
-  thrum_rt *rt[2] = {rt_make(RT_P2), rt_make(RT_P1)};
+  thrum_rt* rt[2] = {rt_make(RT_P2), rt_make(RT_P1)};
   struct crowd c;
   memset(&c, 0, sizeof c);
   c.per_sender = ROUNDS(2000);
-  for (int k = 0; k < 3; k++) c.ch[k] = chan_of(sizeof(int), (uint32_t)k);
+  for (int k = 0; k < 3; k++)
+    c.ch[k] = chan_of(sizeof(int), (uint32_t)k);
   struct actor s[N], r[N];
   thrum_wg sending = THRUM_WG_INIT, receiving = THRUM_WG_INIT;
   for (int i = 0; i < N; i++) {
@@ -787,7 +859,8 @@ TEST(threads_and_runtimes_select) {
     actor_start(&r[i], rt[i & 1], i % 3 == 1, &receiving, crowd_recv, &c);
   }
   CHECK_EQ(thrum_wg_wait(&sending, THRUM_FOREVER), 0);
-  for (int k = 0; k < 3; k++) CHECK_EQ(thrum_chan_close(c.ch[k]), 0);
+  for (int k = 0; k < 3; k++)
+    CHECK_EQ(thrum_chan_close(c.ch[k]), 0);
   CHECK_EQ(thrum_wg_wait(&receiving, THRUM_FOREVER), 0);
   for (int i = 0; i < N; i++) {
     actor_join(&s[i], rt[i & 1]);
@@ -797,7 +870,8 @@ TEST(threads_and_runtimes_select) {
   CHECK_EQ(c.sum, (word)N * c.per_sender * (c.per_sender + 1) / 2);
   rt_end(rt[0]);
   rt_end(rt[1]);
-  for (int k = 0; k < 3; k++) thrum_chan_release(c.ch[k]);
+  for (int k = 0; k < 3; k++)
+    thrum_chan_release(c.ch[k]);
 }
 
 static const struct check_case cases[] = {

@@ -1,4 +1,5 @@
-/* sync.c: mutex, rwmutex, cond, waitgroup, semaphore, once: from Gs and from threads. */
+/* sync.c: mutex, rwmutex, cond, waitgroup, semaphore, once: from Gs and from
+ * threads. */
 #include "../support/check.h"
 
 #include <limits.h>
@@ -13,7 +14,7 @@ struct guest {
   int result, then;
   word about, finished, *count;
 };
-static struct guest guest_on(void *object) {
+static struct guest guest_on(void* object) {
   struct guest g;
   memset(&g, 0, sizeof g);
   g.object = object;
@@ -22,9 +23,9 @@ static struct guest guest_on(void *object) {
   return g;
 }
 
-/* ---- all-zero is valid ------------------------------------------------------------------------------------------------------- */
+/* ---- all-zero is valid --------------------------------------------------- */
 
-static void zero_is_valid(void *arg) {
+static void zero_is_valid(void* arg) {
   (void)arg;
   thrum_mutex m = THRUM_MUTEX_INIT;
   thrum_rwmutex rw = THRUM_RWMUTEX_INIT;
@@ -32,10 +33,12 @@ static void zero_is_valid(void *arg) {
   thrum_wg wg = THRUM_WG_INIT;
   thrum_sem s = THRUM_SEM_INIT;
   thrum_once o = THRUM_ONCE_INIT;
-  void *all[] = {&m, &rw, &c, &wg, &s, &o};
-  size_t sizes[] = {sizeof m, sizeof rw, sizeof c, sizeof wg, sizeof s, sizeof o};
+  void* all[] = {&m, &rw, &c, &wg, &s, &o};
+  size_t sizes[] = {sizeof m,  sizeof rw, sizeof c,
+                    sizeof wg, sizeof s,  sizeof o};
   static const unsigned char zeros[64];
-  for (int i = 0; i < 6; i++) CHECK(memcmp(all[i], zeros, sizes[i]) == 0);
+  for (int i = 0; i < 6; i++)
+    CHECK(memcmp(all[i], zeros, sizes[i]) == 0);
   CHECK_EQ(sizeof m, 32);
   CHECK_EQ(sizeof rw, 64);
   CHECK_EQ(sizeof c + sizeof wg + sizeof s + sizeof o, 4 * 32);
@@ -55,11 +58,11 @@ TEST(all_zero_is_valid) {
   zero_is_valid(NULL);
 }
 
-/* ---- mutex --------------------------------------------------------------------------------------------------------------------- */
+/* ---- mutex --------------------------------------------------------------- */
 
-static void try_mutex(void *arg) {
-  struct guest *g = arg;
-  thrum_mutex *m = g->object;
+static void try_mutex(void* arg) {
+  struct guest* g = arg;
+  thrum_mutex* m = g->object;
   CHECK_EQ(thrum_mutex_lock(m, THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_mutex_lock(m, 1), THRUM_ETIMEDOUT);
   CHECK_EQ(thrum_mutex_lock(m, -1), THRUM_ETIMEDOUT);
@@ -69,11 +72,12 @@ static void try_mutex(void *arg) {
   CHECK_EQ(thrum_mutex_unlock(m), THRUM_EPERM); /* not the owner */
   add(&g->finished, 1);
 }
-static void mutex_rules(void *arg) {
+static void mutex_rules(void* arg) {
   (void)arg;
   thrum_mutex m = THRUM_MUTEX_INIT;
   CHECK_EQ(thrum_mutex_unlock(&m), THRUM_EPERM); /* not locked */
-  static const int64_t free_for_all[] = {THRUM_TRY, THRUM_FOREVER, 1, -1, INT64_MIN};
+  static const int64_t free_for_all[] = {THRUM_TRY, THRUM_FOREVER, 1, -1,
+                                         INT64_MIN};
   for (size_t i = 0; i < CHECK_COUNT(free_for_all); i++) {
     CHECK_EQ(thrum_mutex_lock(&m, free_for_all[i]), 0);
     CHECK_EQ(thrum_mutex_unlock(&m), 0);
@@ -88,7 +92,8 @@ static void mutex_rules(void *arg) {
     join_g(go(try_mutex, &g));
     CHECK_EQ(g.finished, 1);
     /* The owner is the G, whatever thread it is on meanwhile. */
-    for (int i = 0; i < 10; i++) CHECK_EQ(thrum_yield(), 0);
+    for (int i = 0; i < 10; i++)
+      CHECK_EQ(thrum_yield(), 0);
     CHECK_EQ(thrum_sleep(MS), 0);
   }
   CHECK_EQ(thrum_mutex_unlock(&m), 0);
@@ -100,17 +105,18 @@ TEST(mutex) {
   mutex_rules(NULL);
 }
 
-static void *try_mutex_on_thread(void *arg) {
+static void* try_mutex_on_thread(void* arg) {
   try_mutex(arg);
   return NULL;
 }
 /* The owner is a thread, the other a thread or a G; and the other way round. */
-static void hold_for_thread(void *arg) {
-  struct guest *g = arg;
+static void hold_for_thread(void* arg) {
+  struct guest* g = arg;
   pthread_t t;
   CHECK_EQ(thrum_mutex_lock(g->object, THRUM_FOREVER), 0);
   REQUIRE_EQ(pthread_create(&t, NULL, try_mutex_on_thread, g), 0);
-  while (get(&g->finished) < 1) CHECK_EQ(thrum_yield(), 0);
+  while (get(&g->finished) < 1)
+    CHECK_EQ(thrum_yield(), 0);
   pthread_join(t, NULL);
   CHECK_EQ(thrum_mutex_unlock(g->object), 0);
 }
@@ -138,30 +144,36 @@ struct counter {
   int n, per_guest, timeouts;
   word inside, most;
 };
-static void count_locked(void *arg) {
-  struct counter *c = arg;
+static void count_locked(void* arg) {
+  struct counter* c = arg;
   for (int i = 0; i < c->per_guest; i++) {
     int rc;
     if (c->timeouts) {
-      do rc = thrum_mutex_lock(&c->m, i % 3 ? thrum_after(20000) : THRUM_TRY);
-      while (rc == THRUM_ETIMEDOUT || (rc == THRUM_EAGAIN && (thrum_self() ? thrum_yield() : sched_yield()) == 0));
+      do
+        rc = thrum_mutex_lock(&c->m, i % 3 ? thrum_after(20000) : THRUM_TRY);
+      while (rc == THRUM_ETIMEDOUT ||
+             (rc == THRUM_EAGAIN &&
+              (thrum_self() ? thrum_yield() : sched_yield()) == 0));
     } else {
       rc = thrum_mutex_lock(&c->m, THRUM_FOREVER);
     }
     CHECK_EQ(rc, 0);
     CHECK_EQ(add(&c->inside, 1), 1);
     c->n++;
-    if (i % 64 == 0 && thrum_self()) thrum_yield();
+    if (i % 64 == 0 && thrum_self())
+      thrum_yield();
     add(&c->inside, -1);
     CHECK_EQ(thrum_mutex_unlock(&c->m), 0);
   }
 }
-static void count_together(void *arg) {
-  struct counter *c = arg;
+static void count_together(void* arg) {
+  struct counter* c = arg;
   thrum_g g[16];
   c->n = 0;
-  for (int i = 0; i < 16; i++) g[i] = go(count_locked, c);
-  for (int i = 0; i < 16; i++) join_g(g[i]);
+  for (int i = 0; i < 16; i++)
+    g[i] = go(count_locked, c);
+  for (int i = 0; i < 16; i++)
+    join_g(g[i]);
   CHECK_EQ(c->n, 16 * c->per_guest);
 }
 TEST(mutex_excludes) {
@@ -174,14 +186,16 @@ TEST(mutex_excludes) {
   everywhere(count_together, &c);
 }
 
-static void mixed_actors(thrum_fn fn, void *arg, int n) {
-  thrum_rt *rt[2] = {rt_make(RT_P2), rt_make(RT_P1)};
+static void mixed_actors(thrum_fn fn, void* arg, int n) {
+  thrum_rt* rt[2] = {rt_make(RT_P2), rt_make(RT_P1)};
   struct actor a[16];
   thrum_wg done = THRUM_WG_INIT;
   REQUIRE(n <= 16);
-  for (int i = 0; i < n; i++) actor_start(&a[i], rt[i % 2], i % 3 == 0, &done, fn, arg);
+  for (int i = 0; i < n; i++)
+    actor_start(&a[i], rt[i % 2], i % 3 == 0, &done, fn, arg);
   CHECK_EQ(thrum_wg_wait(&done, THRUM_FOREVER), 0);
-  for (int i = 0; i < n; i++) actor_join(&a[i], rt[i % 2]);
+  for (int i = 0; i < n; i++)
+    actor_join(&a[i], rt[i % 2]);
   rt_end(rt[0]);
   rt_end(rt[1]);
 }
@@ -197,24 +211,25 @@ TEST(mutex_between_threads_and_gs) {
   CHECK_EQ(c.n, 12 * c.per_guest);
 }
 
-/* A waiter that has waited long is next: first come, first served, and an owner that comes back at once is not faster. */
+/* A waiter that has waited long is next: first come, first served, and an owner
+ * that comes back at once is not faster. */
 struct line {
   thrum_mutex m;
   word about, order;
   int place[12];
 };
 struct line_guest {
-  struct line *l;
+  struct line* l;
   int me;
 };
-static void stand_in_line(void *arg) {
-  struct line_guest *g = arg;
+static void stand_in_line(void* arg) {
+  struct line_guest* g = arg;
   add(&g->l->about, 1);
   CHECK_EQ(thrum_mutex_lock(&g->l->m, THRUM_FOREVER), 0);
   g->l->place[g->me] = (int)add(&g->l->order, 1);
   CHECK_EQ(thrum_mutex_unlock(&g->l->m), 0);
 }
-static void fifo_after_long(void *arg) {
+static void fifo_after_long(void* arg) {
   (void)arg;
   enum { N = 12 };
   struct line l;
@@ -229,34 +244,37 @@ static void fifo_after_long(void *arg) {
   }
   CHECK_EQ(thrum_sleep(200 * MS), 0); /* that is long */
   CHECK_EQ(thrum_mutex_unlock(&l.m), 0);
-  CHECK_EQ(thrum_mutex_lock(&l.m, THRUM_FOREVER), 0); /* behind all who were there */
+  /* behind all who were there */
+  CHECK_EQ(thrum_mutex_lock(&l.m, THRUM_FOREVER), 0);
   CHECK_EQ(l.order, N);
   CHECK_EQ(thrum_mutex_unlock(&l.m), 0);
   for (int i = 0; i < N; i++) {
     join_g(g[i]);
-    CHECK_MSG(l.place[i] == i + 1, "waiter %d was served as number %d", i + 1, l.place[i]);
+    CHECK_MSG(l.place[i] == i + 1, "waiter %d was served as number %d", i + 1,
+              l.place[i]);
   }
 }
 TEST(mutex_is_fifo_after_a_long_wait) { in_sequence(fifo_after_long, NULL); }
 
-/* One hogs the lock, the other asks for it now and then. After Go's TestMutexFairness. */
+/* One hogs the lock, the other asks for it now and then. After Go's
+ * TestMutexFairness. */
 struct hog {
   thrum_mutex m;
   word stop, served;
 };
-static void hog_lock(void *arg) {
-  struct hog *h = arg;
+static void hog_lock(void* arg) {
+  struct hog* h = arg;
   while (!get(&h->stop)) {
     CHECK_EQ(thrum_mutex_lock(&h->m, THRUM_FOREVER), 0);
     int64_t until = real_now() + 100000;
-    while (real_now() < until) {
-    }
+    while (real_now() < until) {}
     CHECK_EQ(thrum_mutex_unlock(&h->m), 0);
-    if (thrum_self()) CHECK_EQ(thrum_check(), 0);
+    if (thrum_self())
+      CHECK_EQ(thrum_check(), 0);
   }
 }
-static void ask_for_lock(void *arg) {
-  struct hog *h = arg;
+static void ask_for_lock(void* arg) {
+  struct hog* h = arg;
   for (int i = 0; i < 10; i++) {
     CHECK_EQ(thrum_sleep(100000), 0);
     CHECK_EQ(thrum_mutex_lock(&h->m, THRUM_FOREVER), 0);
@@ -265,7 +283,7 @@ static void ask_for_lock(void *arg) {
   }
   set(&h->stop, 1);
 }
-static void hog_and_asker(void *arg) {
+static void hog_and_asker(void* arg) {
   (void)arg;
   struct hog h;
   memset(&h, 0, sizeof h);
@@ -276,7 +294,7 @@ static void hog_and_asker(void *arg) {
 }
 TEST(mutex_hog_does_not_win_for_ever) {
   on_threads(hog_and_asker, NULL);
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   for (int who = 0; who < 3; who++) {
     struct hog h;
     struct actor a[2];
@@ -285,15 +303,16 @@ TEST(mutex_hog_does_not_win_for_ever) {
     actor_start(&a[0], rt, who != 1, &done, hog_lock, &h);
     actor_start(&a[1], rt, who != 2, &done, ask_for_lock, &h);
     CHECK_EQ(thrum_wg_wait(&done, THRUM_FOREVER), 0);
-    for (int i = 0; i < 2; i++) actor_join(&a[i], rt);
+    for (int i = 0; i < 2; i++)
+      actor_join(&a[i], rt);
     CHECK_EQ(h.served, 10);
   }
   rt_end(rt);
 }
 
 /* A waiter that gave up leaves the queue in order and the lock usable. */
-static void lock_with_deadline(void *arg) {
-  struct guest *g = arg;
+static void lock_with_deadline(void* arg) {
+  struct guest* g = arg;
   add(&g->about, 1);
   g->result = thrum_mutex_lock(g->object, g->deadline);
   if (g->result == 0) {
@@ -301,7 +320,7 @@ static void lock_with_deadline(void *arg) {
     CHECK_EQ(thrum_mutex_unlock(g->object), 0);
   }
 }
-static void give_up_in_line(void *arg) {
+static void give_up_in_line(void* arg) {
   (void)arg;
   enum { N = 9 };
   thrum_mutex m = THRUM_MUTEX_INIT;
@@ -312,38 +331,47 @@ static void give_up_in_line(void *arg) {
   for (int i = 0; i < N; i++) {
     guest[i] = guest_on(&m);
     guest[i].count = &served;
-    if (i % 3 == 1) guest[i].deadline = thrum_after(MS);
-    if (i % 3 == 2) guest[i].deadline = thrum_after(3600 * SECOND);
+    if (i % 3 == 1)
+      guest[i].deadline = thrum_after(MS);
+    if (i % 3 == 2)
+      guest[i].deadline = thrum_after(3600 * SECOND);
     g[i] = go(lock_with_deadline, &guest[i]);
     yield_until(&guest[i].about, 1);
   }
-  for (int i = 1; i < N; i += 3) join_g(g[i]);
+  for (int i = 1; i < N; i += 3)
+    join_g(g[i]);
   for (int i = 2; i < N; i += 3) {
     CHECK_EQ(thrum_cancel(NULL, g[i]), 0);
     join_g(g[i]);
   }
   CHECK_EQ(served, 0);
   CHECK_EQ(thrum_mutex_unlock(&m), 0);
-  for (int i = 0; i < N; i += 3) join_g(g[i]);
+  for (int i = 0; i < N; i += 3)
+    join_g(g[i]);
   CHECK_EQ(served, 3);
-  for (int i = 0; i < N; i++) CHECK_EQ(guest[i].result, i % 3 == 0 ? 0 : i % 3 == 1 ? THRUM_ETIMEDOUT : THRUM_ECANCELED);
+  for (int i = 0; i < N; i++)
+    CHECK_EQ(guest[i].result, i % 3 == 0   ? 0
+                              : i % 3 == 1 ? THRUM_ETIMEDOUT
+                                           : THRUM_ECANCELED);
   CHECK_EQ(thrum_mutex_lock(&m, THRUM_TRY), 0);
   CHECK_EQ(thrum_mutex_unlock(&m), 0);
 }
 TEST(mutex_waiters_that_give_up) { in_sequence(give_up_in_line, NULL); }
 
-/* ---- rwmutex ------------------------------------------------------------------------------------------------------------------- */
+/* ---- rwmutex ------------------------------------------------------------- */
 
-static void try_rw(void *arg) {
-  struct guest *g = arg;
-  thrum_rwmutex *m = g->object;
+static void try_rw(void* arg) {
+  struct guest* g = arg;
+  thrum_rwmutex* m = g->object;
   int written = g->then; /* held by a writer, else by a reader */
   static const int64_t past[] = {THRUM_TRY, 1, -1};
   for (size_t i = 0; i < CHECK_COUNT(past); i++) {
-    CHECK_EQ(thrum_rwmutex_lock(m, past[i]), past[i] ? THRUM_ETIMEDOUT : THRUM_EAGAIN);
+    CHECK_EQ(thrum_rwmutex_lock(m, past[i]),
+             past[i] ? THRUM_ETIMEDOUT : THRUM_EAGAIN);
     int rc = thrum_rwmutex_rlock(m, past[i]);
     CHECK_EQ(rc, !written ? 0 : past[i] ? THRUM_ETIMEDOUT : THRUM_EAGAIN);
-    if (rc == 0) CHECK_EQ(thrum_rwmutex_runlock(m), 0);
+    if (rc == 0)
+      CHECK_EQ(thrum_rwmutex_runlock(m), 0);
   }
   int64_t deadline = thrum_after(2 * MS);
   CHECK_EQ(thrum_rwmutex_lock(m, deadline), THRUM_ETIMEDOUT);
@@ -356,10 +384,11 @@ static void try_rw(void *arg) {
   else
     CHECK_LE(deadline, thrum_now());
   CHECK_EQ(thrum_rwmutex_unlock(m), THRUM_EPERM);
-  if (written) CHECK_EQ(thrum_rwmutex_runlock(m), THRUM_EPERM);
+  if (written)
+    CHECK_EQ(thrum_rwmutex_runlock(m), THRUM_EPERM);
   add(&g->finished, 1);
 }
-static void rw_rules(void *arg) {
+static void rw_rules(void* arg) {
   (void)arg;
   thrum_rwmutex m = THRUM_RWMUTEX_INIT;
   CHECK_EQ(thrum_rwmutex_unlock(&m), THRUM_EPERM);
@@ -373,16 +402,19 @@ static void rw_rules(void *arg) {
   CHECK_EQ(thrum_rwmutex_rlock(&m, THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_rwmutex_runlock(&m), THRUM_EPERM);
   g.then = 1;
-  if (thrum_self()) join_g(go(try_rw, &g));
+  if (thrum_self())
+    join_g(go(try_rw, &g));
   CHECK_EQ(thrum_rwmutex_unlock(&m), 0);
   CHECK_EQ(thrum_rwmutex_unlock(&m), THRUM_EPERM);
   CHECK_EQ(thrum_rwmutex_rlock(&m, THRUM_FOREVER), 0);
   CHECK_EQ(thrum_rwmutex_unlock(&m), THRUM_EPERM);
   g.then = 0;
-  if (thrum_self()) join_g(go(try_rw, &g));
+  if (thrum_self())
+    join_g(go(try_rw, &g));
   CHECK_EQ(thrum_rwmutex_runlock(&m), 0);
   CHECK_EQ(thrum_rwmutex_runlock(&m), THRUM_EPERM);
-  if (thrum_self()) CHECK_EQ(g.finished, 2);
+  if (thrum_self())
+    CHECK_EQ(g.finished, 2);
   static const int64_t any[] = {THRUM_TRY, THRUM_FOREVER, 1, -1, INT64_MIN};
   for (size_t i = 0; i < CHECK_COUNT(any); i++) {
     CHECK_EQ(thrum_rwmutex_lock(&m, any[i]), 0);
@@ -402,8 +434,8 @@ struct readers {
   word inside;
   int n;
 };
-static void read_together(void *arg) {
-  struct readers *r = arg;
+static void read_together(void* arg) {
+  struct readers* r = arg;
   CHECK_EQ(thrum_rwmutex_rlock(&r->m, THRUM_FOREVER), 0);
   add(&r->inside, 1);
   while (get(&r->inside) < r->n)
@@ -413,14 +445,16 @@ static void read_together(void *arg) {
       sched_yield();
   CHECK_EQ(thrum_rwmutex_runlock(&r->m), 0);
 }
-static void many_readers(void *arg) {
+static void many_readers(void* arg) {
   (void)arg;
   struct readers r;
   thrum_g g[20];
   memset(&r, 0, sizeof r);
   r.n = 20;
-  for (int i = 0; i < 20; i++) g[i] = go(read_together, &r);
-  for (int i = 0; i < 20; i++) join_g(g[i]);
+  for (int i = 0; i < 20; i++)
+    g[i] = go(read_together, &r);
+  for (int i = 0; i < 20; i++)
+    join_g(g[i]);
   CHECK_EQ(thrum_rwmutex_lock(&r.m, THRUM_TRY), 0); /* all gone */
   CHECK_EQ(thrum_rwmutex_unlock(&r.m), 0);
 }
@@ -432,31 +466,38 @@ TEST(rwmutex_readers_share) {
   mixed_actors(read_together, &r, 12);
 }
 
-static void rw_write(void *arg) {
-  struct guest *g = arg;
+static void rw_write(void* arg) {
+  struct guest* g = arg;
   add(&g->about, 1);
   g->result = thrum_rwmutex_lock(g->object, g->deadline);
   add(&g->finished, 1);
-  if (g->result == 0) CHECK_EQ(thrum_rwmutex_unlock(g->object), 0);
+  if (g->result == 0)
+    CHECK_EQ(thrum_rwmutex_unlock(g->object), 0);
 }
-static void rw_read(void *arg) {
-  struct guest *g = arg;
+static void rw_read(void* arg) {
+  struct guest* g = arg;
   add(&g->about, 1);
   g->result = thrum_rwmutex_rlock(g->object, g->deadline);
   add(&g->finished, 1);
-  if (g->result == 0) CHECK_EQ(thrum_rwmutex_runlock(g->object), 0);
+  if (g->result == 0)
+    CHECK_EQ(thrum_rwmutex_runlock(g->object), 0);
 }
-/* A waiting writer stops new readers; when it gives up, they come in at once. */
-static void writer_first(void *arg) {
+/* A waiting writer stops new readers; when it gives up, they come in at
+ * once. */
+static void writer_first(void* arg) {
   (void)arg;
-  for (int how = 0; how < 3; how++) { /* the writer gets the lock, times out, is cancelled */
+  /* the writer gets the lock, times out, is cancelled */
+  for (int how = 0; how < 3; how++) {
     thrum_rwmutex m = THRUM_RWMUTEX_INIT;
     struct guest w = guest_on(&m), r[3];
     thrum_g gr[3];
     CHECK_EQ(thrum_rwmutex_rlock(&m, THRUM_FOREVER), 0);
-    CHECK_EQ(thrum_rwmutex_rlock(&m, THRUM_TRY), 0); /* nobody waits: another reader may */
+    /* nobody waits: another reader may */
+    CHECK_EQ(thrum_rwmutex_rlock(&m, THRUM_TRY), 0);
     CHECK_EQ(thrum_rwmutex_runlock(&m), 0);
-    w.deadline = how == 1 ? thrum_after(SECOND) : how == 2 ? thrum_after(3600 * SECOND) : THRUM_FOREVER;
+    w.deadline = how == 1   ? thrum_after(SECOND)
+                 : how == 2 ? thrum_after(3600 * SECOND)
+                            : THRUM_FOREVER;
     thrum_g gw = go(rw_write, &w);
     yield_until(&w.about, 1);
     CHECK_EQ(thrum_rwmutex_rlock(&m, THRUM_TRY), THRUM_EAGAIN);
@@ -468,17 +509,22 @@ static void writer_first(void *arg) {
     }
     let_others_run();
     CHECK_EQ(w.finished, 0);
-    for (int i = 0; i < 3; i++) CHECK_EQ(r[i].finished, 0);
+    for (int i = 0; i < 3; i++)
+      CHECK_EQ(r[i].finished, 0);
     if (how == 0) {
       CHECK_EQ(thrum_rwmutex_runlock(&m), 0);
     } else { /* we still read, and the three shall come to us */
-      if (how == 2) CHECK_EQ(thrum_cancel(NULL, gw), 0);
+      if (how == 2)
+        CHECK_EQ(thrum_cancel(NULL, gw), 0);
       join_g(gw);
-      for (int i = 0; i < 3; i++) CHECK_EQ(thrum_join(NULL, gr[i], SOON), 0);
+      for (int i = 0; i < 3; i++)
+        CHECK_EQ(thrum_join(NULL, gr[i], SOON), 0);
       CHECK_EQ(thrum_rwmutex_runlock(&m), 0);
     }
     join_g(gw);
-    CHECK_EQ(w.result, how == 0 ? 0 : how == 1 ? THRUM_ETIMEDOUT : THRUM_ECANCELED);
+    CHECK_EQ(w.result, how == 0   ? 0
+                       : how == 1 ? THRUM_ETIMEDOUT
+                                  : THRUM_ECANCELED);
     for (int i = 0; i < 3; i++) {
       join_g(gr[i]);
       CHECK_EQ(r[i].result, 0);
@@ -489,8 +535,9 @@ static void writer_first(void *arg) {
 }
 TEST(rwmutex_writer_goes_first) { in_sequence(writer_first, NULL); }
 
-/* A writer leaves: all readers that wait come in. A reader leaves: the writer comes only when the last one has. */
-static void rw_handover(void *arg) {
+/* A writer leaves: all readers that wait come in. A reader leaves: the writer
+ * comes only when the last one has. */
+static void rw_handover(void* arg) {
   (void)arg;
   thrum_rwmutex m = THRUM_RWMUTEX_INIT;
   struct guest r[5], w;
@@ -506,7 +553,8 @@ static void rw_handover(void *arg) {
     join_g(g[i]);
     CHECK_EQ(r[i].result, 0);
   }
-  for (int i = 0; i < 3; i++) CHECK_EQ(thrum_rwmutex_rlock(&m, THRUM_TRY), 0);
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ(thrum_rwmutex_rlock(&m, THRUM_TRY), 0);
   w = guest_on(&m);
   thrum_g gw = go(rw_write, &w);
   yield_until(&w.about, 1);
@@ -520,33 +568,36 @@ static void rw_handover(void *arg) {
 }
 TEST(rwmutex_handover) { in_sequence(rw_handover, NULL); }
 
-/* Invariant: a writer alone, or readers only. After Go's TestRWMutex, in its long mode. */
-static void rw_reader(void *arg) {
-  struct counter *c = arg;
+/* Invariant: a writer alone, or readers only. After Go's TestRWMutex, in its
+ * long mode. */
+static void rw_reader(void* arg) {
+  struct counter* c = arg;
   for (int i = 0; i < c->per_guest; i++) {
     CHECK_EQ(thrum_rwmutex_rlock(&c->rw, THRUM_FOREVER), 0);
     word n = add(&c->inside, 1);
     CHECK(n >= 1 && n < 10000);
     raise_to(&c->most, n);
     int seen = c->n;
-    if (i % 16 == 0 && thrum_self()) thrum_yield();
+    if (i % 16 == 0 && thrum_self())
+      thrum_yield();
     CHECK_EQ(c->n, seen);
     add(&c->inside, -1);
     CHECK_EQ(thrum_rwmutex_runlock(&c->rw), 0);
   }
 }
-static void rw_writer(void *arg) {
-  struct counter *c = arg;
+static void rw_writer(void* arg) {
+  struct counter* c = arg;
   for (int i = 0; i < c->per_guest / 4; i++) {
     CHECK_EQ(thrum_rwmutex_lock(&c->rw, THRUM_FOREVER), 0);
     CHECK_EQ(add(&c->inside, 10000), 10000);
     c->n++;
-    if (i % 16 == 0 && thrum_self()) thrum_yield();
+    if (i % 16 == 0 && thrum_self())
+      thrum_yield();
     add(&c->inside, -10000);
     CHECK_EQ(thrum_rwmutex_unlock(&c->rw), 0);
   }
 }
-static void rw_invariant(void *arg) {
+static void rw_invariant(void* arg) {
   static const int readers[] = {1, 1, 3, 10, 10}, writers[] = {1, 10, 1, 2, 10};
   (void)arg;
   for (size_t k = 0; k < CHECK_COUNT(readers); k++) {
@@ -555,15 +606,18 @@ static void rw_invariant(void *arg) {
     int n = 0;
     memset(&c, 0, sizeof c);
     c.per_guest = ROUNDS(800);
-    for (int i = 0; i < readers[k]; i++) g[n++] = go(rw_reader, &c);
-    for (int i = 0; i < writers[k]; i++) g[n++] = go(rw_writer, &c);
-    for (int i = 0; i < n; i++) join_g(g[i]);
+    for (int i = 0; i < readers[k]; i++)
+      g[n++] = go(rw_reader, &c);
+    for (int i = 0; i < writers[k]; i++)
+      g[n++] = go(rw_writer, &c);
+    for (int i = 0; i < n; i++)
+      join_g(g[i]);
     CHECK_EQ(c.n, writers[k] * (c.per_guest / 4));
     CHECK_EQ(c.inside, 0);
   }
 }
 static word rw_turn;
-static void rw_either(void *arg) {
+static void rw_either(void* arg) {
   if (add(&rw_turn, 1) % 3 == 0)
     rw_writer(arg);
   else
@@ -579,7 +633,7 @@ TEST(rwmutex_invariant) {
   CHECK_EQ(c.n, 4 * (c.per_guest / 4));
 }
 
-/* ---- cond ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- cond ---------------------------------------------------------------- */
 
 struct meeting {
   thrum_mutex m;
@@ -587,19 +641,22 @@ struct meeting {
   word waiting, woken;
   int open; /* guarded by m */
 };
-static void wait_open(void *arg) {
-  struct meeting *x = arg;
+static void wait_open(void* arg) {
+  struct meeting* x = arg;
   CHECK_EQ(thrum_mutex_lock(&x->m, THRUM_FOREVER), 0);
   add(&x->waiting, 1);
-  while (!x->open) CHECK_EQ(thrum_cond_wait(&x->c, &x->m, THRUM_FOREVER), 0);
+  while (!x->open)
+    CHECK_EQ(thrum_cond_wait(&x->c, &x->m, THRUM_FOREVER), 0);
   CHECK_EQ(thrum_mutex_unlock(&x->m), 0);
   add(&x->woken, 1);
 }
-/* With m held and `waiting` at n, all n wait: each holds m from its count to its wait. */
-static void lock_when_waiting(struct meeting *x, int n) {
+/* With m held and `waiting` at n, all n wait: each holds m from its count to
+ * its wait. */
+static void lock_when_waiting(struct meeting* x, int n) {
   for (;;) {
     CHECK_EQ(thrum_mutex_lock(&x->m, THRUM_FOREVER), 0);
-    if (get(&x->waiting) >= n) return;
+    if (get(&x->waiting) >= n)
+      return;
     CHECK_EQ(thrum_mutex_unlock(&x->m), 0);
     if (thrum_self())
       CHECK_EQ(thrum_yield(), 0);
@@ -607,37 +664,45 @@ static void lock_when_waiting(struct meeting *x, int n) {
       sched_yield();
   }
 }
-static void broadcast_all(void *arg) {
+static void broadcast_all(void* arg) {
   (void)arg;
   for (int n = 1; n <= 16; n++)
     for (int held = 0; held < 2; held++) {
       struct meeting x;
       thrum_g g[16];
       memset(&x, 0, sizeof x);
-      for (int i = 0; i < n; i++) g[i] = go(wait_open, &x);
+      for (int i = 0; i < n; i++)
+        g[i] = go(wait_open, &x);
       lock_when_waiting(&x, n);
       x.open = 1;
-      if (held) CHECK_EQ(thrum_cond_broadcast(&x.c), 0);
+      if (held)
+        CHECK_EQ(thrum_cond_broadcast(&x.c), 0);
       CHECK_EQ(thrum_mutex_unlock(&x.m), 0);
-      if (!held) CHECK_EQ(thrum_cond_broadcast(&x.c), 0);
-      for (int i = 0; i < n; i++) CHECK_EQ(thrum_join(NULL, g[i], SOON), 0);
+      if (!held)
+        CHECK_EQ(thrum_cond_broadcast(&x.c), 0);
+      for (int i = 0; i < n; i++)
+        CHECK_EQ(thrum_join(NULL, g[i], SOON), 0);
       CHECK_EQ(x.woken, n);
     }
 }
 TEST(cond_broadcast_forgets_nobody) { everywhere(broadcast_all, NULL); }
 
-static void signal_each(void *arg) {
+static void signal_each(void* arg) {
   (void)arg;
   for (int n = 1; n <= 16; n++) {
     struct meeting x;
     thrum_g g[16];
     memset(&x, 0, sizeof x);
-    for (int i = 0; i < n; i++) g[i] = go(wait_open, &x);
+    for (int i = 0; i < n; i++)
+      g[i] = go(wait_open, &x);
     lock_when_waiting(&x, n);
     x.open = 1;
-    for (int i = 0; i < n; i++) CHECK_EQ(thrum_cond_signal(&x.c), 0); /* n signals wake n */
+    /* n signals wake n */
+    for (int i = 0; i < n; i++)
+      CHECK_EQ(thrum_cond_signal(&x.c), 0);
     CHECK_EQ(thrum_mutex_unlock(&x.m), 0);
-    for (int i = 0; i < n; i++) CHECK_EQ(thrum_join(NULL, g[i], SOON), 0);
+    for (int i = 0; i < n; i++)
+      CHECK_EQ(thrum_join(NULL, g[i], SOON), 0);
     CHECK_EQ(x.woken, n);
   }
 }
@@ -649,21 +714,24 @@ struct one_signal {
   thrum_cond c;
   word waiting, woken;
 };
-static void wait_one_signal(void *arg) {
-  struct one_signal *x = arg;
+static void wait_one_signal(void* arg) {
+  struct one_signal* x = arg;
   CHECK_EQ(thrum_mutex_lock(&x->m, THRUM_FOREVER), 0);
   add(&x->waiting, 1);
   CHECK_EQ(thrum_cond_wait(&x->c, &x->m, THRUM_FOREVER), 0);
   add(&x->woken, 1);
   CHECK_EQ(thrum_mutex_unlock(&x->m), 0);
 }
-static void signal_one(void *arg) {
+static void signal_one(void* arg) {
   (void)arg;
   struct one_signal x;
   thrum_g g[8];
   memset(&x, 0, sizeof x);
-  for (int i = 0; i < 3; i++) CHECK_EQ(thrum_cond_signal(&x.c), 0); /* nobody waits: not remembered */
-  for (int i = 0; i < 8; i++) g[i] = go(wait_one_signal, &x);
+  /* nobody waits: not remembered */
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ(thrum_cond_signal(&x.c), 0);
+  for (int i = 0; i < 8; i++)
+    g[i] = go(wait_one_signal, &x);
   yield_until(&x.waiting, 8);
   let_others_run();
   CHECK_EQ(x.woken, 0);
@@ -672,21 +740,25 @@ static void signal_one(void *arg) {
     let_others_run();
     CHECK_EQ(x.woken, i);
   }
-  for (int i = 0; i < 8; i++) join_g(g[i]);
+  for (int i = 0; i < 8; i++)
+    join_g(g[i]);
 }
 TEST(cond_signal_wakes_one) { in_sequence(signal_one, NULL); }
 
-static void cond_rules(void *arg) {
+static void cond_rules(void* arg) {
   (void)arg;
   thrum_mutex m = THRUM_MUTEX_INIT;
   thrum_cond c = THRUM_COND_INIT;
-  CHECK_EQ(thrum_cond_wait(&c, &m, THRUM_FOREVER), THRUM_EPERM); /* not held at all */
+  /* not held at all */
+  CHECK_EQ(thrum_cond_wait(&c, &m, THRUM_FOREVER), THRUM_EPERM);
   CHECK_EQ(thrum_cond_wait(&c, &m, THRUM_TRY), THRUM_EPERM);
   CHECK_EQ(thrum_mutex_lock(&m, THRUM_TRY), 0); /* and it is not held now */
   static const int64_t past[] = {THRUM_TRY, 1, -1, INT64_MIN};
   for (size_t i = 0; i < CHECK_COUNT(past); i++) {
-    CHECK_EQ(thrum_cond_wait(&c, &m, past[i]), past[i] ? THRUM_ETIMEDOUT : THRUM_EAGAIN);
-    CHECK_EQ(thrum_mutex_lock(&m, THRUM_TRY), THRUM_EAGAIN); /* held in every case */
+    CHECK_EQ(thrum_cond_wait(&c, &m, past[i]),
+             past[i] ? THRUM_ETIMEDOUT : THRUM_EAGAIN);
+    /* held in every case */
+    CHECK_EQ(thrum_mutex_lock(&m, THRUM_TRY), THRUM_EAGAIN);
     CHECK_EQ(thrum_mutex_lock(&m, THRUM_FOREVER), THRUM_EDEADLOCK);
   }
   int64_t deadline = thrum_after(2 * MS);
@@ -700,12 +772,12 @@ TEST(cond) {
 }
 
 /* Held by another: EPERM, and the other one's lock stays as it is. */
-static void wait_without_lock(void *arg) {
-  struct guest *g = arg;
+static void wait_without_lock(void* arg) {
+  struct guest* g = arg;
   CHECK_EQ(thrum_cond_wait(g->second, g->object, THRUM_FOREVER), THRUM_EPERM);
   add(&g->finished, 1);
 }
-static void cond_of_another(void *arg) {
+static void cond_of_another(void* arg) {
   (void)arg;
   thrum_mutex m = THRUM_MUTEX_INIT;
   thrum_cond c = THRUM_COND_INIT;
@@ -718,9 +790,10 @@ static void cond_of_another(void *arg) {
 }
 TEST(cond_wait_needs_the_mutex) { everywhere(cond_of_another, NULL); }
 
-/* Timed out and cancelled waiters come back with the mutex held, and take no signal with them. */
-static void cond_waiter(void *arg) {
-  struct guest *g = arg;
+/* Timed out and cancelled waiters come back with the mutex held, and take no
+ * signal with them. */
+static void cond_waiter(void* arg) {
+  struct guest* g = arg;
   CHECK_EQ(thrum_mutex_lock(g->object, THRUM_FOREVER), 0);
   add(&g->about, 1);
   g->result = thrum_cond_wait(g->second, g->object, g->deadline);
@@ -728,7 +801,7 @@ static void cond_waiter(void *arg) {
   CHECK_EQ(thrum_mutex_unlock(g->object), 0);
   add(&g->finished, 1);
 }
-static void cond_give_up(void *arg) {
+static void cond_give_up(void* arg) {
   (void)arg;
   enum { N = 9 };
   thrum_mutex m = THRUM_MUTEX_INIT;
@@ -740,19 +813,27 @@ static void cond_give_up(void *arg) {
     guest[i] = guest_on(&m);
     guest[i].second = &c;
     guest[i].count = &back;
-    if (i % 3 == 1) guest[i].deadline = thrum_after(MS);
+    if (i % 3 == 1)
+      guest[i].deadline = thrum_after(MS);
     g[i] = go(cond_waiter, &guest[i]);
     yield_until(&guest[i].about, 1);
   }
-  for (int i = 1; i < N; i += 3) join_g(g[i]);
+  for (int i = 1; i < N; i += 3)
+    join_g(g[i]);
   for (int i = 2; i < N; i += 3) {
     CHECK_EQ(thrum_cancel(NULL, g[i]), 0);
     join_g(g[i]);
   }
   CHECK_EQ(back, 6);
-  for (int i = 0; i < 3; i++) CHECK_EQ(thrum_cond_signal(&c), 0); /* all three go to those who still wait */
-  for (int i = 0; i < N; i += 3) CHECK_EQ(thrum_join(NULL, g[i], SOON), 0);
-  for (int i = 0; i < N; i++) CHECK_EQ(guest[i].result, i % 3 == 0 ? 0 : i % 3 == 1 ? THRUM_ETIMEDOUT : THRUM_ECANCELED);
+  /* all three go to those who still wait */
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ(thrum_cond_signal(&c), 0);
+  for (int i = 0; i < N; i += 3)
+    CHECK_EQ(thrum_join(NULL, g[i], SOON), 0);
+  for (int i = 0; i < N; i++)
+    CHECK_EQ(guest[i].result, i % 3 == 0   ? 0
+                              : i % 3 == 1 ? THRUM_ETIMEDOUT
+                                           : THRUM_ECANCELED);
   CHECK_EQ(thrum_mutex_lock(&m, THRUM_TRY), 0);
   CHECK_EQ(thrum_mutex_unlock(&m), 0);
 }
@@ -764,8 +845,8 @@ struct bell {
   thrum_cond c;
   int rung, heard, wanted; /* guarded by m */
 };
-static void ring_or_hear(void *arg) {
-  struct bell *b = arg;
+static void ring_or_hear(void* arg) {
+  struct bell* b = arg;
   for (int i = 0; i < b->wanted; i++) {
     CHECK_EQ(thrum_mutex_lock(&b->m, THRUM_FOREVER), 0);
     int round = b->rung;
@@ -773,7 +854,8 @@ static void ring_or_hear(void *arg) {
       b->rung++;
       CHECK_EQ(thrum_cond_broadcast(&b->c), 0);
     } else {
-      while (b->rung == round) CHECK_EQ(thrum_cond_wait(&b->c, &b->m, THRUM_FOREVER), 0);
+      while (b->rung == round)
+        CHECK_EQ(thrum_cond_wait(&b->c, &b->m, THRUM_FOREVER), 0);
     }
     CHECK_EQ(thrum_mutex_unlock(&b->m), 0);
   }
@@ -787,43 +869,48 @@ TEST(cond_between_threads_and_gs) {
   CHECK_EQ(b.heard, 12 * b.wanted);
 }
 
-/* Five hand a token round by broadcast. After Go's BenchmarkCond/TestCondBroadcast: it finds a lost wake-up. */
+/* Five hand a token round by broadcast. After Go's
+ * BenchmarkCond/TestCondBroadcast: it finds a lost wake-up. */
 struct baton {
   thrum_mutex m;
   thrum_cond c;
   int turn, rounds;
   word next;
 };
-static void pass_baton(void *arg) {
-  struct baton *b = arg;
+static void pass_baton(void* arg) {
+  struct baton* b = arg;
   int me = (int)add(&b->next, 1) - 1;
   for (int i = 0; i < b->rounds; i++) {
     CHECK_EQ(thrum_mutex_lock(&b->m, THRUM_FOREVER), 0);
-    while (b->turn % 5 != me) CHECK_EQ(thrum_cond_wait(&b->c, &b->m, THRUM_FOREVER), 0);
+    while (b->turn % 5 != me)
+      CHECK_EQ(thrum_cond_wait(&b->c, &b->m, THRUM_FOREVER), 0);
     b->turn++;
     CHECK_EQ(thrum_cond_broadcast(&b->c), 0);
     CHECK_EQ(thrum_mutex_unlock(&b->m), 0);
   }
 }
-static void batons(void *arg) {
+static void batons(void* arg) {
   (void)arg;
   struct baton b;
   thrum_g g[5];
   memset(&b, 0, sizeof b);
   b.rounds = ROUNDS(1000);
-  for (int i = 0; i < 5; i++) g[i] = go(pass_baton, &b);
-  for (int i = 0; i < 5; i++) join_g(g[i]);
+  for (int i = 0; i < 5; i++)
+    g[i] = go(pass_baton, &b);
+  for (int i = 0; i < 5; i++)
+    join_g(g[i]);
   CHECK_EQ(b.turn, 5 * b.rounds);
 }
 TEST(cond_passes_a_baton) { everywhere(batons, NULL); }
 
-/* ---- waitgroup ------------------------------------------------------------------------------------------------------------------- */
+/* ---- waitgroup ----------------------------------------------------------- */
 
-static void wg_rules(void *arg) {
+static void wg_rules(void* arg) {
   (void)arg;
   thrum_wg wg = THRUM_WG_INIT;
   static const int64_t any[] = {THRUM_TRY, THRUM_FOREVER, 1, -1, INT64_MIN};
-  for (size_t i = 0; i < CHECK_COUNT(any); i++) CHECK_EQ(thrum_wg_wait(&wg, any[i]), 0);
+  for (size_t i = 0; i < CHECK_COUNT(any); i++)
+    CHECK_EQ(thrum_wg_wait(&wg, any[i]), 0);
   CHECK_EQ(thrum_wg_done(&wg), THRUM_EINVAL);
   CHECK_EQ(thrum_wg_add(&wg, -1), THRUM_EINVAL);
   CHECK_EQ(thrum_wg_add(&wg, INT32_MIN), THRUM_EINVAL);
@@ -854,13 +941,13 @@ TEST(wg) {
   wg_rules(NULL);
 }
 
-static void wg_waiter(void *arg) {
-  struct guest *g = arg;
+static void wg_waiter(void* arg) {
+  struct guest* g = arg;
   add(&g->about, 1);
   g->result = thrum_wg_wait(g->object, g->deadline);
   add(&g->finished, 1);
 }
-static void wg_many_waiters(void *arg) {
+static void wg_many_waiters(void* arg) {
   (void)arg;
   for (int n = 1; n <= 16; n++) {
     thrum_wg wg = THRUM_WG_INIT;
@@ -869,7 +956,8 @@ static void wg_many_waiters(void *arg) {
     CHECK_EQ(thrum_wg_add(&wg, 2), 0);
     for (int i = 0; i < n; i++) {
       guest[i] = guest_on(&wg);
-      if (n > 3 && i == 1) guest[i].deadline = thrum_after(MS);
+      if (n > 3 && i == 1)
+        guest[i].deadline = thrum_after(MS);
       g[i] = go(wg_waiter, &guest[i]);
       yield_until(&guest[i].about, 1);
     }
@@ -883,10 +971,12 @@ static void wg_many_waiters(void *arg) {
     CHECK_EQ(thrum_wg_done(&wg), 0);
     let_others_run();
     for (int i = 0; i < n; i++)
-      if (n <= 3 || (i != 1 && i != 2)) CHECK_EQ(guest[i].finished, 0);
+      if (n <= 3 || (i != 1 && i != 2))
+        CHECK_EQ(guest[i].finished, 0);
     CHECK_EQ(thrum_wg_done(&wg), 0);
     for (int i = 0; i < n; i++) {
-      if (n > 3 && (i == 1 || i == 2)) continue;
+      if (n > 3 && (i == 1 || i == 2))
+        continue;
       CHECK_EQ(thrum_join(NULL, g[i], SOON), 0);
       CHECK_EQ(guest[i].result, 0);
     }
@@ -894,21 +984,22 @@ static void wg_many_waiters(void *arg) {
 }
 TEST(wg_wakes_all_waiters) { in_sequence(wg_many_waiters, NULL); }
 
-/* Used again and again, by Gs and threads; what was done before done is seen after wait. */
+/* Used again and again, by Gs and threads; what was done before done is seen
+ * after wait. */
 struct crew {
   thrum_wg wg;
   int plain[8];
 };
 struct crew_guest {
-  struct crew *c;
+  struct crew* c;
   int me;
 };
-static void crew_guest(void *arg) {
-  struct crew_guest *g = arg;
+static void crew_guest(void* arg) {
+  struct crew_guest* g = arg;
   g->c->plain[g->me]++;
   CHECK_EQ(thrum_wg_done(&g->c->wg), 0);
 }
-static void crews(void *arg) {
+static void crews(void* arg) {
   (void)arg;
   struct crew c;
   struct crew_guest guest[8];
@@ -920,14 +1011,15 @@ static void crews(void *arg) {
       go(crew_guest, &guest[i]);
     }
     CHECK_EQ(thrum_wg_wait(&c.wg, THRUM_FOREVER), 0);
-    for (int i = 0; i < 8; i++) CHECK_EQ(c.plain[i], round);
+    for (int i = 0; i < 8; i++)
+      CHECK_EQ(c.plain[i], round);
   }
 }
 TEST(wg_is_used_again) { everywhere(crews, NULL); }
 
-/* ---- semaphore -------------------------------------------------------------------------------------------------------------------- */
+/* ---- semaphore ----------------------------------------------------------- */
 
-static void sem_rules(void *arg) {
+static void sem_rules(void* arg) {
   (void)arg;
   thrum_sem s = THRUM_SEM_INIT;
   CHECK_EQ(thrum_sem_acquire(&s, THRUM_TRY), THRUM_EAGAIN);
@@ -941,7 +1033,8 @@ static void sem_rules(void *arg) {
   static const int64_t any[] = {THRUM_TRY, THRUM_FOREVER, 1, -1, INT64_MIN};
   CHECK_EQ(thrum_sem_release(&s, 3), 0);
   CHECK_EQ(thrum_sem_release(&s, 2), 0);
-  for (size_t i = 0; i < CHECK_COUNT(any); i++) CHECK_EQ(thrum_sem_acquire(&s, any[i]), 0);
+  for (size_t i = 0; i < CHECK_COUNT(any); i++)
+    CHECK_EQ(thrum_sem_acquire(&s, any[i]), 0);
   CHECK_EQ(thrum_sem_acquire(&s, THRUM_TRY), THRUM_EAGAIN);
 }
 TEST(sem) {
@@ -949,15 +1042,16 @@ TEST(sem) {
   sem_rules(NULL);
 }
 
-static void sem_waiter(void *arg) {
-  struct guest *g = arg;
+static void sem_waiter(void* arg) {
+  struct guest* g = arg;
   add(&g->about, 1);
   g->result = thrum_sem_acquire(g->object, g->deadline);
   add(g->count, 1);
   add(&g->finished, 1);
 }
-/* n permits wake n of those who wait, whatever n, and those who gave up take none. */
-static void sem_wakes(void *arg) {
+/* n permits wake n of those who wait, whatever n, and those who gave up take
+ * none. */
+static void sem_wakes(void* arg) {
   (void)arg;
   enum { N = 70 };
   static struct guest guest[N];
@@ -967,12 +1061,14 @@ static void sem_wakes(void *arg) {
   for (int i = 0; i < N; i++) {
     guest[i] = guest_on(&s);
     guest[i].count = &through;
-    if (i < 2) guest[i].deadline = thrum_after(MS);
+    if (i < 2)
+      guest[i].deadline = thrum_after(MS);
     g[i] = go(sem_waiter, &guest[i]);
     yield_until(&guest[i].about, 1);
   }
   for (int i = 0; i < 4; i++) {
-    if (i >= 2) CHECK_EQ(thrum_cancel(NULL, g[i]), 0);
+    if (i >= 2)
+      CHECK_EQ(thrum_cancel(NULL, g[i]), 0);
     join_g(g[i]);
     CHECK_EQ(guest[i].result, i < 2 ? THRUM_ETIMEDOUT : THRUM_ECANCELED);
   }
@@ -997,28 +1093,33 @@ struct room {
   word inside, most, entered;
   int per_guest;
 };
-static void visit_room(void *arg) {
-  struct room *r = arg;
+static void visit_room(void* arg) {
+  struct room* r = arg;
   for (int i = 0; i < r->per_guest; i++) {
-    int rc = thrum_sem_acquire(&r->s, i % 4 == 3 ? thrum_after(5000) : THRUM_FOREVER);
-    if (rc == THRUM_ETIMEDOUT) continue;
+    int rc = thrum_sem_acquire(&r->s,
+                               i % 4 == 3 ? thrum_after(5000) : THRUM_FOREVER);
+    if (rc == THRUM_ETIMEDOUT)
+      continue;
     CHECK_EQ(rc, 0);
     raise_to(&r->most, add(&r->inside, 1));
     add(&r->entered, 1);
-    if (i % 8 == 0 && thrum_self()) thrum_yield();
+    if (i % 8 == 0 && thrum_self())
+      thrum_yield();
     add(&r->inside, -1);
     CHECK_EQ(thrum_sem_release(&r->s, 1), 0);
   }
 }
-static void visitors(void *arg) {
+static void visitors(void* arg) {
   (void)arg;
   struct room r;
   thrum_g g[16];
   memset(&r, 0, sizeof r);
   r.per_guest = ROUNDS(500);
   CHECK_EQ(thrum_sem_release(&r.s, 2), 0);
-  for (int i = 0; i < 16; i++) g[i] = go(visit_room, &r);
-  for (int i = 0; i < 16; i++) join_g(g[i]);
+  for (int i = 0; i < 16; i++)
+    g[i] = go(visit_room, &r);
+  for (int i = 0; i < 16; i++)
+    join_g(g[i]);
   CHECK_LE(r.most, 2);
   CHECK_LE(16 * 3 * (r.per_guest / 4), r.entered);
   CHECK_EQ(thrum_sem_acquire(&r.s, THRUM_TRY), 0);
@@ -1033,40 +1134,44 @@ TEST(sem_bounds_a_room) {
   CHECK_EQ(thrum_sem_release(&r.s, 2), 0);
   mixed_actors(visit_room, &r, 12);
   CHECK_LE(r.most, 2);
-  for (int i = 0; i < 2; i++) CHECK_EQ(thrum_sem_acquire(&r.s, THRUM_TRY), 0);
+  for (int i = 0; i < 2; i++)
+    CHECK_EQ(thrum_sem_acquire(&r.s, THRUM_TRY), 0);
   CHECK_EQ(thrum_sem_acquire(&r.s, THRUM_TRY), THRUM_EAGAIN);
 }
 
-/* ---- once ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- once ---------------------------------------------------------------- */
 
 struct first_time {
   thrum_once o;
   int n;
   word callers, recursed;
-  thrum_chan *ch;
+  thrum_chan* ch;
 };
-static void do_first(void *arg) {
-  struct first_time *f = arg;
+static void do_first(void* arg) {
+  struct first_time* f = arg;
   f->n++;
   for (int i = 0; i < 5; i++) /* fn may park */
-    if (thrum_self()) CHECK_EQ(thrum_yield(), 0);
+    if (thrum_self())
+      CHECK_EQ(thrum_yield(), 0);
   CHECK_EQ(thrum_sleep(MS), 0);
   f->n++;
 }
-static void call_once(void *arg) {
-  struct first_time *f = arg;
+static void call_once(void* arg) {
+  struct first_time* f = arg;
   CHECK_EQ(thrum_once_do(&f->o, do_first, f), 0);
   CHECK_EQ(f->n, 2); /* it has returned, for every caller */
   add(&f->callers, 1);
 }
-static void once_for_many(void *arg) {
+static void once_for_many(void* arg) {
   (void)arg;
   for (int round = 0; round < ROUNDS(20); round++) {
     struct first_time f;
     thrum_g g[32];
     memset(&f, 0, sizeof f);
-    for (int i = 0; i < 32; i++) g[i] = go(call_once, &f);
-    for (int i = 0; i < 32; i++) join_g(g[i]);
+    for (int i = 0; i < 32; i++)
+      g[i] = go(call_once, &f);
+    for (int i = 0; i < 32; i++)
+      join_g(g[i]);
     CHECK_EQ(f.n, 2);
     CHECK_EQ(f.callers, 32);
     call_once(&f);
@@ -1083,12 +1188,12 @@ TEST(once_runs_once) {
   }
 }
 
-static void do_recursive(void *arg) {
-  struct first_time *f = arg;
+static void do_recursive(void* arg) {
+  struct first_time* f = arg;
   CHECK_EQ(thrum_once_do(&f->o, do_recursive, f), THRUM_EDEADLOCK);
   add(&f->recursed, 1);
 }
-static void once_rules(void *arg) {
+static void once_rules(void* arg) {
   (void)arg;
   struct first_time f;
   memset(&f, 0, sizeof f);

@@ -1,4 +1,5 @@
-/* time.c: the clock, sleeping, deadlines: never early, never forgotten, in virtual time exact. */
+/* time.c: the clock, sleeping, deadlines: never early, never forgotten, in
+ * virtual time exact. */
 #include "../support/check.h"
 
 #include <limits.h>
@@ -6,15 +7,15 @@
 
 #include "../support/rt.h"
 
-static thrum_chan *chan_of(uint32_t size, uint32_t capacity) {
-  thrum_chan *ch = NULL;
+static thrum_chan* chan_of(uint32_t size, uint32_t capacity) {
+  thrum_chan* ch = NULL;
   REQUIRE_EQ(thrum_chan_new(size, capacity, &ch), 0);
   return ch;
 }
 
-/* ---- the clock --------------------------------------------------------------------------------------------------------------- */
+/* ---- the clock ----------------------------------------------------------- */
 
-static void read_clock(void *arg) {
+static void read_clock(void* arg) {
   (void)arg;
   int64_t last = thrum_now();
   for (int i = 0; i < 10000; i++) {
@@ -32,7 +33,7 @@ TEST(now_is_monotonic) {
   read_clock(NULL);
 }
 
-static void afters(void *arg) {
+static void afters(void* arg) {
   (void)arg;
   int64_t before = thrum_now(), t = thrum_after(1000), after = thrum_now();
   CHECK_LE(before + 1000, t);
@@ -60,24 +61,26 @@ TEST(after) {
   afters(NULL);
 }
 
-/* ---- sleep --------------------------------------------------------------------------------------------------------------------- */
+/* ---- sleep --------------------------------------------------------------- */
 
 struct nap {
   int64_t ns, start, woke;
   word order, *orders;
-  word *asleep;
+  word* asleep;
 };
-static void nap(void *arg) {
-  struct nap *n = arg;
+static void nap(void* arg) {
+  struct nap* n = arg;
   n->start = thrum_now();
-  if (n->asleep) add(n->asleep, 1);
+  if (n->asleep)
+    add(n->asleep, 1);
   CHECK_EQ(thrum_sleep(n->ns), 0);
   n->woke = thrum_now();
-  if (n->orders) n->order = add(n->orders, 1);
+  if (n->orders)
+    n->order = add(n->orders, 1);
 }
 
 /* Many sleepers: none early, none left out. */
-static void many_naps(void *arg) {
+static void many_naps(void* arg) {
   enum { N = 2000 };
   static struct nap n[N];
   static thrum_g g[N];
@@ -91,29 +94,32 @@ static void many_naps(void *arg) {
   }
   for (int i = 0; i < count; i++) {
     join_g(g[i]);
-    CHECK_MSG(n[i].woke >= n[i].start + n[i].ns, "a sleep of %" PRId64 " ns took %" PRId64, n[i].ns,
+    CHECK_MSG(n[i].woke >= n[i].start + n[i].ns,
+              "a sleep of %" PRId64 " ns took %" PRId64, n[i].ns,
               n[i].woke - n[i].start);
     CHECK_LE(n[i].woke - n[i].start, n[i].ns + 30 * SECOND);
   }
 }
 TEST(many_sleepers) { everywhere(many_naps, NULL); }
 
-/* Virtual time: each wakes at its nanosecond, in the order of their times, however the heap is shaped. */
+/* Virtual time: each wakes at its nanosecond, in the order of their times,
+ * however the heap is shaped. */
 struct exact {
   int n;
   int64_t spread;
   uint64_t seed;
 };
-static int by_due(const void *a, const void *b) {
-  const struct nap *x = *(const struct nap *const *)a, *y = *(const struct nap *const *)b;
+static int by_due(const void* a, const void* b) {
+  const struct nap *x = *(const struct nap*const*)a,
+                   *y = *(const struct nap*const*)b;
   int64_t dx = x->start + x->ns, dy = y->start + y->ns;
   return dx < dy ? -1 : dx > dy;
 }
-static void exact_naps(void *arg) {
+static void exact_naps(void* arg) {
   enum { N = 3000 };
-  struct exact *e = arg;
+  struct exact* e = arg;
   static struct nap n[N];
-  static const struct nap *sorted[N];
+  static const struct nap* sorted[N];
   static thrum_g g[N];
   uint64_t seed = e->seed;
   word orders = 0;
@@ -133,24 +139,31 @@ static void exact_naps(void *arg) {
   qsort(sorted, (size_t)e->n, sizeof *sorted, by_due);
   for (int i = 1; i < e->n; i++)
     if (sorted[i - 1]->ns < sorted[i]->ns)
-      CHECK_MSG(sorted[i - 1]->order < sorted[i]->order, "the sleeper of %" PRId64 " ns woke after that of %" PRId64,
+      CHECK_MSG(sorted[i - 1]->order < sorted[i]->order,
+                "the sleeper of %" PRId64 " ns woke after that of %" PRId64,
                 sorted[i - 1]->ns, sorted[i]->ns);
 }
 TEST(virtual_sleepers_wake_in_order_to_the_nanosecond) {
-  static const int counts[] = {1, 2, 3, 5, 20, 21, 22, 40, 100, 257, 1000, 3000};
+  static const int counts[] = {1,  2,  3,   5,   20,   21,
+                               22, 40, 100, 257, 1000, 3000};
   for (size_t i = 0; i < CHECK_COUNT(counts); i++)
     for (uint64_t seed = 1; seed <= 3; seed++) {
       struct rt_kind kind = {"[seeded]", 1, THRUM_RT_DETERMINISTIC, seed, 0};
-      struct exact e = {ROUNDS(counts[i]), seed == 1 ? 50 : seed == 2 ? MS : 1000000 * SECOND, seed};
+      struct exact e = {ROUNDS(counts[i]),
+                        seed == 1   ? 50
+                        : seed == 2 ? MS
+                                    : 1000000 * SECOND,
+                        seed};
       in_rt(kind, exact_naps, &e);
     }
 }
 
 /* Eleven days pass in no time. */
-static void long_nap(void *arg) {
+static void long_nap(void* arg) {
   (void)arg;
   int64_t start = thrum_now();
-  for (int i = 0; i < 10; i++) CHECK_EQ(thrum_sleep(100000 * SECOND), 0);
+  for (int i = 0; i < 10; i++)
+    CHECK_EQ(thrum_sleep(100000 * SECOND), 0);
   CHECK_EQ(thrum_now(), start + 1000000 * SECOND);
 }
 TEST(virtual_time_jumps) {
@@ -161,19 +174,20 @@ TEST(virtual_time_jumps) {
 }
 
 /* It stands while somebody computes. */
-static void compute(void *arg) {
+static void compute(void* arg) {
   (void)arg;
   int64_t start = thrum_now(), until = real_now() + 5 * MS;
-  while (real_now() < until) CHECK_EQ(thrum_now(), start);
+  while (real_now() < until)
+    CHECK_EQ(thrum_now(), start);
   CHECK_EQ(thrum_yield(), 0);
   CHECK_EQ(thrum_now(), start);
 }
 TEST(virtual_time_stands_still) { in_rt(RT_DET1, compute, NULL); }
 
-/* ---- deadlines -------------------------------------------------------------------------------------------------------------------- */
+/* ---- deadlines ----------------------------------------------------------- */
 
-static void exact_deadlines(void *arg) {
-  thrum_chan *ch = chan_of(1, 0);
+static void exact_deadlines(void* arg) {
+  thrum_chan* ch = chan_of(1, 0);
   thrum_mutex m = THRUM_MUTEX_INIT;
   thrum_cond c = THRUM_COND_INIT;
   thrum_wg wg = THRUM_WG_INIT;
@@ -184,11 +198,11 @@ static void exact_deadlines(void *arg) {
   CHECK_EQ(thrum_mutex_lock(&m, THRUM_TRY), 0);
   for (int64_t ns = 1; ns < 1000 * SECOND; ns = ns * 7 + 1) {
     thrum_case arm = {ch, &x, THRUM_RECV, 0};
-#define TIMES_OUT(call)                                                                                                \
-  do {                                                                                                                 \
-    int64_t deadline = thrum_after(ns);                                                                                \
-    CHECK_EQ(call, THRUM_ETIMEDOUT);                                                                                   \
-    CHECK_EQ(thrum_now(), deadline);                                                                                   \
+#define TIMES_OUT(call)                 \
+  do {                                  \
+    int64_t deadline = thrum_after(ns); \
+    CHECK_EQ(call, THRUM_ETIMEDOUT);    \
+    CHECK_EQ(thrum_now(), deadline);    \
   } while (0)
     TIMES_OUT(thrum_chan_recv(ch, &x, deadline));
     TIMES_OUT(thrum_chan_send(ch, &x, deadline));
@@ -207,16 +221,16 @@ TEST(virtual_deadlines_are_exact) {
   in_rt(RT_DET2, exact_deadlines, NULL);
 }
 
-/* ---- who looks at the timers ---------------------------------------------------------------------------------------------------- */
+/* ---- who looks at the timers --------------------------------------------- */
 
 /* A long sleep is under way and everybody rests; then comes a short one. */
 struct shorten {
-  thrum_rt *rt;
+  thrum_rt* rt;
   word asleep;
   struct nap shorter;
 };
-static void long_sleeper(void *arg) {
-  struct shorten *s = arg;
+static void long_sleeper(void* arg) {
+  struct shorten* s = arg;
   add(&s->asleep, 1);
   CHECK_EQ(thrum_sleep(3600 * SECOND), THRUM_ECANCELED);
 }
@@ -225,9 +239,12 @@ static void short_sleepers(struct rt_kind kind) {
   memset(&s, 0, sizeof s);
   s.rt = rt_make(kind);
   thrum_g longer = go_in(s.rt, long_sleeper, &s);
-  while (get(&s.asleep) < 1) check_pause();
+  while (get(&s.asleep) < 1)
+    check_pause();
   wait_parked(s.rt, longer);
-  for (int i = 0; i < 20; i++) check_pause(); /* the Ms have gone to sleep by now, or not: both must work */
+  /* the Ms have gone to sleep by now, or not: both must work */
+  for (int i = 0; i < 20; i++)
+    check_pause();
   for (int i = 0; i < 20; i++) {
     memset(&s.shorter, 0, sizeof s.shorter);
     s.shorter.ns = (i % 4 + 1) * MS;
@@ -245,8 +262,9 @@ TEST(a_shorter_sleep_is_not_missed) {
   short_sleepers(RT_P4);
 }
 
-/* The same inside one G's P: the second timer of a P is nearer than the first. */
-static void shorter_inside(void *arg) {
+/* The same inside one G's P: the second timer of a P is nearer than the
+ * first. */
+static void shorter_inside(void* arg) {
   struct shorten s;
   memset(&s, 0, sizeof s);
   (void)arg;
@@ -263,8 +281,9 @@ static void shorter_inside(void *arg) {
 }
 TEST(a_nearer_timer_of_the_same_p) { everywhere(shorter_inside, NULL); }
 
-/* The sleeper's P is busy with a G that does not come back; another P runs the timer. */
-static void busy_p(void *arg) {
+/* The sleeper's P is busy with a G that does not come back; another P runs the
+ * timer. */
+static void busy_p(void* arg) {
   (void)arg;
   for (int i = 0; i < 10; i++) {
     word orders = 0, asleep = 0;
@@ -276,7 +295,8 @@ static void busy_p(void *arg) {
     thrum_g g = go(nap, &n);
     yield_until(&asleep, 1);
     int64_t give_up = real_now() + 40 * SECOND;
-    while (get(&orders) == 0 && real_now() < give_up) sched_yield();
+    while (get(&orders) == 0 && real_now() < give_up)
+      sched_yield();
     CHECK_EQ(orders, 1);
     join_g(g);
   }
@@ -287,9 +307,10 @@ TEST(timers_of_a_busy_p) {
   in_rt(RT_P4, busy_p, NULL);
 }
 
-/* Timers that are no longer needed are gone: nothing wakes for them, and virtual time does not run into them. */
-static void unneeded_timers(void *arg) {
-  thrum_chan *ch = chan_of(sizeof(int), 0);
+/* Timers that are no longer needed are gone: nothing wakes for them, and
+ * virtual time does not run into them. */
+static void unneeded_timers(void* arg) {
+  thrum_chan* ch = chan_of(sizeof(int), 0);
   int64_t start = thrum_now();
   struct nap n;
   (void)arg;
@@ -305,19 +326,21 @@ static void unneeded_timers(void *arg) {
   CHECK_EQ(thrum_now(), start + 10);
   thrum_chan_release(ch);
 }
-TEST(timers_that_are_not_needed_any_more) { in_rt(RT_DET1, unneeded_timers, NULL); }
+TEST(timers_that_are_not_needed_any_more) {
+  in_rt(RT_DET1, unneeded_timers, NULL);
+}
 
 /* And a hosted runtime has nothing to wake for. */
 struct late_partner {
-  thrum_chan *ch;
+  thrum_chan* ch;
 };
-static void recv_within_an_hour(void *arg) {
-  struct late_partner *l = arg;
+static void recv_within_an_hour(void* arg) {
+  struct late_partner* l = arg;
   char c;
   CHECK_EQ(thrum_chan_recv(l->ch, &c, thrum_after(3600 * SECOND)), 0);
 }
 TEST(next_wake_forgets_served_timers) {
-  thrum_rt *rt = rt_make(RT_HOSTED);
+  thrum_rt* rt = rt_make(RT_HOSTED);
   for (int i = 0; i < 100; i++) {
     struct late_partner l = {chan_of(1, 0)};
     int64_t before = thrum_now();
@@ -334,8 +357,9 @@ TEST(next_wake_forgets_served_timers) {
   rt_end(rt);
 }
 
-/* Sleepers that are cancelled, again and again, beside sleepers that are not. */
-static void sleep_or_cancel(void *arg) {
+/* Sleepers that are cancelled, again and again, beside sleepers that are
+ * not. */
+static void sleep_or_cancel(void* arg) {
   (void)arg;
   enum { N = 200 };
   static struct nap n[N];
@@ -348,13 +372,16 @@ static void sleep_or_cancel(void *arg) {
     victim[i] = go(long_sleeper, &s);
     g[i] = go(nap, &n[i]);
   }
-  for (int i = 0; i < N; i += 2) CHECK_EQ(thrum_cancel(NULL, victim[i]), 0);
+  for (int i = 0; i < N; i += 2)
+    CHECK_EQ(thrum_cancel(NULL, victim[i]), 0);
   for (int i = 0; i < N; i++) {
     join_g(g[i]);
     CHECK_LE(n[i].ns, n[i].woke - n[i].start);
   }
-  for (int i = 1; i < N; i += 2) CHECK_EQ(thrum_cancel(NULL, victim[i]), 0);
-  for (int i = 0; i < N; i++) join_g(victim[i]);
+  for (int i = 1; i < N; i += 2)
+    CHECK_EQ(thrum_cancel(NULL, victim[i]), 0);
+  for (int i = 0; i < N; i++)
+    join_g(victim[i]);
 }
 TEST(cancelled_timers_among_others) { everywhere(sleep_or_cancel, NULL); }
 

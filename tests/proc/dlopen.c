@@ -1,6 +1,7 @@
-/* dlopen.c: loaded at run time, used, stopped, unloaded, again and again; two copies in one process. The library is always a
- * copy in a folder of its own, so that it is not the one this program may be linked with. Its path: $THRUM_SO, else
- * $THRUM_LIB. */
+/* dlopen.c: loaded at run time, used, stopped, unloaded, again and again; two
+ * copies in one process. The library is always a copy in a folder of its own,
+ * so that it is not the one this program may be linked with. Its path:
+ * $THRUM_SO, else $THRUM_LIB. */
 #include "../support/check.h"
 
 #include <dlfcn.h>
@@ -12,65 +13,80 @@
 
 /* The part of the interface that is used here. */
 struct api {
-  void *handle;
+  void* handle;
   uint32_t (*version)(void);
-  int (*rt_new)(thrum_rt **, const thrum_config *);
-  int (*rt_stop)(thrum_rt *, int64_t);
-  void (*rt_free)(thrum_rt *);
-  int (*run)(thrum_rt *, thrum_fn, void *);
-  int (*spawn)(thrum_rt *, const thrum_spawn_opts *, thrum_fn, void *, thrum_g *);
-  int (*join)(thrum_rt *, thrum_g, int64_t);
+  int (*rt_new)(thrum_rt**, const thrum_config*);
+  int (*rt_stop)(thrum_rt*, int64_t);
+  void (*rt_free)(thrum_rt*);
+  int (*run)(thrum_rt*, thrum_fn, void*);
+  int (*spawn)(thrum_rt*, const thrum_spawn_opts*, thrum_fn, void*, thrum_g*);
+  int (*join)(thrum_rt*, thrum_g, int64_t);
   int (*sleep)(int64_t);
   int (*yield)(void);
   thrum_g (*self)(void);
-  int (*chan_new)(uint32_t, uint32_t, thrum_chan **);
-  int (*chan_send)(thrum_chan *, const void *, int64_t);
-  int (*chan_recv)(thrum_chan *, void *, int64_t);
-  void (*chan_release)(thrum_chan *);
+  int (*chan_new)(uint32_t, uint32_t, thrum_chan**);
+  int (*chan_send)(thrum_chan*, const void*, int64_t);
+  int (*chan_recv)(thrum_chan*, void*, int64_t);
+  void (*chan_release)(thrum_chan*);
 };
-static int symbol(void *handle, const char *name, void *to) {
-  void *p = dlsym(handle, name);
+static int symbol(void* handle, const char* name, void* to) {
+  void* p = dlsym(handle, name);
   memcpy(to, &p, sizeof p);
   return p != NULL;
 }
-static int api_open(struct api *a, const char *path) {
+static int api_open(struct api* a, const char* path) {
   memset(a, 0, sizeof *a);
   a->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!a->handle) {
     check_fail(__FILE__, __LINE__, "dlopen: %s", dlerror());
     return 0;
   }
-  void *h = a->handle;
-  return symbol(h, "thrum_version", &a->version) && symbol(h, "thrum_rt_new", &a->rt_new) &&
-         symbol(h, "thrum_rt_stop", &a->rt_stop) && symbol(h, "thrum_rt_free", &a->rt_free) &&
-         symbol(h, "thrum_run", &a->run) && symbol(h, "thrum_spawn", &a->spawn) && symbol(h, "thrum_join", &a->join) &&
-         symbol(h, "thrum_sleep", &a->sleep) && symbol(h, "thrum_yield", &a->yield) &&
-         symbol(h, "thrum_self", &a->self) && symbol(h, "thrum_chan_new", &a->chan_new) &&
-         symbol(h, "thrum_chan_send", &a->chan_send) && symbol(h, "thrum_chan_recv", &a->chan_recv) &&
+  void* h = a->handle;
+  return symbol(h, "thrum_version", &a->version) &&
+         symbol(h, "thrum_rt_new", &a->rt_new) &&
+         symbol(h, "thrum_rt_stop", &a->rt_stop) &&
+         symbol(h, "thrum_rt_free", &a->rt_free) &&
+         symbol(h, "thrum_run", &a->run) &&
+         symbol(h, "thrum_spawn", &a->spawn) &&
+         symbol(h, "thrum_join", &a->join) &&
+         symbol(h, "thrum_sleep", &a->sleep) &&
+         symbol(h, "thrum_yield", &a->yield) &&
+         symbol(h, "thrum_self", &a->self) &&
+         symbol(h, "thrum_chan_new", &a->chan_new) &&
+         symbol(h, "thrum_chan_send", &a->chan_send) &&
+         symbol(h, "thrum_chan_recv", &a->chan_recv) &&
          symbol(h, "thrum_chan_release", &a->chan_release);
 }
 
 static char folder[64] = "", copies[2][96];
-static int copy_library(const char *from, const char *to) {
-  int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+static int copy_library(const char* from, const char* to) {
+  int in = open(from, O_RDONLY | O_CLOEXEC),
+      out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
   static char block[65536];
   ssize_t n = -1;
   if (in >= 0 && out >= 0)
-    while ((n = read(in, block, sizeof block)) > 0 && write(out, block, (size_t)n) == n) {
-    }
-  if (in >= 0) close(in);
-  if (out >= 0) close(out);
+    while ((n = read(in, block, sizeof block)) > 0 &&
+           write(out, block, (size_t)n) == n) {}
+  if (in >= 0)
+    close(in);
+  if (out >= 0)
+    close(out);
   return n == 0;
 }
 static void remove_copies(void) {
-  for (int i = 0; i < 2; i++) unlink(copies[i]);
-  if (*folder) rmdir(folder);
+  for (int i = 0; i < 2; i++)
+    unlink(copies[i]);
+  if (*folder)
+    rmdir(folder);
 }
 static void make_copies(void) {
-  const char *path = getenv("THRUM_SO") ? getenv("THRUM_SO") : getenv("THRUM_LIB");
-  if (!path || access(path, R_OK) != 0) child_skip("neither $THRUM_SO nor $THRUM_LIB names the shared library");
-  const char *tmp = getenv("TMPDIR");
-  snprintf(folder, sizeof folder, "%.40s/thrum-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
+  const char* path =
+      getenv("THRUM_SO") ? getenv("THRUM_SO") : getenv("THRUM_LIB");
+  if (!path || access(path, R_OK) != 0)
+    child_skip("neither $THRUM_SO nor $THRUM_LIB names the shared library");
+  const char* tmp = getenv("TMPDIR");
+  snprintf(folder, sizeof folder, "%.40s/thrum-XXXXXX",
+           tmp && strlen(tmp) < 40 ? tmp : "/tmp");
   REQUIRE(mkdtemp(folder) != NULL);
   for (int i = 0; i < 2; i++) {
     snprintf(copies[i], sizeof copies[i], "%s/copy%d.so", folder, i);
@@ -80,28 +96,32 @@ static void make_copies(void) {
 }
 
 static int mappings(void) {
-  FILE *f = fopen("/proc/self/maps", "re");
+  FILE* f = fopen("/proc/self/maps", "re");
   int n = 0, c;
-  if (!f) return -1;
-  while ((c = getc(f)) != EOF) n += c == '\n';
+  if (!f)
+    return -1;
+  while ((c = getc(f)) != EOF)
+    n += c == '\n';
   fclose(f);
   return n;
 }
 
 struct work {
-  struct api *a;
-  thrum_chan *ch;
+  struct api* a;
+  thrum_chan* ch;
   int n;
 };
-static void send_some(void *arg) {
-  struct work *w = arg;
-  for (int i = 0; i < 20; i++) CHECK_EQ(w->a->chan_send(w->ch, &i, THRUM_FOREVER), 0);
+static void send_some(void* arg) {
+  struct work* w = arg;
+  for (int i = 0; i < 20; i++)
+    CHECK_EQ(w->a->chan_send(w->ch, &i, THRUM_FOREVER), 0);
 }
-static void work(void *arg) {
-  struct work *w = arg;
+static void work(void* arg) {
+  struct work* w = arg;
   thrum_g g[4];
   CHECK(w->a->self() != 0);
-  for (int i = 0; i < 4; i++) CHECK_EQ(w->a->spawn(NULL, NULL, send_some, w, &g[i]), 0);
+  for (int i = 0; i < 4; i++)
+    CHECK_EQ(w->a->spawn(NULL, NULL, send_some, w, &g[i]), 0);
   for (int i = 0; i < 80; i++) {
     int v = -1;
     CHECK_EQ(w->a->chan_recv(w->ch, &v, THRUM_FOREVER), 0);
@@ -109,20 +129,21 @@ static void work(void *arg) {
     w->n++;
   }
   CHECK_EQ(w->a->sleep(1000), 0);
-  for (int i = 0; i < 4; i++) CHECK_EQ(w->a->join(NULL, g[i], THRUM_FOREVER), 0);
+  for (int i = 0; i < 4; i++)
+    CHECK_EQ(w->a->join(NULL, g[i], THRUM_FOREVER), 0);
 }
-static thrum_rt *new_runtime(struct api *a, uint32_t procs) {
+static thrum_rt* new_runtime(struct api* a, uint32_t procs) {
   thrum_config c;
-  thrum_rt *rt = NULL;
+  thrum_rt* rt = NULL;
   memset(&c, 0, sizeof c);
   c.struct_size = sizeof c;
   c.procs = procs;
   REQUIRE_EQ(a->rt_new(&rt, &c), 0);
   return rt;
 }
-static void use(struct api *a, uint32_t procs) {
+static void use(struct api* a, uint32_t procs) {
   struct work w = {a, NULL, 0};
-  thrum_rt *rt = new_runtime(a, procs);
+  thrum_rt* rt = new_runtime(a, procs);
   REQUIRE_EQ(a->chan_new(sizeof(int), 2, &w.ch), 0);
   CHECK_EQ(a->run(rt, work, &w), 0);
   CHECK_EQ(w.n, 80);
@@ -131,15 +152,17 @@ static void use(struct api *a, uint32_t procs) {
   a->chan_release(w.ch);
 }
 
-/* ---- loading alone ------------------------------------------------------------------------------------------------------------------ */
+/* ---- loading alone ------------------------------------------------------- */
 
-static void all_signals(struct sigaction *to) {
+static void all_signals(struct sigaction* to) {
   memset(to, 0, 65 * sizeof *to);
-  for (int s = 1; s < 65; s++) sigaction(s, NULL, &to[s]);
-}
-static int same_mask(const sigset_t *a, const sigset_t *b) {
   for (int s = 1; s < 65; s++)
-    if (sigismember(a, s) != sigismember(b, s)) return 0;
+    sigaction(s, NULL, &to[s]);
+}
+static int same_mask(const sigset_t* a, const sigset_t* b) {
+  for (int s = 1; s < 65; s++)
+    if (sigismember(a, s) != sigismember(b, s))
+      return 0;
   return 1;
 }
 CHILD(inert) {
@@ -155,16 +178,18 @@ CHILD(inert) {
   CHECK_EQ(check_threads(), threads);
   CHECK_EQ(check_fds(), fds);
   CHECK(a.version() != 0);
-  thrum_rt *rt = new_runtime(&a, 2);
+  thrum_rt* rt = new_runtime(&a, 2);
   CHECK_EQ(check_threads(), threads); /* new starts none either */
   for (int used = 0; used < 2; used++) {
     all_signals(after);
     pthread_sigmask(SIG_SETMASK, NULL, &mask_after);
     for (int s = 1; s < 65; s++)
-      CHECK_MSG(before[s].sa_handler == after[s].sa_handler && before[s].sa_flags == after[s].sa_flags,
+      CHECK_MSG(before[s].sa_handler == after[s].sa_handler &&
+                    before[s].sa_flags == after[s].sa_flags,
                 "the disposition of signal %d has changed", s);
     CHECK(same_mask(&mask_before, &mask_after));
-    if (!used) use(&a, 2);
+    if (!used)
+      use(&a, 2);
   }
   CHECK_EQ(a.rt_stop(rt, THRUM_FOREVER), 0);
   a.rt_free(rt);
@@ -172,10 +197,11 @@ CHILD(inert) {
 }
 TEST(loading_does_nothing) {
   expect_child("inert", NULL, 0);
-  if (child_skipped()) SKIP(check_skipped);
+  if (child_skipped())
+    SKIP(check_skipped);
 }
 
-/* ---- rounds ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- rounds -------------------------------------------------------------- */
 
 CHILD(rounds) {
   int rounds = CHECK_SANITIZED ? 10 : 50, threads = 0, fds = 0, maps = 0;
@@ -198,22 +224,25 @@ CHILD(rounds) {
 }
 TEST(fifty_rounds) {
   expect_child("rounds", NULL, 0);
-  if (child_skipped()) SKIP(check_skipped);
+  if (child_skipped())
+    SKIP(check_skipped);
 }
 
-/* ---- two copies --------------------------------------------------------------------------------------------------------------------- */
+/* ---- two copies ---------------------------------------------------------- */
 
-static void *use_often(void *arg) {
-  for (int i = 0; i < (CHECK_SANITIZED ? 5 : 30); i++) use(arg, 2);
+static void* use_often(void* arg) {
+  for (int i = 0; i < (CHECK_SANITIZED ? 5 : 30); i++)
+    use(arg, 2);
   return NULL;
 }
 struct cross {
   struct api *mine, *other;
 };
-static void in_the_other(void *arg) {
-  struct cross *c = arg;
+static void in_the_other(void* arg) {
+  struct cross* c = arg;
   CHECK(c->mine->self() != 0);
-  CHECK(c->other->self() == 0); /* to the other copy this is a thread like any */
+  /* to the other copy this is a thread like any */
+  CHECK(c->other->self() == 0);
   CHECK_EQ(c->other->yield(), THRUM_ENOTG);
 }
 CHILD(copies) {
@@ -222,14 +251,17 @@ CHILD(copies) {
   (void)arg;
   make_copies();
   int threads = check_threads(), fds = check_fds();
-  for (int i = 0; i < 2; i++) REQUIRE(api_open(&a[i], copies[i]));
+  for (int i = 0; i < 2; i++)
+    REQUIRE(api_open(&a[i], copies[i]));
   CHECK(a[0].handle != a[1].handle);
   CHECK(a[0].rt_new != a[1].rt_new);
-  for (int i = 0; i < 2; i++) REQUIRE_EQ(pthread_create(&t[i], NULL, use_often, &a[i]), 0);
-  for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
+  for (int i = 0; i < 2; i++)
+    REQUIRE_EQ(pthread_create(&t[i], NULL, use_often, &a[i]), 0);
+  for (int i = 0; i < 2; i++)
+    pthread_join(t[i], NULL);
   for (int i = 0; i < 2; i++) {
     struct cross c = {&a[i], &a[1 - i]};
-    thrum_rt *rt = new_runtime(&a[i], 1);
+    thrum_rt* rt = new_runtime(&a[i], 1);
     CHECK_EQ(a[i].run(rt, in_the_other, &c), 0);
     CHECK_EQ(a[i].rt_stop(rt, THRUM_FOREVER), 0);
     a[i].rt_free(rt);
@@ -242,9 +274,12 @@ CHILD(copies) {
 }
 TEST(two_copies) {
   expect_child("copies", NULL, 0);
-  if (child_skipped()) SKIP(check_skipped);
+  if (child_skipped())
+    SKIP(check_skipped);
 }
 
-static const struct check_case cases[] = {CASE(loading_does_nothing), CASE(fifty_rounds), CASE(two_copies)};
-static const struct child_part parts[] = {PART(inert), PART(rounds), PART(copies)};
+static const struct check_case cases[] = {CASE(loading_does_nothing),
+                                          CASE(fifty_rounds), CASE(two_copies)};
+static const struct child_part parts[] = {PART(inert), PART(rounds),
+                                          PART(copies)};
 CHILD_MAIN(cases, parts)

@@ -1,5 +1,6 @@
-/* leaks.c: after stop and free nothing is left: no thread, no descriptor, no mapping, and memory does not grow from round to
- * round. (Bytes and Gs are LeakSanitizer's part, in the sanitized runs of the whole suite.) */
+/* leaks.c: after stop and free nothing is left: no thread, no descriptor, no
+ * mapping, and memory does not grow from round to round. (Bytes and Gs are
+ * LeakSanitizer's part, in the sanitized runs of the whole suite.) */
 #include "../support/check.h"
 
 #include <thrum/host.h>
@@ -8,16 +9,17 @@
 #include "../support/rt.h"
 
 static int mappings(void) {
-  FILE *f = fopen("/proc/self/maps", "re");
+  FILE* f = fopen("/proc/self/maps", "re");
   int n = 0, c;
   REQUIRE(f != NULL);
-  while ((c = getc(f)) != EOF) n += c == '\n';
+  while ((c = getc(f)) != EOF)
+    n += c == '\n';
   fclose(f);
   return n;
 }
 static long resident_kib(void) {
   unsigned long all = 0, resident = 0;
-  FILE *f = fopen("/proc/self/statm", "re");
+  FILE* f = fopen("/proc/self/statm", "re");
   REQUIRE(f != NULL);
   REQUIRE_EQ(fscanf(f, "%lu %lu", &all, &resident), 2);
   fclose(f);
@@ -26,35 +28,33 @@ static long resident_kib(void) {
 
 /* A bit of everything, most of it left unfinished. */
 struct everything {
-  thrum_chan *ch;
+  thrum_chan* ch;
   thrum_mutex m;
   thrum_sem s;
   word started;
 };
-static void keep_sleeping(void *arg) {
-  struct everything *e = arg;
+static void keep_sleeping(void* arg) {
+  struct everything* e = arg;
   add(&e->started, 1);
-  while (thrum_sleep(3600 * SECOND) == 0) {
-  }
+  while (thrum_sleep(3600 * SECOND) == 0) {}
 }
-static void keep_receiving(void *arg) {
-  struct everything *e = arg;
+static void keep_receiving(void* arg) {
+  struct everything* e = arg;
   char c;
   add(&e->started, 1);
-  while (thrum_chan_recv(e->ch, &c, THRUM_FOREVER) == 0) {
-  }
+  while (thrum_chan_recv(e->ch, &c, THRUM_FOREVER) == 0) {}
 }
-static void keep_selecting(void *arg) {
-  struct everything *e = arg;
+static void keep_selecting(void* arg) {
+  struct everything* e = arg;
   char c;
   thrum_case arms[40];
-  for (int i = 0; i < 40; i++) arms[i] = (thrum_case){e->ch, &c, THRUM_RECV, 0};
+  for (int i = 0; i < 40; i++)
+    arms[i] = (thrum_case){e->ch, &c, THRUM_RECV, 0};
   add(&e->started, 1);
-  while (thrum_select(arms, 40, thrum_after(3600 * SECOND)) >= 0) {
-  }
+  while (thrum_select(arms, 40, thrum_after(3600 * SECOND)) >= 0) {}
 }
-static void keep_blocking(void *arg) {
-  struct everything *e = arg;
+static void keep_blocking(void* arg) {
+  struct everything* e = arg;
   struct timespec t = {0, 100000};
   add(&e->started, 1);
   do {
@@ -63,16 +63,16 @@ static void keep_blocking(void *arg) {
     thrum_exit_blocking();
   } while (thrum_sem_acquire(&e->s, thrum_after(100000)) != THRUM_ECANCELED);
 }
-static void keep_locked(void *arg) {
-  struct everything *e = arg;
+static void keep_locked(void* arg) {
+  struct everything* e = arg;
   add(&e->started, 1);
   thrum_lock_thread();
-  while (thrum_sleep(100000) == 0) {
-  }
+  while (thrum_sleep(100000) == 0) {}
 }
-static void use_everything(void *arg) {
-  struct everything *e = arg;
-  static const thrum_fn ways[] = {keep_sleeping, keep_receiving, keep_selecting, keep_blocking, keep_locked};
+static void use_everything(void* arg) {
+  struct everything* e = arg;
+  static const thrum_fn ways[] = {keep_sleeping, keep_receiving, keep_selecting,
+                                  keep_blocking, keep_locked};
   for (int i = 0; i < 100; i++) {
     thrum_spawn_opts o = spawn_opts();
     o.name = "left behind";
@@ -86,9 +86,10 @@ static void round_of(struct rt_kind kind) {
   struct everything e;
   memset(&e, 0, sizeof e);
   REQUIRE_EQ(thrum_chan_new(1, 3, &e.ch), 0);
-  thrum_rt *rt = rt_make(kind);
+  thrum_rt* rt = rt_make(kind);
   CHECK_EQ(thrum_run(rt, use_everything, &e), 0);
-  if (!(kind.flags & THRUM_RT_HOSTED)) CHECK(thrum_set_procs(rt, kind.procs + 1) > 0);
+  if (!(kind.flags & THRUM_RT_HOSTED))
+    CHECK(thrum_set_procs(rt, kind.procs + 1) > 0);
   rt_end(rt);
   thrum_chan_release(e.ch);
 }
@@ -116,20 +117,24 @@ CHILD(rounds) {
 TEST(nothing_is_left) { expect_child("rounds", NULL, 0); }
 
 /* Within one runtime: what ended Gs leave does not add up. */
-static void touch_stack(void *arg) {
+static void touch_stack(void* arg) {
   volatile char block[16384];
-  for (size_t i = 0; i < sizeof block; i += 1024) block[i] = 1;
+  for (size_t i = 0; i < sizeof block; i += 1024)
+    block[i] = 1;
   add(arg, block[1024]);
 }
-static void many_generations(void *arg) {
+static void many_generations(void* arg) {
   word n = 0;
   long kib = 0;
   (void)arg;
   for (int round = 0; round < 40; round++) {
     thrum_g g[500];
-    for (int i = 0; i < 500; i++) g[i] = go(touch_stack, &n);
-    for (int i = 0; i < 500; i++) join_g(g[i]);
-    if (round == 10) kib = resident_kib();
+    for (int i = 0; i < 500; i++)
+      g[i] = go(touch_stack, &n);
+    for (int i = 0; i < 500; i++)
+      join_g(g[i]);
+    if (round == 10)
+      kib = resident_kib();
   }
   CHECK_EQ(n, 40 * 500);
   CHECK_LE(resident_kib(), kib + 8 * 1024);
@@ -139,10 +144,12 @@ CHILD(generations) {
   in_rt(RT_P2, many_generations, NULL);
 }
 TEST(ended_gs_leave_nothing) {
-  if (CHECK_SANITIZED) SKIP("a sanitizer keeps freed memory for a while");
+  if (CHECK_SANITIZED)
+    SKIP("a sanitizer keeps freed memory for a while");
   expect_child("generations", NULL, 0);
 }
 
-static const struct check_case cases[] = {CASE(nothing_is_left), CASE(ended_gs_leave_nothing)};
+static const struct check_case cases[] = {CASE(nothing_is_left),
+                                          CASE(ended_gs_leave_nothing)};
 static const struct child_part parts[] = {PART(rounds), PART(generations)};
 CHILD_MAIN(cases, parts)

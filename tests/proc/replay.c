@@ -1,4 +1,5 @@
-/* replay.c: a seed replays in another process: other addresses, another environment, another load, the same trace. */
+/* replay.c: a seed replays in another process: other addresses, another
+ * environment, another load, the same trace. */
 #include "../support/check.h"
 
 #include <thrum/host.h>
@@ -22,7 +23,7 @@ TEST(other_processes_replay) {
     snprintf(first, sizeof first, "%.60s", child.out);
     CHECK(strlen(first) > 4);
     for (int again = 0; again < 4; again++) {
-      char *noise = calloc(1, 5000 * (size_t)(again + 1));
+      char* noise = calloc(1, 5000 * (size_t)(again + 1));
       REQUIRE(noise != NULL);
       memset(noise, 'x', 5000 * (size_t)(again + 1) - 1);
       setenv("THRUM_TEST_NOISE", noise, 1); /* moves the stack */

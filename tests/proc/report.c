@@ -6,16 +6,18 @@
 #include "../support/child.h"
 #include "../support/rt.h"
 
-static void nothing(void *arg) { (void)arg; }
+static void nothing(void* arg) { (void)arg; }
 
-/* ---- silence --------------------------------------------------------------------------------------------------------------------- */
+/* ---- silence ------------------------------------------------------------- */
 
-static void some_work(void *arg) {
+static void some_work(void* arg) {
   word n = 0;
   thrum_g g[10];
   (void)arg;
-  for (int i = 0; i < 10; i++) g[i] = go(nothing, &n);
-  for (int i = 0; i < 10; i++) join_g(g[i]);
+  for (int i = 0; i < 10; i++)
+    g[i] = go(nothing, &n);
+  for (int i = 0; i < 10; i++)
+    join_g(g[i]);
   thrum_sleep(MS);
 }
 CHILD(quiet) {
@@ -28,17 +30,17 @@ TEST(a_right_program_prints_nothing) {
   CHECK_STR(child.out, "");
 }
 
-/* ---- deadlock ------------------------------------------------------------------------------------------------------------------ */
+/* ---- deadlock ------------------------------------------------------------ */
 
-static void stuck_in_recv(void *arg) {
+static void stuck_in_recv(void* arg) {
   char c;
   thrum_chan_recv(arg, &c, THRUM_FOREVER);
 }
-static void stuck_in_park(void *arg) {
+static void stuck_in_park(void* arg) {
   (void)arg;
   thrum_park("the second coming", THRUM_FOREVER);
 }
-static void get_stuck(void *arg) {
+static void get_stuck(void* arg) {
   thrum_spawn_opts o = spawn_opts();
   o.name = "postman";
   go_with(&o, stuck_in_recv, arg);
@@ -49,19 +51,23 @@ static void get_stuck(void *arg) {
   stuck_in_recv(arg);
 }
 CHILD(deadlock) {
-  thrum_chan *ch;
-  struct rt_kind kind = strcmp(arg, "seeded") == 0 ? RT_DET1 : strcmp(arg, "hosted") == 0 ? RT_HOSTED : RT_P2;
+  thrum_chan* ch;
+  struct rt_kind kind = strcmp(arg, "seeded") == 0   ? RT_DET1
+                        : strcmp(arg, "hosted") == 0 ? RT_HOSTED
+                                                     : RT_P2;
   REQUIRE_EQ(thrum_chan_new(1, 0, &ch), 0);
-  thrum_rt *rt = rt_make(kind);
+  thrum_rt* rt = rt_make(kind);
   CHECK_EQ(thrum_run(rt, get_stuck, ch), THRUM_EDEADLOCK);
   rt_end(rt);
   thrum_chan_release(ch);
 }
 TEST(deadlock_names_every_g) {
-  static const char *const kinds[] = {"seeded", "hosted", "threads"};
+  static const char* const kinds[] = {"seeded", "hosted", "threads"};
   for (int i = 0; i < 3; i++) {
     check_context = kinds[i];
-    if (CHECK_TSAN && i > 0) continue; /* a thread of the sanitizer's own might wake somebody */
+    /* a thread of the sanitizer's own might wake somebody */
+    if (CHECK_TSAN && i > 0)
+      continue;
     expect_child("deadlock", kinds[i], 0);
     CHECK_EQ(child_times(child.err, "deadlock"), 1);
     CHECK_EQ(child_times(child.err, "postman"), 1);
@@ -76,12 +82,12 @@ TEST(deadlock_names_every_g) {
   }
 }
 
-/* ---- free without stop --------------------------------------------------------------------------------------------------------- */
+/* ---- free without stop --------------------------------------------------- */
 
-static void count_up(void *arg) { add(arg, 1); }
+static void count_up(void* arg) { add(arg, 1); }
 CHILD(free_unstopped) {
   word n = 0;
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   (void)arg;
   CHECK_EQ(thrum_run(rt, count_up, &n), 0);
   thrum_rt_free(rt);
@@ -98,14 +104,14 @@ TEST(free_of_a_running_runtime_says_so_once) {
   CHECK(strstr(child.err, "stop") != NULL);
 }
 
-/* ---- a stop that takes too long --------------------------------------------------------------------------------------------- */
+/* ---- a stop that takes too long ------------------------------------------ */
 
 struct stubborn {
-  thrum_chan *ch;
+  thrum_chan* ch;
   word shielded;
 };
-static void be_stubborn(void *arg) {
-  struct stubborn *s = arg;
+static void be_stubborn(void* arg) {
+  struct stubborn* s = arg;
   char c;
   thrum_shield(1);
   set(&s->shielded, 1);
@@ -114,12 +120,13 @@ static void be_stubborn(void *arg) {
 CHILD(stubborn) {
   struct stubborn s = {NULL, 0};
   thrum_spawn_opts o = spawn_opts();
-  thrum_rt *rt = rt_make(RT_P2);
+  thrum_rt* rt = rt_make(RT_P2);
   (void)arg;
   REQUIRE_EQ(thrum_chan_new(1, 0, &s.ch), 0);
   o.name = "mule";
   CHECK_EQ(thrum_spawn(rt, &o, be_stubborn, &s, NULL), 0);
-  while (!get(&s.shielded)) check_pause();
+  while (!get(&s.shielded))
+    check_pause();
   CHECK_EQ(thrum_rt_stop(rt, thrum_after(50 * MS)), THRUM_ETIMEDOUT);
   CHECK_EQ(thrum_chan_send(s.ch, "x", THRUM_FOREVER), 0);
   rt_end(rt);
@@ -137,5 +144,6 @@ static const struct check_case cases[] = {
     CASE(free_of_a_running_runtime_says_so_once),
     CASE(stop_names_who_would_not),
 };
-static const struct child_part parts[] = {PART(quiet), PART(deadlock), PART(free_unstopped), PART(stubborn)};
+static const struct child_part parts[] = {PART(quiet), PART(deadlock),
+                                          PART(free_unstopped), PART(stubborn)};
 CHILD_MAIN(cases, parts)

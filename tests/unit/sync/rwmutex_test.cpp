@@ -93,7 +93,7 @@ TEST_CASE("rwmutex: granted in order: a writer, or all readers up to the next") 
     (void)wlock(x);
     // R R W R W W R R
     const char* kinds = "rrwrwwrr";
-    static u32 inside, ended, batch[8], at[8], n;
+    static u32 inside, ended, at[8], n;
     static bool go_on[8];
     inside = ended = n = 0;
     u64 h[8];
@@ -103,7 +103,8 @@ TEST_CASE("rwmutex: granted in order: a writer, or all readers up to the next") 
         bool reads = kinds[i] == 'r';
         (void)(reads ? rlock(x) : wlock(x));
         at[n] = i;
-        batch[n++] = ++inside;
+        ++n;
+        ++inside;
         until([&] { return go_on[i]; });
         --inside;
         (void)(reads ? runlock(x) : wunlock(x));
