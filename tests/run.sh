@@ -138,13 +138,6 @@ else
   one tsan all skip 'clang is not installed'
 fi
 
-# ---- tiny rings, a move at every resume ---------------------------------------
-
-say 'stress build'
-if build stress build/stress -Dstress=true -Dexamples=false; then
-  suites stress build/stress --suite capi --suite stress --timeout-multiplier 3
-fi
-
 # ---- stress -----------------------------------------------------------------
 
 # Without the units: they count on a ring of 256 and on Gs that stay put.
@@ -157,8 +150,7 @@ fi
 
 say 'mimalloc 3'
 debs=$PWD/build/debs
-triplet=$(gcc -dumpmachine | sed 's/-pc-/-/')
-triplet=$(gcc -print-multiarch 2>/dev/null || echo "$triplet")
+triplet=$(gcc -print-multiarch)
 if ! command -v apt-get >/dev/null; then
   one mimalloc3 all skip 'mimalloc 3 comes as a Debian package, and this is none'
 elif why=$(sh tests/debs.sh trixie "$(dpkg --print-architecture)" \

@@ -61,6 +61,16 @@ class Fresh {
     return mine ? item : nullptr;
   }
 
+  // The same while there are no thieves (P::alone): no fence.
+  T* pop_alone() {
+    u32 b = bottom_.load(relaxed);
+    if (b == top_.load(relaxed)) {
+      return nullptr;
+    }
+    bottom_.store(b - 1, relaxed);
+    return ring_[(b - 1) % N].load(relaxed);
+  }
+
   // Takes the older half of a full deque out, oldest first; 0: there is room.
   // Only the owner takes several at once: a thief could not see how far the
   // owner has popped meanwhile.

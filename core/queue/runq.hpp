@@ -78,6 +78,24 @@ class Runq {
     return next_.exchange(t, acq_rel);
   }
 
+  // The same while there are no thieves (P::alone): no locked instruction.
+  T* get_alone() {
+    u32 head = head_.load(relaxed);
+    if (head == tail_.load(relaxed)) {
+      return nullptr;
+    }
+    T* t = ring_[head % N].load(relaxed);
+    head_.store(head + 1, relaxed);
+    return t;
+  }
+  T* take_next_alone() {
+    T* t = next_.load(relaxed);
+    if (t) {
+      next_.store(nullptr, relaxed);
+    }
+    return t;
+  }
+
   // ---- anyone --------------------------------------------------------------
 
   T* take_next() {

@@ -271,7 +271,9 @@ M* m_lend(Runtime* rt) {
     Locked held(rt->lock);
     m->lender = who;
     m->lent_now = true;
-    m->slow.store(seeded(rt) ? kSlowSeeded : 0, relaxed);
+    m->slow.store((seeded(rt) ? kSlowSeeded : 0) |
+                      (m->locked ? kSlowLocked : 0),
+                  relaxed);
   }
   if (owns_threads(rt)) {
     sysmon_start(rt);

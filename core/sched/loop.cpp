@@ -194,7 +194,7 @@ bool has_work(Runtime* rt) {
 
 void take_p(M* m, P* p) {
   m->p = p;
-  p->m = m;
+  p->m.store(m, relaxed);
   p->state.store(PState::running, relaxed);
 }
 
@@ -276,12 +276,12 @@ G* find_runnable(M* m, bool may_wait) {
           return g;
         }
       }
-      G* g = p->runq.take_next();
+      G* g = p->take_next();
       if (!g) {
-        g = ++p->turn % 8 ? p->fresh.pop() : p->runq.get();
+        g = ++p->turn % 8 ? p->take_fresh() : p->take_ring();
       }
-      if (!g && !(g = p->runq.get())) {
-        g = p->fresh.pop();
+      if (!g && !(g = p->take_ring())) {
+        g = p->take_fresh();
       }
       if (!g) {
         g = take_global(m, p, true);

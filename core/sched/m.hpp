@@ -86,6 +86,8 @@ struct M {
   bool locked_asleep;    // Runtime.lock: sleeps without a P until it is ready
   Fifo<G> pinned;        // Runtime.lock: ready Gs that run only here
   Atomic<u32> pinned_n;  // Runtime.lock writes, owner reads
+  u32 pinned_turn;       // owner: pinned Gs and the P's own take turns
+  bool locked_served;    // owner: `locked` has run since others had a turn
 
   M* next_m;          // Runtime.lock: all Ms
   os::Thread thread;  // const; not for lent ones

@@ -44,10 +44,14 @@ constexpr u32 kAttnSlice = 4;   // the slice is over (sysmon)
 constexpr u32 kAttnTimers = 8;  // timers are due (sysmon)
 
 struct P {
-  u32 id;                 // const
-  Runtime* rt;            // const
+  u32 id;       // const
+  Runtime* rt;  // const
+  // The only P of its runtime: nobody steals, so the owner takes from its queues
+  // without locked instructions (5 ns each, the price of a whole switch). Ends
+  // for good when a second P comes; see end_alone in procs.cpp.
+  Atomic<bool> alone;     // set_procs writes, owner reads
   Atomic<PState> state;   // atomic
-  M* m;                   // owner
+  Atomic<M*> m;           // owner writes
   Atomic<u32> attention;  // atomic
   u32 fair_in;            // owner: dispatches until the fairness tick
   u32 turn;               // owner: counts picks
@@ -74,6 +78,15 @@ struct P {
 
   Runq<G, kRing> runq;
   Fresh<G, kRing> fresh;
+
+  // The owner's three ways to take.
+  G* take_next() {
+    return alone.load(relaxed) ? runq.take_next_alone() : runq.take_next();
+  }
+  G* take_fresh() {
+    return alone.load(relaxed) ? fresh.pop_alone() : fresh.pop();
+  }
+  G* take_ring() { return alone.load(relaxed) ? runq.get_alone() : runq.get(); }
 
   u32 queued() const {
     return runq.size() + fresh.size() + (runq.has_next() ? 1 : 0);

@@ -96,6 +96,10 @@ void sleep_locked(M* m) {
     Locked held(rt->lock);
     p = m->next_p;
     m->next_p = nullptr;
+    if (!p && (m->slow.load(relaxed) & kSlowStop)) {
+      m->locked_asleep = false;
+      return;  // a lent thread goes home without it
+    }
   }
   take_p(m, p);
 }
@@ -104,11 +108,14 @@ G* take_pinned(M* m) {
   if (!m->pinned_n.load(relaxed)) {
     return nullptr;
   }
+  bool others = m->p->queued() || m->rt->global_count.load(relaxed);
   if (m->slow.load(relaxed) & kSlowLocked) {
-    return take_locked(m);
+    // A yield is a yield: the others need the P on another M.
+    m->locked_served = !(others && m->locked_served);
+    return m->locked_served ? take_locked(m) : nullptr;
   }
   // Every other dispatch, so that pinned Gs and the P's own share the M.
-  if (m->p->queued() && ++m->p->turn % 2) {
+  if (others && ++m->pinned_turn % 2) {
     return nullptr;
   }
   Locked held(m->rt->lock);
@@ -148,8 +155,10 @@ int lock_thread(M* m) {
       b->lock_pinned = true;
       g->flags |= kRouted;
     }
-    m->locked = g;
-    m->slow.fetch_or(kSlowLocked, relaxed);
+    if (owns_threads(m->rt)) {  // else the M is all there may be
+      m->locked = g;
+      m->slow.fetch_or(kSlowLocked, relaxed);
+    }
   }
   return 0;
 }

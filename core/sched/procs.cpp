@@ -16,13 +16,13 @@ namespace {
 
 void empty_queues(M* m, P* p) {
   Fifo<G> all;
-  if (G* g = p->runq.take_next()) {
+  if (G* g = p->take_next()) {
     all.push(g);
   }
-  while (G* g = p->runq.get()) {
+  while (G* g = p->take_ring()) {
     all.push(g);
   }
-  while (G* g = p->fresh.pop()) {
+  while (G* g = p->take_fresh()) {
     all.push(g);
   }
   Locked held(m->rt->lock);
@@ -31,6 +31,28 @@ void empty_queues(M* m, P* p) {
 }
 
 bool surplus(P* p) { return p->id >= p->rt->procs.load(relaxed); }
+
+// Before there are thieves: P 0 must know. Its M takes without locked
+// instructions only inside the core; after the fence it sees the flag when it
+// enters, and one that is in the core now has passed its taking when it has left
+// or dispatched. One that holds no P will see the flag with its next.
+void end_alone(M* self, Runtime* rt) {
+  P* p = rt->ps[0];
+  if (!p || !p->alone.load(relaxed)) {
+    return;
+  }
+  u64 before = p->dispatches.load(relaxed);
+  p->alone.store(false, seq_cst);
+  os::fence_all();
+  for (;;) {
+    M* m = p->m.load(relaxed);
+    if (!m || m == self || p->state.load(acquire) != PState::running ||
+        !m->in_core.load(acquire) || p->dispatches.load(relaxed) != before) {
+      return;
+    }
+    os::thread_yield();
+  }
+}
 
 }  // namespace
 
@@ -75,7 +97,7 @@ bool attend(M* m, P* p) {
     run_timers(m, p, os::now_ns());
   }
   if ((bits & kAttnSlice) && p->runq.has_next()) {
-    if (G* g = p->runq.take_next()) {
+    if (G* g = p->take_next()) {
       runq_put(m, p, g);
     }
   }
@@ -84,7 +106,7 @@ bool attend(M* m, P* p) {
     {
       Locked held(m->rt->lock);
       p->state.store(PState::dead, relaxed);
-      p->m = nullptr;
+      p->m.store(nullptr, relaxed);
       m->p = nullptr;
     }
     stop_spinning(m);
@@ -95,7 +117,9 @@ bool attend(M* m, P* p) {
 }
 
 int set_procs(M* m, Runtime* rt, u32 n) {
-  (void)m;
+  if (n > 1) {
+    end_alone(m, rt);
+  }
   u32 old;
   u32 fresh = 0;
   {
@@ -108,6 +132,7 @@ int set_procs(M* m, Runtime* rt, u32 n) {
         return kENOMEM;
       }
       p->state.store(PState::dead, relaxed);
+      p->alone.store(n == 1 && rt->fence_all, relaxed);
       rt->ps[made] = p;
       rt->p_count.store(made + 1,
                         release);  // pairs with the acquire of readers

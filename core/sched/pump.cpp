@@ -49,6 +49,8 @@ void run_ended(M* m, RunCall* call) {
     if (lender->idle) {
       idle_m_remove(rt, lender);
       wake = lender;
+    } else if (lender->locked_asleep) {
+      wake = lender;
     }
     // release: pairs with the acquire in run: what main did is seen there.
     call->done.store(1, release);

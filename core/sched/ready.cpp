@@ -183,7 +183,7 @@ M* pop_idle_m(Runtime* rt, bool owned) {
 
 void idle_p_push(Runtime* rt, P* p) {
   p->state.store(PState::idle, relaxed);
-  p->m = nullptr;
+  p->m.store(nullptr, relaxed);
   p->next_idle = rt->idle_p;
   rt->idle_p = p;
   rt->idle_count.store(rt->idle_count.load(relaxed) + 1, seq_cst);

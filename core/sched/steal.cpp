@@ -81,11 +81,8 @@ G* take_global(M* m, P* p, bool batch) {
     }
     rt->global_count.store(rt->global.count, relaxed);
   }
-  for (u32 i = 0; i < n; ++i) {
-    runq_put(m, p, rest[i]);
-  }
   // They will run one after the other, and of many each is cold: the context
-  // first, then the stack it points to.
+  // first, then the stack it points to. Before they can be stolen.
   for (u32 i = 0; i < n; ++i) {
     if (Body* b = rest[i]->body) {
       char* sp = static_cast<char*>(b->sp);
@@ -93,6 +90,9 @@ G* take_global(M* m, P* p, bool batch) {
       __builtin_prefetch(sp + kCacheLine);
       __builtin_prefetch(sp + 2 * kCacheLine);
     }
+  }
+  for (u32 i = 0; i < n; ++i) {
+    runq_put(m, p, rest[i]);
   }
   return first;
 }
@@ -117,7 +117,7 @@ G* pick_fair(M* m, P* p) {
   if (G* g = take_global(m, p, false)) {
     return g;
   }
-  return ++p->turn & 1 ? p->fresh.steal() : p->runq.get();
+  return ++p->turn & 1 ? p->fresh.steal() : p->take_ring();
 }
 
 G* steal(M* m) {

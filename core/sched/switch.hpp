@@ -39,7 +39,7 @@ THRUM_INLINE G* pick_next(M* m) {
       return g;
     }
   }
-  if (G* g = p->runq.take_next()) {
+  if (G* g = p->take_next()) {
     // What a G readies shares its turn, but not for ever: a chattering pair
     // would starve the ring.
     if (THRUM_LIKELY(++p->streak < kNextStreak)) {
@@ -51,15 +51,15 @@ THRUM_INLINE G* pick_next(M* m) {
   // Young ones first (see queue/fresh.hpp), but every eighth pick is the
   // ring's: a storm of spawns may slow the others, never stop them.
   if (THRUM_LIKELY(++p->turn % 8 != 0)) {
-    if (G* g = p->fresh.pop()) {
+    if (G* g = p->take_fresh()) {
       return g;
     }
-    return p->runq.get();
+    return p->take_ring();
   }
-  if (G* g = p->runq.get()) {
+  if (G* g = p->take_ring()) {
     return g;
   }
-  return p->fresh.pop();
+  return p->take_fresh();
 }
 
 inline void eh_save(M* m, Body* b) {

@@ -489,7 +489,7 @@ def judge(options, mutants, control):
     copy = Copy(base)
     copy.sync()
     copy.setup()
-    copy.ninja("build.ninja")
+    copy.ninja("sources-unchanged.h")  # a new file: configures anew
     copy.introspect()
     the = Judge(copy, options)
     cases = list(dict.fromkeys(k for p in mutants for k in p.killers))

@@ -52,14 +52,14 @@ static int64_t latest_out(const struct life* sorted, const int64_t* latest,
   return low ? latest[low - 1] : INT64_MIN;
 }
 
-/* NULL, or what no queue of this capacity does. Values are 0 .. values - 1.
- * `drained`: the channel was emptied. *//* The first thing that is wrong is the
- * verdict. */
+/* The first thing that is wrong is the verdict. */
 static void blame(const char** bad, const char* why) {
   if (!*bad)
     *bad = why;
 }
 
+/* NULL, or what no queue of this capacity does. Values are 0 .. values - 1.
+ * `drained`: the channel was emptied. */
 static const char* judge(const struct op* ops, int n, int values, int capacity,
                          int drained) {
   struct life *life = calloc((size_t)values + 1, sizeof *life), *by_end;

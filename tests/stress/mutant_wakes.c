@@ -1,8 +1,9 @@
 /* mutant_wakes.c: who is woken, and who is not forgotten, where a rescue by sysmon, the clock or luck would hide it: one P
  * or two, and a slice that does not end in the life of a test. Written against planted defects (tests/mutants): a ready G
  * never wakes an idle P; a steal loses a G; the global queue is not polled while there is local work; an earlier timer does
- * not shorten the sleep of an idle M, or nobody runs the timers of a busy P; a G that is displaced from runnext is lost once
- * in 100,000, or one that a full queue gives away. */
+ * not shorten the sleep of an idle M, or nobody runs the timers of a busy P; a broadcast, a close or the last done of a
+ * waitgroup forgets a waiter; a G that is displaced from runnext is lost once in 100,000, or one that a full queue gives
+ * away. */
 #include "../support/check.h"
 
 #include <thrum/thrum.h>
@@ -38,6 +39,12 @@ static void compute_until(const word *w, word v, const char *what) {
     CHECK_MSG(0, "%s", what);
     _exit(1); /* with a lost G or a late timer the runtime would never stop */
   }
+}
+
+/* From here on this P wakes nobody by itself for some short work: its dispatches have been short for long. */
+static void settle_down(void) {
+  for (int i = 0; i < 20000; i++) CHECK_EQ(thrum_yield(), 0);
+  wait_others_asleep();
 }
 
 /* ---- an idle P for a G that became ready --------------------------------------------------------------------------------------- */
@@ -91,22 +98,30 @@ static void be_stolen(void *arg) {
   CHECK_EQ(thrum_sem_acquire(&l->s, THRUM_FOREVER), 0);
   add(&l->ran, 1);
 }
-/* Many become ready at once on a P that goes on computing: the other P must steal them, half of the queue at a time, and
- * run them all. */
+static void do_nothing(void *arg) { (void)arg; }
+static void *call_for_thieves(void *rt) {
+  go_in(rt, do_nothing, NULL);
+  return NULL;
+}
+/* Many are ready on a P that goes on computing when the other P begins to look for work: it must steal them, half of the
+ * queue at a time, and run them all. */
 static void ready_many(void *arg) {
   struct loot l;
   thrum_g g[LOOT];
+  pthread_t t;
   (void)arg;
   memset(&l, 0, sizeof l);
   for (int i = 0; i < LOOT; i++) g[i] = go(be_stolen, &l);
   compute_until(&l.about, LOOT, "an idle P is not woken for a new G");
-  wait_others_asleep();
+  settle_down();
   CHECK_EQ(thrum_sem_release(&l.s, LOOT), 0);
+  REQUIRE_EQ(pthread_create(&t, NULL, call_for_thieves, thrum_rt_current()), 0);
   compute_until(&l.ran, LOOT, "a G is lost on its way to another P");
   for (int i = 0; i < LOOT; i++) join_g(g[i]);
+  pthread_join(t, NULL);
 }
 TEST(all_that_is_stolen_runs) {
-  for (int i = 0; i < 5; i++) in_rt(ENDLESS_P2, ready_many, NULL);
+  for (int i = 0; i < 3; i++) in_rt(ENDLESS_P2, ready_many, NULL);
 }
 
 /* ---- the global queue ------------------------------------------------------------------------------------------------------------ */
@@ -183,9 +198,7 @@ static void arm_earlier(void *arg) {
   compute_until(&t.asleep, 1, "an idle P is not woken for a new G");
   thrum_g busy = go(stay_busy, &t), shorter = go(sleep_short, &t);
   compute_until(&t.about, 2, "an idle P is not woken for a new G");
-  /* A P whose dispatches have been short for long wakes nobody for two or three more. */
-  for (int i = 0; i < 20000; i++) CHECK_EQ(thrum_yield(), 0);
-  wait_others_asleep();
+  settle_down();
   CHECK_EQ(thrum_sem_release(&t.busy_begins, 1), 0);
   CHECK_EQ(thrum_sem_release(&t.short_begins, 1), 0);
   CHECK_EQ(thrum_yield(), 0); /* to the short sleeper, from there to the busy one, and this G still waits for its turn */
@@ -197,6 +210,66 @@ static void arm_earlier(void *arg) {
 TEST(an_earlier_timer_shortens_the_sleep) {
   for (int i = 0; i < 5; i++) in_rt(ENDLESS_P2, arm_earlier, NULL);
 }
+
+/* ---- all at once ------------------------------------------------------------------------------------------------------------------ */
+
+enum { GUESTS = 9 };
+struct party {
+  thrum_mutex m;
+  thrum_cond c;
+  thrum_wg wg;
+  thrum_chan *ch;
+  word about, through;
+  int open;
+};
+static void until_broadcast(void *arg) {
+  struct party *p = arg;
+  CHECK_EQ(thrum_mutex_lock(&p->m, THRUM_FOREVER), 0);
+  add(&p->about, 1);
+  while (!p->open) CHECK_EQ(thrum_cond_wait(&p->c, &p->m, THRUM_FOREVER), 0);
+  CHECK_EQ(thrum_mutex_unlock(&p->m), 0);
+  add(&p->through, 1);
+}
+static void until_done(void *arg) {
+  struct party *p = arg;
+  add(&p->about, 1);
+  CHECK_EQ(thrum_wg_wait(&p->wg, THRUM_FOREVER), 0);
+  add(&p->through, 1);
+}
+static void until_closed(void *arg) {
+  struct party *p = arg;
+  char c;
+  add(&p->about, 1);
+  CHECK_EQ(thrum_chan_recv(p->ch, &c, THRUM_FOREVER), THRUM_ECLOSED);
+  add(&p->through, 1);
+}
+/* One broadcast, one last done, one close: for everyone who waits. */
+static void let_all_in(void *arg) {
+  static const thrum_fn ways[] = {until_broadcast, until_done, until_closed};
+  (void)arg;
+  for (int way = 0; way < 3; way++) {
+    struct party p;
+    thrum_g g[GUESTS];
+    memset(&p, 0, sizeof p);
+    REQUIRE_EQ(thrum_chan_new(1, 0, &p.ch), 0);
+    CHECK_EQ(thrum_wg_add(&p.wg, 1), 0);
+    for (int i = 0; i < GUESTS; i++) g[i] = go(ways[way], &p);
+    yield_until(&p.about, GUESTS);
+    let_others_run();
+    CHECK_EQ(p.through, 0);
+    CHECK_EQ(thrum_mutex_lock(&p.m, THRUM_FOREVER), 0);
+    p.open = 1;
+    CHECK_EQ(thrum_cond_broadcast(&p.c), 0);
+    CHECK_EQ(thrum_mutex_unlock(&p.m), 0);
+    CHECK_EQ(thrum_wg_done(&p.wg), 0);
+    CHECK_EQ(thrum_chan_close(p.ch), 0);
+    for (int i = 0; i < 1000 && get(&p.through) < GUESTS; i++) CHECK_EQ(thrum_yield(), 0);
+    REQUIRE_EQ(p.through, GUESTS);
+    for (int i = 0; i < GUESTS; i++) join_g(g[i]);
+    thrum_chan_release(p.ch);
+  }
+}
+TEST(nobody_is_forgotten) { in_sequence(let_all_in, NULL); }
 
 /* ---- many displaced ones ----------------------------------------------------------------------------------------------------------- */
 
@@ -244,6 +317,7 @@ static const struct check_case cases[] = {
     CASE(all_that_is_stolen_runs),
     CASE(the_global_queue_gets_its_turn),
     CASE(an_earlier_timer_shortens_the_sleep),
+    CASE(nobody_is_forgotten),
     CASE(no_displaced_g_is_lost),
 };
 CHECK_MAIN(cases)

@@ -5,11 +5,12 @@
 // statements of their own: doctest keeps thread-locals.
 #pragma once
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <initializer_list>
@@ -382,5 +383,40 @@ inline Child in_process(const char* name, const char* var, const char* value) {
   hear(c, fds[0], pid);
   return c;
 }
+
+// ---- emulators ---------------------------------------------------------------
+// A user-mode emulator takes some calls, answers 0 and does nothing. Asked past
+// the core, so that a fault of the core's own is still one.
+
+// Does a guard trap where the kernel says that it made one?
+inline bool guards_work() {
+  size_t page = os::page_size();
+  char* p = static_cast<char*>(mmap(nullptr, page, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  constexpr int kGuardInstall = 102;
+  bool work = madvise(p, page, kGuardInstall) != 0;  // then mprotect serves
+  if (!work) {
+    work = in_child([=] {
+             volatile char* x = p;
+             *x = 1;
+           }).died(SIGSEGV);
+  }
+  munmap(p, page);
+  return work;
+}
+
+// Does RLIMIT_AS hold? To be asked in a child process.
+inline bool limits_work() {
+  rlimit old, none;
+  getrlimit(RLIMIT_AS, &old);
+  none = old;
+  none.rlim_cur = 1;
+  setrlimit(RLIMIT_AS, &none);
+  void* p = mmap(nullptr, size_t{1} << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+                 -1, 0);
+  setrlimit(RLIMIT_AS, &old);
+  return p == MAP_FAILED;
+}
+constexpr int kNoLimits = 77;  // exit status of a child where they don't
 
 }  // namespace unit

@@ -332,7 +332,7 @@ void search_main(void* arg) {
   thrum_free(s.block);
   thrum_free(s.win.mem);
   finder_free(&s.finder);
-  if (s.fd > STDIN_FILENO) {
+  if (s.fd >= 0 && f->named != 2) {
     close(s.fd); /* which cannot block after mere reading */
   }
   thrum_sem_release(&f->app->permits, 1);

@@ -68,7 +68,7 @@ int sys_open(const char* path, int flags, struct stat* st, void* buf, size_t n,
   } while (fd < 0 && errno == EINTR);
   if (fd < 0 || fstat(fd, st) != 0) {
     err = errno;
-    if (fd > STDIN_FILENO) {
+    if (fd >= 0 && path) {
       close(fd);
     }
   } else if (S_ISREG(st->st_mode)) {

@@ -64,7 +64,7 @@ struct Entry {
 Entry index_of[4 * kCells];
 u32 schedule;
 
-bool exploring;      // between before() and the end of after()
+bool exploring;      // between before() and after(): those are plain memory
 const Scenario* now_running;
 i64 virtual_now;
 u64 virtual_ticks;
@@ -305,11 +305,9 @@ void begin() {
   virtual_now = 1000;
   virtual_ticks = 0;
   shadow::reset();
-  exploring = true;
 }
 
 void end() {
-  exploring = false;
   for (unsigned i = 0; i < cell_count; ++i) {
     if (!cells[i].quiet) {
       cells[i].base().~Base();
@@ -687,9 +685,11 @@ struct Suite : rl::test_suite<Suite<N>, N> {
   void before() {
     begin();
     now_running->before();
+    exploring = true;
   }
   void thread(unsigned i) { now_running->thread(i); }
   void after() {
+    exploring = false;
     if (now_running->after) {
       now_running->after();
     }

@@ -34,7 +34,9 @@ TEST_CASE("say: nothing, and too much") {
 TEST_CASE("die: says what and where, and aborts") {
   Child c = in_child([] { die("the loom broke", "loom.cpp", 12); });
   CHECK(c.died(SIGABRT));
-  CHECK(strcmp(c.text, "thrum: fatal: the loom broke (loom.cpp:12)\n") == 0);
+  // An emulator has a word of its own after it.
+  const char* want = "thrum: fatal: the loom broke (loom.cpp:12)\n";
+  CHECK(strncmp(c.text, want, strlen(want)) == 0);
 }
 
 TEST_CASE("die: the macro names its own place") {
@@ -43,7 +45,7 @@ TEST_CASE("die: the macro names its own place") {
   snprintf(want, sizeof want, "thrum: fatal: impossible (%s:%d)\n", __FILE__,
            __LINE__ - 3);
   CHECK(c.died(SIGABRT));
-  CHECK(strcmp(c.text, want) == 0);
+  CHECK(strncmp(c.text, want, strlen(want)) == 0);
 }
 
 TEST_CASE("check: passes once, or dies with its own text") {

@@ -172,15 +172,20 @@ TEST_CASE("timers: armed by a G that leaves its P to a hog") {
   // The sleeper parks, and the very next G on that P computes: nothing is
   // queued there, and yet nobody there looks at timers.
   in_owned(config(2), [] {
+    Runtime* rt = this_m()->rt;
     i64 best = kForever;
     for (int i = 0; i < kTries && best >= kInTime; ++i) {
-      // All but this G's M are asleep before it begins.
-      (void)hogs_until([&] {
-        return this_m()->rt->spinning.load() == 0 &&
-               this_m()->rt->idle_count.load() == 1;
-      });
+      // The other M has gone to sleep, with no timer to wait for.
       i64 settle = os::now_ns();
-      (void)hogs_until([&] { return os::now_ns() - settle > kMs; });
+      i64 to_sleep = hogs_until([&] {
+        if (rt->idle_count.load() != 1 || rt->spinning.load() != 0) {
+          settle = os::now_ns();
+        }
+        return os::now_ns() - settle > 5 * kMs;
+      });
+      CHECK(to_sleep < kNever);
+      // Gs of this P run short: a wake for two of them is not worth while.
+      my_p()->mean_run.store(1);
       Atomic<bool> fired;
       u64 h = sleeper_here(5 * kMs, fired);
       best = min(best, hogs_until([&] { return fired.load(); }));

@@ -1,0 +1,201 @@
+// What the sanitizers must report of a G, and what they must not: silence alone
+// proves nothing of the fibre notes. Each deed is a case of its own, done by a
+// child process.
+#include <stdexcept>
+
+#include "../objects.hpp"
+
+using namespace unit;
+
+#if defined(THRUM_ASAN)
+constexpr const char* kOptions = "ASAN_OPTIONS";
+constexpr bool kAsan = true, kTsan = false;
+#elif defined(THRUM_TSAN)
+constexpr const char* kOptions = "TSAN_OPTIONS";
+constexpr bool kAsan = false, kTsan = true;
+#else
+constexpr const char* kOptions = "THRUM_UNIT_NOTHING";
+constexpr bool kAsan = false, kTsan = false;
+#endif
+
+namespace {
+
+// The calling G comes back on another thread than the one it had.
+void move() {
+  for (u32 here = os::thread_id(), i = 0; os::thread_id() == here; ++i) {
+    {
+      Enter e;
+      (void)enter_blocking(e.m);
+    }
+    if (i % 2) {
+      os::thread_sleep(100'000);
+    }
+    {
+      Enter e;
+      (void)exit_blocking(e.m);
+    }
+    (void)yield();
+  }
+}
+
+// Two Gs that have both moved, each then running on a thread of its own, meet
+// without an order between them.
+template <class F>
+void meet(F f) {
+  in_owned(config(2), [=] {
+    Atomic<u32> ready{0};
+    u64 h[2];
+    for (u64& x : h) {
+      x = go([&] {
+        for (int i = 0; i < 20; ++i) {
+          move();
+        }
+        ready.fetch_add(1, relaxed);
+        while (ready.load(relaxed) < 2) {
+          cpu_relax();
+        }
+        f();
+      });
+    }
+    for (u64 x : h) {
+      (void)join(x);
+    }
+  });
+}
+
+u64 g_plain;
+Mutex g_mutex;
+void* volatile g_sink;
+
+}  // namespace
+
+// ---- the deeds -----------------------------------------------------------------
+
+TEST_CASE("deed: a race of two Gs that moved" * doctest::skip()) {
+  meet([] {
+    for (int i = 0; i < 1000; ++i) {
+      ++g_plain;
+    }
+  });
+}
+
+TEST_CASE("deed: a write beyond a local array of a G" * doctest::skip()) {
+  in_owned(config(2), [] {
+    move();
+    char local[32];
+    g_sink = local;
+    static_cast<char*>(g_sink)[sizeof local + 1] = 1;
+  });
+}
+
+namespace {
+THRUM_NOINLINE int dive(int depth) {
+  volatile char frame[4096];
+  frame[0] = static_cast<char>(depth);
+  return depth > 1'000'000 ? 0 : dive(depth + 1) + frame[0];
+}
+}  // namespace
+
+TEST_CASE("deed: a G's stack overflows" * doctest::skip()) {
+  in_owned(config(2), [] {
+    move();
+    g_sink = reinterpret_cast<void*>(static_cast<intptr_t>(dive(0)));
+  });
+}
+
+TEST_CASE("deed: a use of freed memory" * doctest::skip()) {
+  in_owned(config(2), [] {
+    move();
+    char* p = static_cast<char*>(malloc(16));
+    g_sink = p;
+    free(p);
+    move();
+    *static_cast<char*>(g_sink) = 1;
+  });
+}
+
+TEST_CASE("deed: a leak" * doctest::skip()) {
+  in_owned(config(2), [] {
+    g_sink = malloc(123);
+    move();
+    g_sink = nullptr;
+  });
+}
+
+TEST_CASE("deed: undefined arithmetic in a G" * doctest::skip()) {
+  in_owned(config(2), [] {
+    move();
+    volatile int big = INT32_MAX;
+    big = big + 1;
+  });
+}
+
+TEST_CASE("deed: nothing wrong" * doctest::skip()) {
+  meet([] {
+    for (int i = 0; i < 200; ++i) {
+      (void)lock(g_mutex);
+      ++g_plain;
+      (void)unlock(g_mutex);
+      try {
+        move();
+        throw std::runtime_error("unwinds a moved stack");
+      } catch (const std::runtime_error&) {
+        (void)yield();
+      }
+      (void)join(go([] {
+        try {
+          throw std::runtime_error("on a stack that had another owner");
+        } catch (const std::runtime_error&) {
+        }
+      }));
+    }
+  });
+}
+
+// ---- what became of them -------------------------------------------------------
+
+TEST_CASE("must report: a data race between Gs that moved threads") {
+  if (!kTsan) {
+    UNIT_SKIP("only with TSan");
+  }
+  Child c = in_process("deed: a race of two Gs that moved", kOptions,
+                       "exitcode=66:halt_on_error=1");
+  CHECK(c.exited(66));
+  CHECK(c.said("ThreadSanitizer: data race"));
+}
+
+TEST_CASE("must report: overflows on a G's stack, a leak, stale memory") {
+  if (!kAsan) {
+    UNIT_SKIP("only with ASan");
+  }
+  struct Row {
+    const char* deed;
+    const char* said;
+  };
+  for (Row r : {Row{"deed: a write beyond a local array of a G",
+                    "AddressSanitizer: stack-buffer-overflow"},
+                Row{"deed: a G's stack overflows",
+                    "AddressSanitizer: stack-overflow"},
+                Row{"deed: a use of freed memory",
+                    "AddressSanitizer: heap-use-after-free"},
+                Row{"deed: a leak", "LeakSanitizer: detected memory leaks"}}) {
+    Child c = in_process(r.deed, kOptions, "exitcode=66:detect_leaks=1");
+    CHECK_ROW(c.exited(66), r.deed);
+    CHECK_ROW(c.said(r.said), r.deed);
+  }
+  Child c = in_process("deed: undefined arithmetic in a G", "UBSAN_OPTIONS",
+                       "exitcode=66:halt_on_error=1");
+  CHECK_FALSE(c.exited(0));
+  CHECK(c.said("signed integer overflow"));
+}
+
+TEST_CASE("must not report: the same without a deed") {
+  if (!kAsan && !kTsan) {
+    UNIT_SKIP("only with ASan or TSan");
+  }
+  Child c = in_process("deed: nothing wrong", kOptions,
+                       "exitcode=66:halt_on_error=1");
+  CHECK(c.exited(0));
+  CHECK_FALSE(c.said("Sanitizer"));
+  CHECK_FALSE(c.said("ASan is ignoring"));
+}
