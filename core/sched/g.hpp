@@ -34,8 +34,9 @@ struct Waiter;
   X(join)                                                                  \
   X(park)                                                                  \
   X(chan_send)                                                             \
-  X(chan_recv) X(select) X(mutex) X(rwmutex_read) X(rwmutex_write) X(cond) \
-      X(waitgroup) X(semaphore) X(once) X(domain) X(blocking)
+  X(chan_recv)                                                             \
+  X(select) X(mutex) X(rwmutex_read) X(rwmutex_write) X(cond) X(waitgroup) \
+      X(semaphore) X(once) X(domain) X(blocking)
 enum class Why : u8 {
 #define X(name) name,
   THRUM_WAIT_REASONS(X)

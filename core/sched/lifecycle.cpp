@@ -295,6 +295,11 @@ void m_unlend(M* m) {
   if (m->idle) {
     idle_m_remove(rt, m);
   }
+  wanted_remove(rt, m);
+  if (P* p = m->next_p) {  // it came too late
+    m->next_p = nullptr;
+    note_wake(free_p(rt, p));
+  }
   m->lent_now = false;
   m->note.store(0, relaxed);
 }

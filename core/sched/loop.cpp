@@ -203,7 +203,9 @@ void drop_p(M* m) {
   P* p = m->p;
   m->p = nullptr;
   stop_spinning(m);
-  if (p->queued() || rt->global_count.load(relaxed)) {
+  // With timers too: somebody must sleep until they are due.
+  if (p->queued() || rt->global_count.load(relaxed) ||
+      (owns_threads(rt) && p->earliest.load(relaxed) != kForever)) {
     give_p(rt, p, false);
     return;
   }
@@ -222,7 +224,8 @@ G* find_runnable(M* m, bool may_wait) {
       }
       return nullptr;
     }
-    if (!m->p) {
+    P* p = m->p;
+    if (!p) {
       if (m->leaving.load(relaxed)) {
         return nullptr;
       }
@@ -232,17 +235,22 @@ G* find_runnable(M* m, bool may_wait) {
           continue;
         }
         if (!m->idle && !m->next_p) {
-          if (!m->pinned.empty() && !m->wanting) {
-            wanted_push(rt, m);
-          } else if (m->pinned.empty()) {
+          if (m->pinned.empty()) {
             idle_m_push(rt, m);
+          } else {
+            next_p_or_wait(rt, m);
           }
         }
+        p = m->next_p;
+        m->next_p = nullptr;
       }
-      sleep_idle(m);
+      if (p) {
+        take_p(m, p);
+      } else {
+        sleep_idle(m);
+      }
       continue;
     }
-    P* p = m->p;
     if (G* g = m->next_g) {
       m->next_g = nullptr;
       found(m);

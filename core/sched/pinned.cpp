@@ -11,16 +11,15 @@
 
 namespace thrum {
 
-void wanted_push(Runtime* rt, M* m) {
-  m->wanting = true;
-  m->next_wanting = nullptr;
-  if (rt->wanting_tail) {
-    rt->wanting_tail->next_wanting = m;
-  } else {
-    rt->wanting_head = m;
+void next_p_or_wait(Runtime* rt, M* m) {
+  if (m->wanting) {
+    return;
   }
-  rt->wanting_tail = m;
-  rt->wanting.store(rt->wanting.load(relaxed) + 1, seq_cst);
+  m->next_p = idle_p_pop(rt);
+  if (m->next_p) {
+    return;
+  }
+  wanted_append(rt, m);
 }
 
 void ready_pinned(M* m, M* pin, G* g) {
@@ -36,12 +35,8 @@ void ready_pinned(M* m, M* pin, G* g) {
         idle_m_remove(rt, pin);
       }
       pin->locked_asleep = false;
-      if (P* p = idle_p_pop(rt)) {
-        pin->next_p = p;
-        wake = pin;
-      } else {
-        wanted_push(rt, pin);
-      }
+      next_p_or_wait(rt, pin);
+      wake = pin->next_p ? pin : nullptr;
     }
   }
   if (wake) {
@@ -54,6 +49,28 @@ void ready_pinned(M* m, M* pin, G* g) {
 }
 
 namespace {
+
+// Sleeps, as an OS thread, until m has a P; or, if it is lent and its call is
+// over, goes home without one.
+void await_p(M* m) {
+  for (;;) {
+    P* p;
+    {
+      Locked held(m->rt->lock);
+      p = m->next_p;
+      m->next_p = nullptr;
+      if (!p && !m->wanting && (m->slow.load(relaxed) & kSlowStop)) {
+        m->locked_asleep = false;
+        return;
+      }
+    }
+    if (p) {
+      take_p(m, p);
+      return;
+    }
+    note_wait(m, kForever);
+  }
+}
 
 // The locked G, if it is ready. The others pinned here wait for the unlock.
 G* take_locked(M* m) {
@@ -86,22 +103,11 @@ void sleep_locked(M* m) {
     }
     if (!ready) {
       m->locked_asleep = true;
-    } else if (!m->wanting) {
-      wanted_push(rt, m);
+    } else {
+      next_p_or_wait(rt, m);
     }
   }
-  P* p = nullptr;
-  while (!p) {
-    note_wait(m, kForever);
-    Locked held(rt->lock);
-    p = m->next_p;
-    m->next_p = nullptr;
-    if (!p && (m->slow.load(relaxed) & kSlowStop)) {
-      m->locked_asleep = false;
-      return;  // a lent thread goes home without it
-    }
-  }
-  take_p(m, p);
+  await_p(m);
 }
 
 G* take_pinned(M* m) {
@@ -126,24 +132,16 @@ G* take_pinned(M* m) {
 
 void want_p(M* m) {
   Runtime* rt = m->rt;
-  P* p;
+  bool waits;
   {
     Locked held(rt->lock);
-    p = idle_p_pop(rt);
-    if (!p) {
-      wanted_push(rt, m);
-    }
+    next_p_or_wait(rt, m);
+    waits = !m->next_p;
   }
-  if (!p) {
+  if (waits) {
     retake_blocked(rt);
   }
-  while (!p) {
-    note_wait(m, kForever);
-    Locked held(rt->lock);
-    p = m->next_p;
-    m->next_p = nullptr;
-  }
-  take_p(m, p);
+  await_p(m);
 }
 
 int lock_thread(M* m) {

@@ -216,6 +216,28 @@ M* wanted_pop(Runtime* rt) {
   return m;
 }
 
+void wanted_append(Runtime* rt, M* m) {
+  m->wanting = true;
+  m->next_wanting = nullptr;
+  if (rt->wanting_tail) {
+    rt->wanting_tail->next_wanting = m;
+  } else {
+    rt->wanting_head = m;
+  }
+  rt->wanting_tail = m;
+  rt->wanting.store(rt->wanting.load(relaxed) + 1, seq_cst);
+}
+
+void wanted_remove(Runtime* rt, M* m) {
+  // Once round, so that the others keep their order.
+  for (u32 n = m->wanting ? rt->wanting.load(relaxed) : 0; n > 0; --n) {
+    M* first = wanted_pop(rt);
+    if (first != m) {
+      wanted_append(rt, first);
+    }
+  }
+}
+
 M* free_p(Runtime* rt, P* p) {
   M* to = wanted_pop(rt);
   if (to) {

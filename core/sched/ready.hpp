@@ -19,6 +19,8 @@ void idle_m_push(Runtime* rt, M* m);
 void idle_m_remove(Runtime* rt, M* m);
 P* idle_p_pop(Runtime* rt);
 M* wanted_pop(Runtime* rt);
+void wanted_append(Runtime* rt, M* m);
+void wanted_remove(Runtime* rt, M* m);  // if it is there
 // A P that nobody needs: to the first M that wants one (the caller wakes it), or
 // to the idle list (null).
 M* free_p(Runtime* rt, P* p);
@@ -71,8 +73,9 @@ G* take_pinned(M* m);
 void sleep_locked(M* m);
 // Waits, as an OS thread, until this M has a P.
 void want_p(M* m);
-// With rt->lock held: queues m for a P.
-void wanted_push(Runtime* rt, M* m);
+// With rt->lock held: m gets an idle P as its next, or stands in the queue of
+// those that want one.
+void next_p_or_wait(Runtime* rt, M* m);
 
 // ---- seeded.cpp ------------------------------------------------------------------
 G* draw(M* m);  // lets virtual time jump if nothing else can run

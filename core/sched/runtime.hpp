@@ -138,7 +138,7 @@ inline u64 live_gs(Runtime* rt) {
   }
   // Counted after the exits: the difference may be too high for a moment, never
   // too low.
-  u64 spawned = rt->foreign_spawned.load(acquire);
+  u64 spawned = rt->foreign_spawned.load(seq_cst);
   for (u32 i = 0; i < n; ++i) {
     spawned += rt->ps[i]->spawned.load(acquire);
   }

@@ -37,23 +37,40 @@ Ext* ext_make(M* m, Runtime* rt, const SpawnOpts& o) {
   return e;
 }
 
+// Refusals, and a record. A spawner without a P counts its G before it looks at
+// `stopping`: a stop that does not see the count is seen here (seq_cst both ways).
+// One with a P is a live G itself, so the stop waits for it anyway.
+int spawn_begin(Runtime* rt, P* p, const SpawnOpts* opts, G** out) {
+  if (THRUM_UNLIKELY(!p)) {
+    rt->foreign_spawned.fetch_add(1, seq_cst);
+  }
+  if (THRUM_UNLIKELY(rt->stopping.load(seq_cst)) ||
+      (opts && opts->domain && domain_closed(opts->domain))) {
+    return kECLOSED;
+  }
+  if (THRUM_UNLIKELY(seeded(rt)) && !drawer_reserve(rt, 0)) {
+    return kENOMEM;
+  }
+  *out = table_take(rt, p);
+  return *out ? 0 : kENOMEM;
+}
+
+int spawn_failed(Runtime* rt, P* p, int err) {
+  if (!p) {
+    rt->foreign_exited.fetch_add(1, release);
+  }
+  return err;
+}
+
 }  // namespace
 
 int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
           void* arg, u64* out) {
-  if (THRUM_UNLIKELY(rt->stopping.load(acquire))) {
-    return kECLOSED;
-  }
-  if (opts && opts->domain && domain_closed(opts->domain)) {
-    return kECLOSED;
-  }
   P* p = m && m->rt == rt ? m->p : nullptr;
-  if (THRUM_UNLIKELY(seeded(rt)) && !drawer_reserve(rt, 0)) {
-    return kENOMEM;
-  }
-  G* g = table_take(rt, p);
-  if (THRUM_UNLIKELY(!g)) {
-    return kENOMEM;
+  G* g;
+  int err = spawn_begin(rt, p, opts, &g);
+  if (THRUM_UNLIKELY(err != 0)) {
+    return spawn_failed(rt, p, err);
   }
   g->fn = fn;
   g->arg = arg;
@@ -71,7 +88,7 @@ int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
       g->ext = ext_make(m, rt, *opts);
       if (!g->ext) {
         table_put(rt, p, g);
-        return kENOMEM;
+        return spawn_failed(rt, p, kENOMEM);
       }
       if (opts->domain) {
         domain_g_born(opts->domain);
@@ -94,8 +111,6 @@ int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
   }
   if (THRUM_LIKELY(p != nullptr)) {
     bump(p->spawned);
-  } else {
-    rt->foreign_spawned.fetch_add(1, relaxed);
   }
   if (THRUM_UNLIKELY(seeded(rt))) {
     g->flags |= kRouted;

@@ -16,8 +16,7 @@ constexpr i64 kDue = 5000;
 struct Shared {
   u64 child, other;
   int done;  // by the child, at its end
-  int zeros, cancels, timeouts;
-  u64 again;  // the handle of the slot's next G
+  int zeros;
 };
 Shared* s;
 
@@ -80,7 +79,7 @@ void two_thread(unsigned i) {
   MUST(join_child(kForever) == 0);
 }
 
-// A joiner that is cancelled, and one that is not.
+// A joiner that is cancelled.
 void fickle(void*) { join_child(kForever); }
 void cancel_before() {
   s = explore::make<Shared>();
@@ -94,7 +93,6 @@ void cancel_thread(unsigned i) {
   }
   int err = cancel(nullptr, rig::rt, s->other);
   MUST(err == 0 || err == kESTALE);
-  MUST(join_child(kForever) == 0);
 }
 
 // A thread whose time may be over.
@@ -102,20 +100,47 @@ void late_thread(unsigned i) {
   if (i == 0) {
     return rig::run(0);
   }
-  join_child(i == 1 ? kDue : kForever);
+  join_child(kDue);
 }
 
 // ---- the slot's next G ------------------------------------------------------------
 
-void next_child(void*) {}
-
-// Ends the child's life and begins another in its slot, as table_take and spawn
-// do; a joiner with the old handle must not meet the new G.
-void respawn(void*) {
+// Has the child's slot, word and body. Nobody has a handle of it.
+void next_life(void*) {
   M* m = this_m();
-  while (!s->done) {
-    yield(m);
+  MUST(m->cur == rig::g(s->child));
+  MUST(check(m) == 0);
+  MUST(m->cur->joiners == nullptr);
+  reuse_node(m);
+}
+
+void heir(void*) {
+  M* m = this_m();
+  SpawnOpts o;
+  o.affinity = kPinM;  // to the rig's queue
+  u64 handle;
+  MUST(spawn(m, rig::rt, &o, next_life, nullptr, &handle) == 0);
+  MUST(handle != s->child);
+}
+
+void anew_before() {
+  s = explore::make<Shared>();
+  rig::build(1);
+  s->child = rig::go(child, nullptr);
+  s->other = rig::go(heir, nullptr);
+}
+void anew_thread(unsigned i) {
+  if (i == 0) {
+    return rig::run(0);
   }
+  if (i == 1) {
+    MUST(join_child(kForever) == 0);
+    return;
+  }
+  int err = cancel(nullptr, rig::rt, s->child);
+  MUST(err == 0 || err == kESTALE);
+  err = unpark(nullptr, rig::rt, s->child);
+  MUST(err == 0 || err == kESTALE);
 }
 
 }  // namespace
@@ -125,7 +150,10 @@ const explore::Scenario explore::scenarios[] = {
     {"thread", 2, thread_before, thread_thread, one_after, 4, 20000},
     {"two", 3, thread_before, two_thread, nullptr, 2, 20000},
     {"cancel", 3, cancel_before, cancel_thread, nullptr, 2, 20000},
-    {"late", 3, thread_before, late_thread, nullptr, 2, 20000},
+    {"anew", 3, anew_before, anew_thread, nullptr, 2, 20000, nullptr,
+     "join() reads G::ext before its CAS says that the G lives: spawn() may be "
+     "writing it for the slot's next G"},
+    {"late", 2, thread_before, late_thread, nullptr, 3, 20000},
 };
 const unsigned explore::scenario_count =
     sizeof explore::scenarios / sizeof *explore::scenarios;

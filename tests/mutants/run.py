@@ -30,6 +30,7 @@ Environment: JOBS, how many compilers run at once (default: cores).
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -197,12 +198,10 @@ class Copy:
 # ---- running ----------------------------------------------------------------
 
 class Result:
-    def __init__(self, seconds, how="", case="", cut=False):
+    def __init__(self, seconds, how="", cases=()):
         self.seconds = seconds
-        self.how = how    # "": passed
-        self.case = case  # the one that failed, if the program says so
-        self.cut = cut    # no verdict: its time was over
-        self.cases = []   # all that failed
+        self.how = how            # "": passed, or not over in its time
+        self.cases = list(cases)  # those that failed
 
 
 class Program:
@@ -228,8 +227,7 @@ class Program:
         return [str(self.exe), *cases]
 
     def cases(self):
-        if self.kind in ("unit", "model"):
-            return []
+        """Of a program of check.h."""
         done = subprocess.run([str(self.exe), "--list"], text=True,
                               capture_output=True, env=self.environment(10),
                               timeout=20, check=False)
@@ -256,33 +254,25 @@ class Program:
             text, _ = child.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             late = True
-        try:  # what it started, and itself if it hangs
-            os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        if late:
+            os.killpg(child.pid, signal.SIGKILL)  # with what it started
             text, _ = child.communicate()
         seconds = time.monotonic() - began
         if cases and self.unknown(cases, child.returncode, text):
             return None
+        if not late and child.returncode in (0, 77):
+            return Result(seconds)
         failed = self.failures(text)
         if late:
-            if failed or (cases and self.kind != "model"):
-                return self.killed(seconds, "hangs", failed, cases)
-            return Result(seconds, cut=True)
-        if child.returncode in (0, 77):
+            # An explorer that has not found anything yet does not hang.
+            if cases and self.kind != "model":
+                return Result(seconds, "hangs", failed or cases)
             return Result(seconds)
         how = "fails"
         if "still running" in text:
             how = "hangs"
         elif child.returncode < 0:
             how = signal.Signals(-child.returncode).name
-        return self.killed(seconds, how, failed, cases)
-
-    def killed(self, seconds, how, failed, cases):
-        result = Result(seconds, how, (failed or cases or ["?"])[0])
-        result.cases = failed or list(cases)
-        return result
+        return Result(seconds, how, failed or cases or ["?"])
 
     def unknown(self, cases, code, text):
         if self.kind == "model":
@@ -300,13 +290,9 @@ class Program:
                                 r"(.*?)(?:: leaves .*)?$", text, re.M)
         else:
             found = re.findall(r"^FAIL\s+(\w+)", text, re.M)
-            if not found and self.kind != "model":
+            if not found and self.kind != "model":  # it died without a word
                 passed = re.findall(r"^(?:ok|skipped) (\w+)", text, re.M)
-                order = self.cases()
-                later = order[order.index(passed[-1]) + 1:] \
-                    if passed and passed[-1] in order else order
-                # Only read if the program failed without a word: it died.
-                found = later[:1]
+                found = [c for c in self.cases() if c not in passed][:1]
         return list(dict.fromkeys(found))
 
 
@@ -371,7 +357,7 @@ class Judge:
                 got = program.run([], WATCHDOG, 10 * MOST)
                 count += 1
                 if got.how:
-                    bad = bad or f"{name} {got.case} ({got.how})"
+                    bad = bad or f"{name} {got.cases[0]} ({got.how})"
         finally:
             self.copy.put(before)
         seconds = time.monotonic() - began
@@ -421,7 +407,7 @@ class Judge:
             got = program.run([], WATCHDOG, MOST - spent)
             spent += got.seconds
             if got.how:
-                return spent, f"killed by {program.name} {got.case} ({got.how})"
+                return spent, f"killed by {program.name} {got.cases[0]} ({got.how})"
         return spent, "SURVIVED"
 
     def repeated(self, patch):
@@ -486,6 +472,11 @@ def judge(options, mutants, control):
     base = pathlib.Path(os.environ.get("THRUM_MUTANTS_DIR") or
                         TOP / "build" / "mutants").resolve()
     base.mkdir(parents=True, exist_ok=True)
+    lock = open(base / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Trouble(f"another run is at work in {base}") from None
     copy = Copy(base)
     copy.sync()
     copy.setup()
@@ -528,17 +519,18 @@ def main():
         if options.list:
             print("\n".join(p.name for p in mutants))
             return 0
-        bad = 0
-        for patch in [control, *mutants]:
+        stale = []
+        for patch in patches:  # all of them, also those that are not drawn
             try:
                 patch.applied(TOP)
             except Trouble as trouble:
-                bad += 1
+                stale.append(patch)
                 print(f"{patch.name}: {trouble}")
         if options.check:
-            print(f"{len(mutants) + 1} patches, {bad} do not apply")
-            return 1 if bad else 0
-        good = judge(options, mutants, control) and not bad
+            print(f"{len(patches)} patches, {len(stale)} do not apply")
+            return 1 if stale else 0
+        good = judge(options, [p for p in mutants if p not in stale],
+                     control) and not stale
     except Trouble as trouble:
         print(trouble)
         return 1

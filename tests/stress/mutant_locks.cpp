@@ -93,7 +93,7 @@ TEST(recv_looks_at_closed_under_the_lock) {
   Receive r{make_chan(0), 0};
   Call call;
   r.c->lock.lock();
-  start(call, receive, &r, os::now_ns() + 5 * kSecond);
+  start(call, receive, &r, os::now_ns() + kSecond);
   r.c->closed = true;
   r.c->lock.unlock();
   CHECK_EQ(finish(call), kECLOSED);
@@ -107,7 +107,7 @@ TEST(acquire_looks_at_the_permits_under_the_lock) {
   Semaphore s{};
   Call call;
   s.word.lock();
-  start(call, acquire_one, &s, os::now_ns() + 5 * kSecond);
+  start(call, acquire_one, &s, os::now_ns() + kSecond);
   Semaphore one{};
   EnterParking e;
   CHECK_EQ(sem_release(e.m, &one, 1), 0);

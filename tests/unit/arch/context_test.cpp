@@ -180,7 +180,7 @@ struct Pair {
     native.peer = &other;
     other.peer = &native;
     other.fn = fn;
-    other.stack = static_cast<char*>(malloc(kStack));
+    other.stack = static_cast<char*>(calloc(1, kStack));
     note_stack(other.note, other.stack, kStack);
     other.sp = context_make(other.stack + kStack - below, entry);
   }
