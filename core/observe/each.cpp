@@ -50,8 +50,16 @@ bool look(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
 void line(void* arg, const GView& v) {
   u32& n = *static_cast<u32*>(arg);
   if (n++ < 64) {
-    say("  G %u \"%s\" %s %s", handle_slot(v.handle), v.name,
-        state_name(v.state), v.reason);
+    // A host's name must not move a terminal's cursor or forge a line.
+    char name[48];
+    u32 i = 0;
+    for (; v.name[i] && i + 1 < sizeof name; ++i) {
+      unsigned char c = static_cast<unsigned char>(v.name[i]);
+      name[i] = c < 0x20 || c == 0x7f ? '?' : v.name[i];
+    }
+    name[i] = 0;
+    say("  G %u \"%s\" %s %s", handle_slot(v.handle), name, state_name(v.state),
+        v.reason);
   }
 }
 

@@ -140,6 +140,18 @@ void join_ms(Runtime* rt) {
   }
 }
 
+// Do ready Gs wait for the calling thread, which lent itself before?
+bool pinned_here(Runtime* rt) {
+  u64 who = thread_pointer();
+  Locked held(rt->lock);
+  for (M* m = rt->ms; m; m = m->next_m) {
+    if (m->lent && m->lender == who && m->pinned_n.load(relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // One step towards no Gs: runs them (a runtime without threads of its own) or
 // waits for one to end.
 void drain(M* m, Runtime* rt, i64 deadline) {
@@ -150,6 +162,9 @@ void drain(M* m, Runtime* rt, i64 deadline) {
       os::thread_sleep(min(max(until - os::now_ns(), i64{0}), i64{200'000}));
     }
     return;
+  }
+  if (pinned_here(rt)) {
+    pump_gs(rt, until);  // Gs that only this thread may run
   }
   u32 seen = rt->stop_note.load(acquire);
   if (live_gs(rt)) {
@@ -207,7 +222,9 @@ void rt_release(Runtime* rt) {
   }
   if (rt->stopping.load(acquire) != 2) {
     rt->refs.store(1, relaxed);
-    say("a runtime was freed without thrum_rt_stop; it stays");
+    if (!rt->said_unstopped.exchange(1, relaxed)) {
+      say("a runtime was freed without thrum_rt_stop; it stays");
+    }
     return;
   }
   destroy(rt);
@@ -282,6 +299,10 @@ M* m_lend(Runtime* rt) {
   m->outer = this_m();
   m->in_core.store(1, relaxed);
   m->eh = static_cast<EhGlobals*>(os::eh_globals());
+  if (m->eh) {  // what the thread is catching is no G's
+    m->outer_eh = *m->eh;
+    *m->eh = EhGlobals{};
+  }
   note_native(m->note0);
   set_this_m(m);
   return m;
@@ -289,6 +310,9 @@ M* m_lend(Runtime* rt) {
 
 void m_unlend(M* m) {
   Runtime* rt = m->rt;
+  if (m->eh) {
+    *m->eh = m->outer_eh;
+  }
   set_this_m(m->outer);
   rt->lent.fetch_sub(1, seq_cst);
   Locked held(rt->lock);

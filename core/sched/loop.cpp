@@ -264,6 +264,9 @@ G* find_runnable(M* m, bool may_wait) {
       return g;
     }
     if (THRUM_UNLIKELY(m->slow.load(relaxed) & kSlowLocked)) {
+      if (!may_wait) {
+        return nullptr;
+      }
       sleep_locked(m);
       continue;
     }

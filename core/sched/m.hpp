@@ -89,12 +89,13 @@ struct M {
   u32 pinned_turn;       // owner: pinned Gs and the P's own take turns
   bool locked_served;    // owner: `locked` has run since others had a turn
 
-  M* next_m;          // Runtime.lock: all Ms
-  os::Thread thread;  // const; not for lent ones
-  M* outer;           // owner: what this_m() was before it was lent
-  u64 lender;         // Runtime.lock: the host's thread, see m_lend
-  bool lent_now;      // Runtime.lock: inside run or pump
-  RunCall* run_call;  // Runtime.lock: the thrum_run it is inside
+  M* next_m;           // Runtime.lock: all Ms
+  os::Thread thread;   // const; not for lent ones
+  EhGlobals outer_eh;  // owner: of the lent thread, while it is lent
+  M* outer;            // owner: what this_m() was before it was lent
+  u64 lender;          // Runtime.lock: the host's thread, see m_lend
+  bool lent_now;       // Runtime.lock: inside run or pump
+  RunCall* run_call;   // Runtime.lock: the thrum_run it is inside
 };
 
 // The calling thread's M, null outside. The one thread-local of the library,

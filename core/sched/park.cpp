@@ -138,7 +138,7 @@ void commit_timed(M* m, const After& a) {
     old = g->word.fetch_add(phase_of(a), acq_rel);
   }
   if (first) {
-    timer_armed(p, a.deadline);
+    timer_armed(p, a.deadline, m->cur != nullptr);
   }
   a.unlock.go();  // from here on g may be anywhere
   if (THRUM_UNLIKELY(old & (kCancel | kPermit))) {

@@ -65,7 +65,8 @@ G* steal(M* m);
 G* take_global(M* m, P* p, bool batch);
 u32 run_timers(M* m, P* p, i64 now);
 i64 earliest_timer(Runtime* rt);
-void timer_armed(P* p, i64 when);  // it became the earliest of its P
+// It became the earliest of its P, which goes on with another G (`busy`) or not.
+void timer_armed(P* p, i64 when, bool busy);
 
 // ---- pinned.cpp ------------------------------------------------------------------
 void ready_pinned(M* m, M* pin, G* g);

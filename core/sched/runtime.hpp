@@ -42,10 +42,11 @@ struct Drawer {
 };
 
 struct Runtime {
-  Atomic<u32> refs;          // atomic
-  Atomic<u32> said_starved;  // atomic: reported once
-  u32 tag;                   // const: upper byte of its handles
-  Config config;             // const
+  Atomic<u32> refs;            // atomic
+  Atomic<u32> said_unstopped;  // atomic: reported once
+  Atomic<u32> said_starved;    // atomic: reported once
+  u32 tag;                     // const: upper byte of its handles
+  Config config;               // const
   Table table;
   mem::StackArenas stacks;
   WordLock body_lock;

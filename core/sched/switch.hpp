@@ -18,7 +18,7 @@ bool bind(M* m, G* g);     // a body for a G that has none; false: the
 void finish_slow(M* m);
 void commit_timed(M* m, const After& a);
 void commit_late(M* m, const After& a, u64 old);
-void timer_armed(P* p, i64 when);
+void timer_armed(P* p, i64 when, bool busy);
 void runq_put(M* m, P* p,
               G* g);  // tail of the ring; spills to the global queue
 void push_batch(Runtime* rt, G** items, u32 n);  // to the global queue

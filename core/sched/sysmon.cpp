@@ -23,7 +23,7 @@ i64 look_at(Runtime* rt, P* p, Look& seen, i64 now, bool& stuck) {
     seen.since = now;
   } else {
     p->mean_run.store(0, relaxed);  // the sample is of other times
-    stuck |= p->queued() != 0;
+    stuck |= p->queued() != 0 || p->earliest.load(relaxed) <= now;
     if (now - seen.since >= rt->config.slice_ns &&
         (p->queued() || rt->global_count.load(relaxed))) {
       p->attention.fetch_or(kAttnSlice, relaxed);

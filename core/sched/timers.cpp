@@ -80,9 +80,9 @@ i64 earliest_timer(Runtime* rt) {
 
 // Must an idle M wake earlier for it? If this P has nothing else to do it will
 // be idle itself in a moment and take the sleeper's place.
-void timer_armed(P* p, i64 when) {
+void timer_armed(P* p, i64 when, bool busy) {
   Runtime* rt = p->rt;
-  if (when >= rt->sleep_until.load(seq_cst) || !p->queued()) {
+  if (when >= rt->sleep_until.load(seq_cst) || !(busy || p->queued())) {
     return;
   }
   M* m;

@@ -14,7 +14,7 @@ import sys
 from common import code_files, finish, strip_comments
 
 FLOORS = [
-    ["base"], ["probe"], ["arch", "os"], ["mem", "queue"], ["sched"],
+    ["base"], ["probe"], ["arch"], ["os"], ["mem"], ["queue"], ["sched"],
     ["time", "sync", "chan", "place"], ["net"], ["observe"], ["capi"],
 ]
 FLOOR = {room: n for n, rooms in enumerate(FLOORS) for room in rooms}

@@ -32,16 +32,29 @@ namespace explore {
 namespace {
 
 // Relacy gives a fresh atomic of this kind the value 0 "from the beginning": no
-// thread can see a time before it. Other first values need its private fields.
+// thread can see a time before it. Other first values need its private fields;
+// and who has seen the first value it forgets to say.
 using Base = rl::generic_atomic<u64, true>;
-template <auto History, auto Value>
+template <auto History, auto Value, auto Data>
 struct Reach {
   friend u64* history_of(Base& b) { return b.*History; }
   friend u64& value_of(Base& b) { return b.*Value; }
+  friend rl::atomic_data* data_of(Base& b) { return b.*Data; }
 };
 u64* history_of(Base& b);
 u64& value_of(Base& b);
-template struct Reach<&Base::history_, &Base::value_>;
+rl::atomic_data* data_of(Base& b);
+template struct Reach<&Base::history_, &Base::value_, &Base::impl_>;
+
+template <int N>
+void unseen(Base& b) {
+  auto* data = static_cast<rl::atomic_data_impl<N>*>(data_of(b));
+  for (auto& record : data->history_) {
+    for (int t = 0; t < N; ++t) {
+      record.first_seen_order_[t] = static_cast<rl::timestamp_t>(-1);
+    }
+  }
+}
 
 struct Cell {
   const void* at;
@@ -210,6 +223,20 @@ Cell& cell(const void* at, u32 size) {
       history_of(*b)[i] = raw(at, size);
     }
     value_of(*b) = raw(at, size);
+    switch (now_running->threads) {
+      case 1:
+        unseen<1>(*b);
+        break;
+      case 2:
+        unseen<2>(*b);
+        break;
+      case 3:
+        unseen<3>(*b);
+        break;
+      default:
+        unseen<4>(*b);
+        break;
+    }
   }
   e = {schedule, cell_count++};
   return c;
@@ -551,6 +578,7 @@ void check(bool ok, const char* what, Where w) {
 i64 now() { return virtual_now; }
 void advance(i64 to) { virtual_now = to > virtual_now ? to : virtual_now; }
 u64 ticks() { return ++virtual_ticks; }
+void set_ticks(u64 v) { virtual_ticks = v; }
 
 // ---- memory ------------------------------------------------------------------------------
 
@@ -735,7 +763,7 @@ bool explore_one(const Scenario& s, bool random, const Options& o) {
   p.iteration_count = n;
   p.search_type =
       random ? rl::random_scheduler_type : rl::fair_context_bound_scheduler_type;
-  p.collect_history = o.quick;  // else a failure is run again to print it
+  p.output_history = o.quick;  // else a failure is run again to print it
   now_running = &s;
   exploring = false;
   double from = seconds_now();
@@ -782,7 +810,7 @@ bool explore_one(const Scenario& s, bool random, const Options& o) {
          s.name, how, static_cast<unsigned long>(p.stop_iteration),
          rl::test_result_str(p.test_result), known ? ": " : "",
          known ? s.known : "");
-  if (!o.quick && !known) {
+  if ((!o.quick || getenv("MODEL_LOG")) && !known) {
     fputs(text.c_str(), stdout);
   }
   return known;

@@ -69,7 +69,8 @@ void check(bool ok, const char* what, Where where);
 // Virtual time in ns. A timed sleep that runs out moves it to its deadline.
 i64 now();
 void advance(i64 to);
-u64 ticks();
+u64 ticks();           // counts up from what set_ticks() says
+void set_ticks(u64 v);
 
 // ---- memory: fresh and zeroed in each schedule ----------------------------------------
 void* alloc(size_t bytes);
