@@ -28,18 +28,18 @@ struct Runtime;
 struct Waiter;
 
 // Why a G waits. A closed list: traces, dumps and deadlock reports print it.
-#define THRUM_WAIT_REASONS(X)                                          \
-  X(none)                                                              \
-  X(sleep)                                                             \
-  X(join)                                                              \
-  X(park)                                                              \
-  X(chan_send)                                                         \
-  X(chan_recv)                                                         \
-  X(select)                                                            \
-  X(mutex)                                                             \
-  X(rwmutex_read)                                                      \
-  X(rwmutex_write) X(cond) X(waitgroup) X(semaphore) X(once) X(domain) \
-      X(blocking)
+#define THRUM_WAIT_REASONS(X) \
+  X(none)                     \
+  X(sleep)                    \
+  X(join)                     \
+  X(park)                     \
+  X(chan_send)                \
+  X(chan_recv)                \
+  X(select)                   \
+  X(mutex)                    \
+  X(rwmutex_read)             \
+  X(rwmutex_write)            \
+  X(cond) X(waitgroup) X(semaphore) X(once) X(domain) X(blocking)
 enum class Why : u8 {
 #define X(name) name,
   THRUM_WAIT_REASONS(X)

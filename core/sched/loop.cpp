@@ -160,12 +160,21 @@ void sleep_idle(M* m) {
   }
 }
 
+// A plain G that was taken and cannot run here.
+void put_back(Runtime* rt, G* g) {
+  if (seeded(rt)) {
+    drawer_put(rt, g);
+  } else {
+    push_batch(rt, &g, 1);
+  }
+}
+
 // For a G without a stack: no memory. It waits in the global queue.
 void starved(M* m, G* g) {
   if (!m->rt->said_starved.exchange(1, relaxed)) {
     say("G %u waits: no memory for its stack", g->slot);
   }
-  push_batch(m->rt, &g, 1);
+  put_back(m->rt, g);
   os::thread_sleep(1'000'000);
 }
 
@@ -219,7 +228,7 @@ G* find_runnable(M* m, bool may_wait) {
     if (THRUM_UNLIKELY(m->slow.load(relaxed) & kSlowStop)) {
       if (G* g = m->next_g) {  // a plain one: it came from a P's queue
         m->next_g = nullptr;
-        push_batch(rt, &g, 1);
+        put_back(rt, g);
         wake_p(rt);
       }
       return nullptr;

@@ -94,6 +94,8 @@ TEST(scenarios) {
       CHECK_MSG(strcmp(names[i], field[0]) != 0, "%s comes twice", field[0]);
     REQUIRE(n < 400);
     snprintf(names[n++], sizeof names[0], "%.63s", field[0]);
+    if (strcmp(field[3], "-") == 0)
+      continue;
     for (char* what = strtok(field[3], ","); what; what = strtok(NULL, ","))
       CHECK_MSG(case_exists(trim(what)), "%s: there is no case %s", field[0],
                 what);

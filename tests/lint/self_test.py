@@ -52,8 +52,8 @@ CASES = [
     # The floors.
     ("layers", {"core/base/x.hpp": '#include "sched/c.hpp"'},
      "base looks up to sched"),
-    ("layers", {"core/os/x.hpp": '#include "arch/a.hpp"'},
-     "rooms of one floor"),
+    ("layers", {"core/arch/x.hpp": '#include "os/a.hpp"'},
+     "arch looks up to os"),
     ("layers", {"core/chan/x.cpp": '#include "sync/a.hpp"'},
      "rooms of one floor"),
     ("layers", {"core/sched/x.cpp": '#include "net/a.hpp"'},

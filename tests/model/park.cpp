@@ -15,8 +15,8 @@ constexpr i64 kDue = 5000;
 
 struct Shared {
   u64 g;
-  bool may_end;  // const: without the other thread
-  int told;      // by the unparker, before it unparks
+  bool may_end;                  // const: without the other thread
+  int told;                      // by the unparker, before it unparks
   int zeros, cancels, timeouts;  // the G's results
 };
 Shared* s;
@@ -90,9 +90,7 @@ void parks_twice(void*) {
 }
 
 void both_before() { prepare(parks_twice); }
-void both_thread(unsigned i) {
-  i < 2 ? rig::run(i) : i == 2 ? tell() : ask();
-}
+void both_thread(unsigned i) { i < 2 ? rig::run(i) : i == 2 ? tell() : ask(); }
 void both_after() { MUST(s->zeros == 1 && s->cancels == 1); }
 
 // One thread after the other, so that three are enough.

@@ -149,7 +149,37 @@ TEST(ended_gs_leave_nothing) {
   expect_child("generations", NULL, 0);
 }
 
+/* fork and exec: no descriptor of the library's goes along. */
+CHILD(list) {
+  (void)arg;
+  /* 0, 1, 2, and the one that lists. */
+  DIR* dir = opendir("/proc/self/fd");
+  REQUIRE(dir != NULL);
+  for (struct dirent* e; (e = readdir(dir)) != NULL;)
+    if (e->d_name[0] != '.' && atoi(e->d_name) > 2 &&
+        atoi(e->d_name) != dirfd(dir))
+      printf("%s ", e->d_name);
+  closedir(dir);
+}
+static void nothing(void* arg) { (void)arg; }
+TEST(exec_inherits_no_descriptor) {
+  char before[200];
+  run_child("list", NULL);
+  /* what this process got from its own parent */
+  snprintf(before, sizeof before, "%.190s", child.out);
+  thrum_rt *rt = rt_make(RT_P2), *hosted = rt_make(RT_HOSTED);
+  CHECK_EQ(thrum_run(rt, nothing, NULL), 0);
+  CHECK(thrum_wake_fd(hosted) >= 0);
+  run_child("list", NULL);
+  CHECK_EQ(child.code, 0);
+  CHECK_STR(child.out, before);
+  rt_end(rt);
+  rt_end(hosted);
+}
+
 static const struct check_case cases[] = {CASE(nothing_is_left),
-                                          CASE(ended_gs_leave_nothing)};
-static const struct child_part parts[] = {PART(rounds), PART(generations)};
+                                          CASE(ended_gs_leave_nothing),
+                                          CASE(exec_inherits_no_descriptor)};
+static const struct child_part parts[] = {PART(rounds), PART(generations),
+                                          PART(list)};
 CHILD_MAIN(cases, parts)

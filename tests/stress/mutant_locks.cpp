@@ -37,7 +37,8 @@ char state_of(pid_t tid) {
   snprintf(path, sizeof path, "/proc/self/task/%d/stat", static_cast<int>(tid));
   FILE* f = fopen(path, "re");
   size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-  if (f) fclose(f);
+  if (f)
+    fclose(f);
   text[n] = 0;
   const char* p = strrchr(text, ')');
   return p && p[1] ? p[2] : 0;
@@ -47,7 +48,8 @@ char state_of(pid_t tid) {
 void start(Call& c, int (*fn)(M*&, void*, i64), void* object, i64 deadline) {
   c = Call{fn, object, deadline, 1, 0, {}};
   REQUIRE_EQ(pthread_create(&c.thread, nullptr, call_main, &c), 0);
-  while (!__atomic_load_n(&c.tid, __ATOMIC_SEQ_CST)) check_pause();
+  while (!__atomic_load_n(&c.tid, __ATOMIC_SEQ_CST))
+    check_pause();
   for (int seen = 0; seen < 5;) {
     seen = state_of(c.tid) == 'S' ? seen + 1 : 0;
     check_pause();
@@ -100,7 +102,9 @@ TEST(recv_looks_at_closed_under_the_lock) {
   chan_release(r.c);
 }
 
-int acquire_one(M*& m, void* object, i64 deadline) { return sem_acquire(m, static_cast<Semaphore*>(object), deadline); }
+int acquire_one(M*& m, void* object, i64 deadline) {
+  return sem_acquire(m, static_cast<Semaphore*>(object), deadline);
+}
 
 /* A permit comes while an acquire stands before the lock: it takes it. */
 TEST(acquire_looks_at_the_permits_under_the_lock) {
@@ -111,7 +115,8 @@ TEST(acquire_looks_at_the_permits_under_the_lock) {
   Semaphore one{};
   EnterParking e;
   CHECK_EQ(sem_release(e.m, &one, 1), 0);
-  s.word.unlock(one.word.word.load(relaxed)); /* as if it had been released here */
+  s.word.unlock(
+      one.word.word.load(relaxed)); /* as if it had been released here */
   CHECK_EQ(finish(call), 0);
   CHECK_EQ(sem_acquire(e.m, &s, kTry), kEAGAIN);
 }
@@ -123,8 +128,9 @@ struct Two {
 int select_two(M*& m, void* object, i64 deadline) {
   Two* t = static_cast<Two*>(object);
   u64 values[3] = {0, 0, 0};
-  SelectCase arms[3] = {
-      {t->c[0], &values[0], kRecv, 0}, {t->c[1], &values[1], kRecv, 0}, {t->c[0], &values[2], kRecv, 0}};
+  SelectCase arms[3] = {{t->c[0], &values[0], kRecv, 0},
+                        {t->c[1], &values[1], kRecv, 0},
+                        {t->c[0], &values[2], kRecv, 0}};
   return select(m, arms, static_cast<u32>(t->n), deadline);
 }
 
@@ -143,9 +149,11 @@ TEST(select_locks_in_the_order_of_the_channels) {
         start(call, select_two, &two, kTry);
         Chan* other = held == older ? younger : older;
         bool locked = other->lock.word.load(acquire) & 1;
-        CHECK_MSG(locked == (held == younger), "%d arms, %s first: waits for the %s channel and %s the other", n,
-                  swapped ? "younger" : "older", held == older ? "older" : "younger",
-                  locked ? "holds" : "does not hold");
+        CHECK_MSG(
+            locked == (held == younger),
+            "%d arms, %s first: waits for the %s channel and %s the other", n,
+            swapped ? "younger" : "older", held == older ? "older" : "younger",
+            locked ? "holds" : "does not hold");
         held->lock.unlock();
         CHECK_EQ(finish(call), kEAGAIN);
       }

@@ -10,16 +10,19 @@
 
 #include "../support/rt.h"
 
-static const struct rt_kind ENDLESS_P2 = {"[2 P, endless slice]", 2, 0, 0, 3600 * SECOND};
+static const struct rt_kind ENDLESS_P2 = {"[2 P, endless slice]", 2, 0, 0,
+                                          3600 * SECOND};
 
 /* Waits, without letting go of the P, until every other thread of the process sleeps: the Ms that looked for work have
  * given up, and nobody finds anything by chance. */
 static int others_asleep(void) {
-  DIR *dir = opendir("/proc/self/task");
+  DIR* dir = opendir("/proc/self/task");
   int me = thread_id(), asleep = 1;
-  if (!dir) return 0;
-  for (struct dirent *e; (e = readdir(dir)) != NULL && asleep;)
-    if (e->d_name[0] != '.' && atoi(e->d_name) != me) asleep = thread_state(atoi(e->d_name)) == 'S';
+  if (!dir)
+    return 0;
+  for (struct dirent* e; (e = readdir(dir)) != NULL && asleep;)
+    if (e->d_name[0] != '.' && atoi(e->d_name) != me)
+      asleep = thread_state(atoi(e->d_name)) == 'S';
   closedir(dir);
   return asleep;
 }
@@ -31,10 +34,9 @@ static void wait_others_asleep(void) {
 }
 
 /* Computes, and never comes back to the scheduler, until *w is v. */
-static void compute_until(const word *w, word v, const char *what) {
+static void compute_until(const word* w, word v, const char* what) {
   int64_t give_up = real_now() + 5 * SECOND;
-  while (get(w) < v && real_now() < give_up) {
-  }
+  while (get(w) < v && real_now() < give_up) {}
   if (get(w) < v) {
     CHECK_MSG(0, "%s", what);
     _exit(1); /* with a lost G or a late timer the runtime would never stop */
@@ -43,7 +45,8 @@ static void compute_until(const word *w, word v, const char *what) {
 
 /* From here on this P wakes nobody by itself for some short work: its dispatches have been short for long. */
 static void settle_down(void) {
-  for (int i = 0; i < 20000; i++) CHECK_EQ(thrum_yield(), 0);
+  for (int i = 0; i < 20000; i++)
+    CHECK_EQ(thrum_yield(), 0);
   wait_others_asleep();
 }
 
@@ -54,18 +57,18 @@ struct pair {
   word about, ran;
 };
 struct pair_guest {
-  struct pair *p;
+  struct pair* p;
   int i;
 };
-static void wait_for_permit(void *arg) {
-  struct pair_guest *g = arg;
+static void wait_for_permit(void* arg) {
+  struct pair_guest* g = arg;
   add(&g->p->about, 1);
   CHECK_EQ(thrum_sem_acquire(&g->p->s[g->i], THRUM_FOREVER), 0);
   add(&g->p->ran, 1);
 }
 /* Two become ready while the only busy G computes. One of them may keep its place as the next here; for the other the idle
  * P must be woken. */
-static void ready_two(void *arg) {
+static void ready_two(void* arg) {
   struct pair p;
   struct pair_guest guest[2];
   thrum_g g[2];
@@ -77,12 +80,15 @@ static void ready_two(void *arg) {
   }
   compute_until(&p.about, 2, "an idle P is not woken for a new G");
   wait_others_asleep();
-  for (int i = 0; i < 2; i++) CHECK_EQ(thrum_sem_release(&p.s[i], 1), 0);
+  for (int i = 0; i < 2; i++)
+    CHECK_EQ(thrum_sem_release(&p.s[i], 1), 0);
   compute_until(&p.ran, 1, "an idle P is not woken for a G that became ready");
-  for (int i = 0; i < 2; i++) join_g(g[i]);
+  for (int i = 0; i < 2; i++)
+    join_g(g[i]);
 }
 TEST(a_ready_g_wakes_an_idle_p) {
-  for (int i = 0; i < 5; i++) in_rt(ENDLESS_P2, ready_two, NULL);
+  for (int i = 0; i < 5; i++)
+    in_rt(ENDLESS_P2, ready_two, NULL);
 }
 
 /* ---- a steal ------------------------------------------------------------------------------------------------------------------------ */
@@ -92,57 +98,61 @@ struct loot {
   thrum_sem s;
   word about, ran;
 };
-static void be_stolen(void *arg) {
-  struct loot *l = arg;
+static void be_stolen(void* arg) {
+  struct loot* l = arg;
   add(&l->about, 1);
   CHECK_EQ(thrum_sem_acquire(&l->s, THRUM_FOREVER), 0);
   add(&l->ran, 1);
 }
-static void do_nothing(void *arg) { (void)arg; }
-static void *call_for_thieves(void *rt) {
+static void do_nothing(void* arg) { (void)arg; }
+static void* call_for_thieves(void* rt) {
   go_in(rt, do_nothing, NULL);
   return NULL;
 }
 /* Many are ready on a P that goes on computing when the other P begins to look for work: it must steal them, half of the
  * queue at a time, and run them all. */
-static void ready_many(void *arg) {
+static void ready_many(void* arg) {
   struct loot l;
   thrum_g g[LOOT];
   pthread_t t;
   (void)arg;
   memset(&l, 0, sizeof l);
-  for (int i = 0; i < LOOT; i++) g[i] = go(be_stolen, &l);
+  for (int i = 0; i < LOOT; i++)
+    g[i] = go(be_stolen, &l);
   compute_until(&l.about, LOOT, "an idle P is not woken for a new G");
   settle_down();
   CHECK_EQ(thrum_sem_release(&l.s, LOOT), 0);
   REQUIRE_EQ(pthread_create(&t, NULL, call_for_thieves, thrum_rt_current()), 0);
   compute_until(&l.ran, LOOT, "a G is lost on its way to another P");
-  for (int i = 0; i < LOOT; i++) join_g(g[i]);
+  for (int i = 0; i < LOOT; i++)
+    join_g(g[i]);
   pthread_join(t, NULL);
 }
 TEST(all_that_is_stolen_runs) {
-  for (int i = 0; i < 3; i++) in_rt(ENDLESS_P2, ready_many, NULL);
+  for (int i = 0; i < 3; i++)
+    in_rt(ENDLESS_P2, ready_many, NULL);
 }
 
 /* ---- the global queue ------------------------------------------------------------------------------------------------------------ */
 
 struct outside {
-  thrum_rt *rt;
+  thrum_rt* rt;
   word arrived, ran, stop;
 };
-static void run_once(void *arg) { add(&((struct outside *)arg)->ran, 1); }
-static void *arrive(void *arg) {
-  struct outside *o = arg;
+static void run_once(void* arg) { add(&((struct outside*)arg)->ran, 1); }
+static void* arrive(void* arg) {
+  struct outside* o = arg;
   go_in(o->rt, run_once, o);
   set(&o->arrived, 1);
   return NULL;
 }
-static void yield_until_stopped(void *arg) {
-  while (!get(&((struct outside *)arg)->stop)) CHECK_EQ(thrum_yield(), 0);
+static void yield_until_stopped(void* arg) {
+  while (!get(&((struct outside*)arg)->stop))
+    CHECK_EQ(thrum_yield(), 0);
 }
 /* A G that came from outside gets its turn within some 61 dispatches, however much local work there is. */
-static void busy_at_home(void *arg) {
-  struct outside *o = arg;
+static void busy_at_home(void* arg) {
+  struct outside* o = arg;
   thrum_g partner = go(yield_until_stopped, o);
   for (int round = 1; round <= 20; round++) {
     pthread_t t;
@@ -150,10 +160,12 @@ static void busy_at_home(void *arg) {
     set(&o->arrived, 0);
     REQUIRE_EQ(pthread_create(&t, NULL, arrive, o), 0);
     yield_until(&o->arrived, 1);
-    for (; get(&o->ran) < round && waited < 10000; waited++) CHECK_EQ(thrum_yield(), 0);
+    for (; get(&o->ran) < round && waited < 10000; waited++)
+      CHECK_EQ(thrum_yield(), 0);
     CHECK_LE(waited, 200);
     pthread_join(t, NULL);
-    if (waited > 200) break;
+    if (waited > 200)
+      break;
   }
   set(&o->stop, 1);
   join_g(partner);
@@ -170,27 +182,27 @@ struct timers {
   thrum_sem short_begins, busy_begins;
   word asleep, about, woke;
 };
-static void sleep_long(void *arg) {
-  struct timers *t = arg;
+static void sleep_long(void* arg) {
+  struct timers* t = arg;
   add(&t->asleep, 1);
   CHECK_EQ(thrum_sleep(3600 * SECOND), THRUM_ECANCELED);
 }
-static void sleep_short(void *arg) {
-  struct timers *t = arg;
+static void sleep_short(void* arg) {
+  struct timers* t = arg;
   add(&t->about, 1);
   CHECK_EQ(thrum_sem_acquire(&t->short_begins, THRUM_FOREVER), 0);
   CHECK_EQ(thrum_sleep(5 * MS), 0);
   add(&t->woke, 1);
 }
-static void stay_busy(void *arg) {
-  struct timers *t = arg;
+static void stay_busy(void* arg) {
+  struct timers* t = arg;
   add(&t->about, 1);
   CHECK_EQ(thrum_sem_acquire(&t->busy_begins, THRUM_FOREVER), 0);
   compute_until(&t->woke, 1, "a timer of a busy P waits for a later one");
 }
 /* An idle M sleeps until the one timer there is, in an hour. Then a timer of 5 ms is armed on a P that goes on computing,
  * with nothing else that could wake the M. */
-static void arm_earlier(void *arg) {
+static void arm_earlier(void* arg) {
   struct timers t;
   (void)arg;
   memset(&t, 0, sizeof t);
@@ -201,14 +213,17 @@ static void arm_earlier(void *arg) {
   settle_down();
   CHECK_EQ(thrum_sem_release(&t.busy_begins, 1), 0);
   CHECK_EQ(thrum_sem_release(&t.short_begins, 1), 0);
-  CHECK_EQ(thrum_yield(), 0); /* to the short sleeper, from there to the busy one, and this G still waits for its turn */
+  CHECK_EQ(
+      thrum_yield(),
+      0); /* to the short sleeper, from there to the busy one, and this G still waits for its turn */
   join_g(shorter);
   CHECK_EQ(thrum_cancel(NULL, longer), 0);
   join_g(longer);
   join_g(busy);
 }
 TEST(an_earlier_timer_shortens_the_sleep) {
-  for (int i = 0; i < 5; i++) in_rt(ENDLESS_P2, arm_earlier, NULL);
+  for (int i = 0; i < 5; i++)
+    in_rt(ENDLESS_P2, arm_earlier, NULL);
 }
 
 /* ---- all at once ------------------------------------------------------------------------------------------------------------------ */
@@ -218,33 +233,34 @@ struct party {
   thrum_mutex m;
   thrum_cond c;
   thrum_wg wg;
-  thrum_chan *ch;
+  thrum_chan* ch;
   word about, through;
   int open;
 };
-static void until_broadcast(void *arg) {
-  struct party *p = arg;
+static void until_broadcast(void* arg) {
+  struct party* p = arg;
   CHECK_EQ(thrum_mutex_lock(&p->m, THRUM_FOREVER), 0);
   add(&p->about, 1);
-  while (!p->open) CHECK_EQ(thrum_cond_wait(&p->c, &p->m, THRUM_FOREVER), 0);
+  while (!p->open)
+    CHECK_EQ(thrum_cond_wait(&p->c, &p->m, THRUM_FOREVER), 0);
   CHECK_EQ(thrum_mutex_unlock(&p->m), 0);
   add(&p->through, 1);
 }
-static void until_done(void *arg) {
-  struct party *p = arg;
+static void until_done(void* arg) {
+  struct party* p = arg;
   add(&p->about, 1);
   CHECK_EQ(thrum_wg_wait(&p->wg, THRUM_FOREVER), 0);
   add(&p->through, 1);
 }
-static void until_closed(void *arg) {
-  struct party *p = arg;
+static void until_closed(void* arg) {
+  struct party* p = arg;
   char c;
   add(&p->about, 1);
   CHECK_EQ(thrum_chan_recv(p->ch, &c, THRUM_FOREVER), THRUM_ECLOSED);
   add(&p->through, 1);
 }
 /* One broadcast, one last done, one close: for everyone who waits. */
-static void let_all_in(void *arg) {
+static void let_all_in(void* arg) {
   static const thrum_fn ways[] = {until_broadcast, until_done, until_closed};
   (void)arg;
   for (int way = 0; way < 3; way++) {
@@ -253,7 +269,8 @@ static void let_all_in(void *arg) {
     memset(&p, 0, sizeof p);
     REQUIRE_EQ(thrum_chan_new(1, 0, &p.ch), 0);
     CHECK_EQ(thrum_wg_add(&p.wg, 1), 0);
-    for (int i = 0; i < GUESTS; i++) g[i] = go(ways[way], &p);
+    for (int i = 0; i < GUESTS; i++)
+      g[i] = go(ways[way], &p);
     yield_until(&p.about, GUESTS);
     let_others_run();
     CHECK_EQ(p.through, 0);
@@ -263,9 +280,11 @@ static void let_all_in(void *arg) {
     CHECK_EQ(thrum_mutex_unlock(&p.m), 0);
     CHECK_EQ(thrum_wg_done(&p.wg), 0);
     CHECK_EQ(thrum_chan_close(p.ch), 0);
-    for (int i = 0; i < 1000 && get(&p.through) < GUESTS; i++) CHECK_EQ(thrum_yield(), 0);
+    for (int i = 0; i < 1000 && get(&p.through) < GUESTS; i++)
+      CHECK_EQ(thrum_yield(), 0);
     REQUIRE_EQ(p.through, GUESTS);
-    for (int i = 0; i < GUESTS; i++) join_g(g[i]);
+    for (int i = 0; i < GUESTS; i++)
+      join_g(g[i]);
     thrum_chan_release(p.ch);
   }
 }
@@ -279,8 +298,8 @@ struct crowd {
   word about;
   int rounds;
 };
-static void be_displaced(void *arg) {
-  struct crowd *c = arg;
+static void be_displaced(void* arg) {
+  struct crowd* c = arg;
   for (int i = 0; i < c->rounds; i++) {
     add(&c->about, 1);
     CHECK_EQ(thrum_sem_acquire(&c->s, THRUM_FOREVER), 0);
@@ -288,29 +307,31 @@ static void be_displaced(void *arg) {
   add(&c->about, 1);
 }
 /* Each release makes all of them ready one after the other; each takes the place of the one before it. */
-static void displace_many(void *arg) {
+static void displace_many(void* arg) {
   struct crowd c;
   thrum_g g[CROWD];
   (void)arg;
   memset(&c, 0, sizeof c);
   c.rounds = ROUNDS(250);
-  for (int i = 0; i < CROWD; i++) g[i] = go(be_displaced, &c);
+  for (int i = 0; i < CROWD; i++)
+    g[i] = go(be_displaced, &c);
   for (int round = 0; round <= c.rounds; round++) {
     /* With one P a yield lets others run; some thousand let all run to their next wait. */
     for (int i = 0; get(&c.about) < (word)CROWD * (round + 1); i++) {
       CHECK_EQ(thrum_yield(), 0);
       if (i > 100000) {
-        CHECK_MSG(0, "round %d: %d Gs are lost", round, CROWD * (round + 1) - (int)get(&c.about));
+        CHECK_MSG(0, "round %d: %d Gs are lost", round,
+                  CROWD * (round + 1) - (int)get(&c.about));
         _exit(1); /* nobody could stop this runtime */
       }
     }
-    if (round < c.rounds) CHECK_EQ(thrum_sem_release(&c.s, CROWD), 0);
+    if (round < c.rounds)
+      CHECK_EQ(thrum_sem_release(&c.s, CROWD), 0);
   }
-  for (int i = 0; i < CROWD; i++) join_g(g[i]);
+  for (int i = 0; i < CROWD; i++)
+    join_g(g[i]);
 }
-TEST(no_displaced_g_is_lost) {
-  in_rt(RT_SEQ, displace_many, NULL);
-}
+TEST(no_displaced_g_is_lost) { in_rt(RT_SEQ, displace_many, NULL); }
 
 static const struct check_case cases[] = {
     CASE(a_ready_g_wakes_an_idle_p),

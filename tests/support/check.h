@@ -266,6 +266,16 @@ static inline void check_on_alarm(int sig) {
 
 static inline void* check_nothing(void* arg) { return arg; }
 
+/* What the C library or a sanitizer keeps for the life of the process is there
+ * before anything is counted. */
+static inline void check_warm_up(void) {
+  int before = check_threads();
+  pthread_t t;
+  if (pthread_create(&t, NULL, check_nothing, NULL) == 0)
+    pthread_join(t, NULL);
+  check_threads_settle(before + CHECK_TSAN);
+}
+
 static inline int check_run(const struct check_case* c, int leaks) {
   check_name = c->name;
   check_context = "";
@@ -327,13 +337,7 @@ static inline int check_main(int argc, char** argv,
   memset(&on_alarm, 0, sizeof on_alarm);
   on_alarm.sa_handler = check_on_alarm;
   sigaction(SIGALRM, &on_alarm, NULL);
-  /* What the C library or a sanitizer keeps for the life of the process is
-   * there before anything is counted. */
-  int before = check_threads();
-  pthread_t t;
-  if (pthread_create(&t, NULL, check_nothing, NULL) == 0)
-    pthread_join(t, NULL);
-  check_threads_settle(before + CHECK_TSAN);
+  check_warm_up();
   for (int r = 0; r < repeat; r++)
     for (size_t k = 0; k < count; k++) {
       int wanted = named == 0;

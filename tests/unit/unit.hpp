@@ -40,10 +40,10 @@ constexpr i64 kSecond = 1'000'000'000;
 inline i64 soon() { return os::now_ns() + 40 * kSecond; }
 
 // For cases that a machine cannot do: summary.py counts the line.
-#define UNIT_SKIP(why)           \
-  do {                           \
+#define UNIT_SKIP(why)            \
+  do {                            \
     printf("skipped: %s\n", why); \
-    return;                      \
+    return;                       \
   } while (0)
 
 // A check in a table of rows: says which.
@@ -213,7 +213,9 @@ inline G* me() { return g_of(this_m()); }
 inline P* my_p() { return this_m()->p; }
 inline i64 now() { return now_of(this_m()); }
 
-inline G* g_at(Runtime* rt, u64 h) { return table_g(rt->table, handle_slot(h)); }
+inline G* g_at(Runtime* rt, u64 h) {
+  return table_g(rt->table, handle_slot(h));
+}
 
 inline bool is_parked(Runtime* rt, u64 h) {
   return g_at(rt, h)->word.load(acquire) & kPhase;
@@ -335,6 +337,10 @@ inline void hear(Child& c, int fd, pid_t pid) {
   waitpid(pid, &c.status, 0);
 }
 
+// For a failed check of a child: what it had to say.
+#define CHECK_CHILD(cond, child) \
+  CHECK_MESSAGE(cond, doctest::String((child).text))
+
 // Runs f in a child process, which then exits with 0.
 template <class F>
 Child in_child(F f) {
@@ -412,8 +418,8 @@ inline bool limits_work() {
   none = old;
   none.rlim_cur = 1;
   setrlimit(RLIMIT_AS, &none);
-  void* p = mmap(nullptr, size_t{1} << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
-                 -1, 0);
+  void* p = mmap(nullptr, size_t{1} << 20, PROT_READ,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   setrlimit(RLIMIT_AS, &old);
   return p == MAP_FAILED;
 }

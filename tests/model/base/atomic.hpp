@@ -13,7 +13,8 @@
 
 #include "explore/explore.hpp"
 
-#define THRUM_AT_ const char *file = __builtin_FILE(), int line = __builtin_LINE()
+#define THRUM_AT_ \
+  const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 namespace thrum {
 
@@ -60,17 +61,27 @@ class Atomic {
       explore::store(&v_, sizeof(T), to(v), order(o), {file, line});
     }
   }
-  T exchange(T v, O o, THRUM_AT_) { return rmw(explore::Op::swap, v, o, {file, line}); }
+  T exchange(T v, O o, THRUM_AT_) {
+    return rmw(explore::Op::swap, v, o, {file, line});
+  }
   bool compare_exchange_weak(T& was, T v, O ok, O fail, THRUM_AT_) {
     return cas(was, v, ok, fail, true, {file, line});
   }
   bool compare_exchange_strong(T& was, T v, O ok, O fail, THRUM_AT_) {
     return cas(was, v, ok, fail, false, {file, line});
   }
-  T fetch_add(T v, O o, THRUM_AT_) { return rmw(explore::Op::add, v, o, {file, line}); }
-  T fetch_sub(T v, O o, THRUM_AT_) { return rmw(explore::Op::sub, v, o, {file, line}); }
-  T fetch_and(T v, O o, THRUM_AT_) { return rmw(explore::Op::conj, v, o, {file, line}); }
-  T fetch_or(T v, O o, THRUM_AT_) { return rmw(explore::Op::disj, v, o, {file, line}); }
+  T fetch_add(T v, O o, THRUM_AT_) {
+    return rmw(explore::Op::add, v, o, {file, line});
+  }
+  T fetch_sub(T v, O o, THRUM_AT_) {
+    return rmw(explore::Op::sub, v, o, {file, line});
+  }
+  T fetch_and(T v, O o, THRUM_AT_) {
+    return rmw(explore::Op::conj, v, o, {file, line});
+  }
+  T fetch_or(T v, O o, THRUM_AT_) {
+    return rmw(explore::Op::disj, v, o, {file, line});
+  }
 
  private:
   static explore::Order order(O o) { return static_cast<explore::Order>(o); }

@@ -77,17 +77,17 @@ struct Entry {
 Entry index_of[4 * kCells];
 u32 schedule;
 
-bool exploring;      // between before() and after(): those are plain memory
+bool exploring;  // between before() and after(): those are plain memory
 const Scenario* now_running;
 i64 virtual_now;
 u64 virtual_ticks;
 
 // Per thread.
 struct Thread {
-  size_t stamp;        // the time of its last plain access
-  bool busy;           // an atomic operation since its last pause
-  const void* key;     // what it sleeps on
-  const Cell* stale;   // it read an old value here, and again
+  size_t stamp;       // the time of its last plain access
+  bool busy;          // an atomic operation since its last pause
+  const void* key;    // what it sleeps on
+  const Cell* stale;  // it read an old value here, and again
 };
 Thread threads[kThreads];
 
@@ -284,8 +284,7 @@ unsigned slot_version(const void* at) {
 }
 
 void slot_check(const SlotTaken& t, const SlotStore& s) {
-  if (t.at == s.at && s.version == t.version + 1 &&
-      s.seen[t.thread] < t.when) {
+  if (t.at == s.at && s.version == t.version + 1 && s.seen[t.thread] < t.when) {
     rl::ctx().fail_test("a slot was reused while its content was being taken",
                         rl::test_result_data_race, info({"", 0}));
   }
@@ -448,11 +447,10 @@ bool cas(void* at, u32 size, u64& was, u64 v, Order ok, Order fail_order,
   if (success == rl::mo_relaxed || success == rl::mo_release) {
     failure = rl::mo_relaxed;
   }
-  bool done =
-      spurious ? c.base().compare_exchange(rl::bool_t<true>(), was, v, success,
-                                           failure, info(w))
-               : c.base().compare_exchange(rl::bool_t<false>(), was, v, success,
-                                           failure, info(w));
+  bool done = spurious ? c.base().compare_exchange(rl::bool_t<true>(), was, v,
+                                                   success, failure, info(w))
+                       : c.base().compare_exchange(rl::bool_t<false>(), was, v,
+                                                   success, failure, info(w));
   touch(c, done, CALLER);
   if (done) {
     set_raw(at, size, v);
@@ -761,8 +759,8 @@ bool explore_one(const Scenario& s, bool random, const Options& o) {
     return true;
   }
   p.iteration_count = n;
-  p.search_type =
-      random ? rl::random_scheduler_type : rl::fair_context_bound_scheduler_type;
+  p.search_type = random ? rl::random_scheduler_type
+                         : rl::fair_context_bound_scheduler_type;
   p.output_history = o.quick;  // else a failure is run again to print it
   now_running = &s;
   exploring = false;
@@ -895,8 +893,8 @@ int run(int argc, char** argv) {
   for (int random = 1; random >= 0; --random) {
     for (unsigned i = 0; i < scenario_count; ++i) {
       const Scenario& s = scenarios[i];
-      if ((!o.only || !strcmp(o.only, s.name)) &&
-          !(s.fails && random) && !((s.fails || s.known) && weak.line)) {
+      if ((!o.only || !strcmp(o.only, s.name)) && !(s.fails && random) &&
+          !((s.fails || s.known) && weak.line)) {
         ok &= explore_one(s, random, o);
         if (!ok && o.quick) {
           return 1;

@@ -39,7 +39,7 @@ u64 rmw(void* at, u32 size, Op op, u64 v, Order o, Where where);
 bool cas(void* at, u32 size, u64& was, u64 v, Order ok, Order fail, bool weak,
          Where where);
 void fence(Order o, Where where);
-void fence_all();  // membarrier: a full fence in every thread
+void fence_all();           // membarrier: a full fence in every thread
 void born(const void* at);  // an atomic begins its life here
 
 // A field that no protocol reads, only observers: plain memory.
@@ -69,7 +69,7 @@ void check(bool ok, const char* what, Where where);
 // Virtual time in ns. A timed sleep that runs out moves it to its deadline.
 i64 now();
 void advance(i64 to);
-u64 ticks();           // counts up from what set_ticks() says
+u64 ticks();  // counts up from what set_ticks() says
 void set_ticks(u64 v);
 
 // ---- memory: fresh and zeroed in each schedule ----------------------------------------

@@ -216,7 +216,8 @@ void hop_often(void* arg) {
 TEST_CASE("context: there, back, and the carried word") {
   Pair pair([](Ctx* self) {
     for (u64 i = 1; i <= 10; ++i) {
-      self->value += reinterpret_cast<u64>(hop(self, reinterpret_cast<void*>(i)));
+      self->value +=
+          reinterpret_cast<u64>(hop(self, reinterpret_cast<void*>(i)));
     }
   });
   void* got = hop(&pair.native, &pair.other);
@@ -264,7 +265,9 @@ Fp fp_get() {
   asm volatile("stmxcsr %0; fnstcw %1" : "=m"(f.mxcsr), "=m"(f.cw));
   return f;
 }
-void fp_set(Fp f) { asm volatile("ldmxcsr %0; fldcw %1" ::"m"(f.mxcsr), "m"(f.cw)); }
+void fp_set(Fp f) {
+  asm volatile("ldmxcsr %0; fldcw %1" ::"m"(f.mxcsr), "m"(f.cw));
+}
 const Fp kUp{0x1f80 | 0x4000, 0x037f | 0x0800};
 const Fp kDownFlush{0x1f80 | 0x2000 | 0x8000, 0x027f | 0x0400};
 const Fp kDefault{0x1f80, 0x037f};
@@ -304,7 +307,8 @@ TEST_CASE("context: floating-point control is each side's own") {
   Pair pair([](Ctx* self) {
     double start = third();
     self->bad += !(fp_get() == kDefault);  // at the start: the default
-    for (Fp mine : {kDownFlush, kDefault, kOnlySse, kOnlyX87, kUp, kDownFlush}) {
+    for (Fp mine :
+         {kDownFlush, kDefault, kOnlySse, kOnlyX87, kUp, kDownFlush}) {
       fp_set(mine);
       double before = third();
       hop(self);
@@ -454,7 +458,9 @@ TEST_CASE("context: the chain of frame pointers ends with 0") {
   // What the switching side holds in its frame pointer must not show.
   u64 got[kSaved];
   thrum_test_pattern(
-      [](void* arg) { hop(static_cast<Ctx*>(arg), static_cast<Ctx*>(arg)->peer); },
+      [](void* arg) {
+        hop(static_cast<Ctx*>(arg), static_cast<Ctx*>(arg)->peer);
+      },
       &pair.native, got, reinterpret_cast<u64>(pair.other.stack) + 4096);
   CHECK(g_chain.ended);
   CHECK(g_chain.frames == 2);

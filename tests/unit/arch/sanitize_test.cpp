@@ -145,8 +145,7 @@ TEST_CASE("deed: nothing wrong" * doctest::skip()) {
       (void)join(go([] {
         try {
           throw std::runtime_error("on a stack that had another owner");
-        } catch (const std::runtime_error&) {
-        }
+        } catch (const std::runtime_error&) {}
       }));
     }
   });
@@ -160,8 +159,8 @@ TEST_CASE("must report: a data race between Gs that moved threads") {
   }
   Child c = in_process("deed: a race of two Gs that moved", kOptions,
                        "exitcode=66:halt_on_error=1");
-  CHECK(c.exited(66));
-  CHECK(c.said("ThreadSanitizer: data race"));
+  CHECK_CHILD(c.exited(66), c);
+  CHECK_CHILD(c.said("ThreadSanitizer: data race"), c);
 }
 
 TEST_CASE("must report: overflows on a G's stack, a leak, stale memory") {
@@ -172,13 +171,13 @@ TEST_CASE("must report: overflows on a G's stack, a leak, stale memory") {
     const char* deed;
     const char* said;
   };
-  for (Row r : {Row{"deed: a write beyond a local array of a G",
-                    "AddressSanitizer: stack-buffer-overflow"},
-                Row{"deed: a G's stack overflows",
-                    "AddressSanitizer: stack-overflow"},
-                Row{"deed: a use of freed memory",
-                    "AddressSanitizer: heap-use-after-free"},
-                Row{"deed: a leak", "LeakSanitizer: detected memory leaks"}}) {
+  for (Row r :
+       {Row{"deed: a write beyond a local array of a G",
+            "AddressSanitizer: stack-buffer-overflow"},
+        Row{"deed: a G's stack overflows", "AddressSanitizer: stack-overflow"},
+        Row{"deed: a use of freed memory",
+            "AddressSanitizer: heap-use-after-free"},
+        Row{"deed: a leak", "LeakSanitizer: detected memory leaks"}}) {
     Child c = in_process(r.deed, kOptions, "exitcode=66:detect_leaks=1");
     CHECK_ROW(c.exited(66), r.deed);
     CHECK_ROW(c.said(r.said), r.deed);
@@ -186,7 +185,7 @@ TEST_CASE("must report: overflows on a G's stack, a leak, stale memory") {
   Child c = in_process("deed: undefined arithmetic in a G", "UBSAN_OPTIONS",
                        "exitcode=66:halt_on_error=1");
   CHECK_FALSE(c.exited(0));
-  CHECK(c.said("signed integer overflow"));
+  CHECK_CHILD(c.said("signed integer overflow"), c);
 }
 
 TEST_CASE("must not report: the same without a deed") {
@@ -195,7 +194,7 @@ TEST_CASE("must not report: the same without a deed") {
   }
   Child c = in_process("deed: nothing wrong", kOptions,
                        "exitcode=66:halt_on_error=1");
-  CHECK(c.exited(0));
+  CHECK_CHILD(c.exited(0), c);
   CHECK_FALSE(c.said("Sanitizer"));
   CHECK_FALSE(c.said("ASan is ignoring"));
 }

@@ -11,7 +11,7 @@ TEST_CASE("say: a line with a prefix, errno as it was") {
     say("%d strings of %s", 7, "hemp");
     _exit(errno == 4711 ? 0 : 1);
   });
-  CHECK(c.exited(0));
+  CHECK_CHILD(c.exited(0), c);
   CHECK(strcmp(c.text, "thrum: 7 strings of hemp\n") == 0);
 }
 
@@ -22,7 +22,7 @@ TEST_CASE("say: nothing, and too much") {
   for (int n : {480, 502, 503, 504, 505, 506, 511, 512, 600, 2000}) {
     c = in_child([=] { say("%0*d", n, 0); });
     size_t len = strlen(c.text);
-    CHECK(c.exited(0));
+    CHECK_CHILD(c.exited(0), c);
     CHECK(len <= 511);
     CHECK(len == min(size_t{511}, size_t(n) + 8));
     CHECK(strncmp(c.text, "thrum: 000", 10) == 0);
@@ -33,7 +33,7 @@ TEST_CASE("say: nothing, and too much") {
 
 TEST_CASE("die: says what and where, and aborts") {
   Child c = in_child([] { die("the loom broke", "loom.cpp", 12); });
-  CHECK(c.died(SIGABRT));
+  CHECK_CHILD(c.died(SIGABRT), c);
   // An emulator has a word of its own after it.
   const char* want = "thrum: fatal: the loom broke (loom.cpp:12)\n";
   CHECK(strncmp(c.text, want, strlen(want)) == 0);
@@ -44,7 +44,7 @@ TEST_CASE("die: the macro names its own place") {
   char want[256];
   snprintf(want, sizeof want, "thrum: fatal: impossible (%s:%d)\n", __FILE__,
            __LINE__ - 3);
-  CHECK(c.died(SIGABRT));
+  CHECK_CHILD(c.died(SIGABRT), c);
   CHECK(strncmp(c.text, want, strlen(want)) == 0);
 }
 
@@ -56,6 +56,6 @@ TEST_CASE("check: passes once, or dies with its own text") {
     int strings = 2;
     THRUM_CHECK(strings == 3);
   });
-  CHECK(c.died(SIGABRT));
-  CHECK(c.said("thrum: fatal: broken: strings == 3 ("));
+  CHECK_CHILD(c.died(SIGABRT), c);
+  CHECK_CHILD(c.said("thrum: fatal: broken: strings == 3 ("), c);
 }

@@ -208,7 +208,8 @@ TEST_CASE("chan: waiters that give up are served no more") {
     Channel c(0);
     u64 got[4] = {}, h[4];
     for (u32 i = 0; i < 4; ++i) {
-      h[i] = go([&, i] { (void)recv(c, &got[i], i == 2 ? now() + kMs : soon()); });
+      h[i] =
+          go([&, i] { (void)recv(c, &got[i], i == 2 ? now() + kMs : soon()); });
       wait_parked(h[i]);
     }
     (void)cancel(h[0]);

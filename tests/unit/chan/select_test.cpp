@@ -8,7 +8,8 @@ SelectCase send_arm(Channel& c, u64* v) { return {c.c, v, kSend, 0}; }
 SelectCase recv_arm(Channel& c, u64* v) { return {c.c, v, kRecv, 0}; }
 
 // The 99.99 % quantile of chi-square with n - 1 degrees, n = 2 to 8.
-constexpr double kChi[] = {0, 0, 15.14, 18.42, 21.11, 23.51, 25.74, 27.86, 29.88};
+constexpr double kChi[] = {0,     0,     15.14, 18.42, 21.11,
+                           23.51, 25.74, 27.86, 29.88};
 
 double chi(const u32* count, u32 n) {
   double total = 0, sum = 0;
@@ -75,8 +76,10 @@ TEST_CASE("select: skips arms that are not ready, and null ones") {
     u64 v = 0, out = 5;
     (void)send(b, 42);
     for (int i = 0; i < 50; ++i) {
-      SelectCase arms[] = {recv_arm(a, &v), {nullptr, &v, kRecv, 0},
-                           recv_arm(b, &v), {nullptr, &out, kSend, 0}};
+      SelectCase arms[] = {recv_arm(a, &v),
+                           {nullptr, &v, kRecv, 0},
+                           recv_arm(b, &v),
+                           {nullptr, &out, kSend, 0}};
       int won = choose(arms, 4);
       CHECK(won == 2);
       CHECK(arms[2].result == 0);
@@ -251,7 +254,8 @@ TEST_CASE("select: exactly one of two peers wins, the other goes on waiting") {
   });
 }
 
-TEST_CASE("select: values are conserved, selects on both sides, any lock order") {
+TEST_CASE(
+    "select: values are conserved, selects on both sides, any lock order") {
   for (u32 procs : {1u, 2u, 4u}) {
     in_g(config(procs), [] {
       static constexpr u32 kGs = 8, kTimes = rounds(3000);

@@ -71,9 +71,9 @@ TEST_CASE("heap: a product that overflows is null") {
   struct Row {
     size_t count, size;
   };
-  for (Row r : {Row{SIZE_MAX, 2}, Row{2, SIZE_MAX}, Row{SIZE_MAX / 2, 3},
-                Row{size_t{1} << 33, size_t{1} << 33},
-                Row{SIZE_MAX, SIZE_MAX}}) {
+  for (Row r :
+       {Row{SIZE_MAX, 2}, Row{2, SIZE_MAX}, Row{SIZE_MAX / 2, 3},
+        Row{size_t{1} << 33, size_t{1} << 33}, Row{SIZE_MAX, SIZE_MAX}}) {
     errno = 4711;
     void* p = mem::zalloc(r.count, r.size);
     int after = errno;
@@ -98,7 +98,7 @@ TEST_CASE("heap: more than there is, is null, errno as it was") {
     mem::free(p);
     _exit(null ? (errno == 4711 ? 0 : 2) : 1);
   });
-  CHECK(c.exited(0));
+  CHECK_CHILD(c.exited(0), c);
 }
 
 TEST_CASE("heap: aligned blocks, zero") {

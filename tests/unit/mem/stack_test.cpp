@@ -154,7 +154,7 @@ TEST_CASE("stack: an overflow of a running G meets the guard") {
       }
     });
   });
-  CHECK(c.died(SIGSEGV));
+  CHECK_CHILD(c.died(SIGSEGV), c);
 }
 
 TEST_CASE("stack: no address space is an answer") {
@@ -182,7 +182,7 @@ TEST_CASE("stack: no address space is an answer") {
   if (c.exited(kNoLimits)) {
     UNIT_SKIP("no limit on address space here");
   }
-  CHECK(c.exited(0));
+  CHECK_CHILD(c.exited(0), c);
 }
 
 TEST_CASE("stack: released arenas are gone, and may begin anew") {

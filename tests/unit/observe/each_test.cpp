@@ -92,7 +92,8 @@ TEST_CASE("each: names, states, reasons, stacks") {
     static int word;
     SpawnOpts named;
     named.name = "fresh, named, with a word";
-    u64 arg = spawn_fn(nullptr, [](void*) {}, &word, &named);
+    u64 arg = spawn_fn(
+        nullptr, [](void*) {}, &word, &named);
 
     Views look(rt.rt);
     CHECK(look.n == 5 + 2 + 1);
@@ -158,7 +159,8 @@ TEST_CASE("each: a G in a blocking call, and one of a domain") {
   REQUIRE(domain_new(rt.rt, ops, nullptr, &d) == 0);
   SpawnOpts o;
   o.domain = d;
-  u64 in_domain = go_in(rt.rt, [] { (void)park(); }, &o);
+  u64 in_domain = go_in(
+      rt.rt, [] { (void)park(); }, &o);
   wait_parked(rt.rt, in_domain);
   {
     Views look(rt.rt);
@@ -220,7 +222,8 @@ TEST_CASE("report: a title, and a line for each of at most 64") {
     Rt rt(hosted());
     SpawnOpts o;
     o.name = "weft";
-    (void)go_in(rt.rt, [] { (void)park(kForever, "yarn"); }, &o);
+    (void)go_in(
+        rt.rt, [] { (void)park(kForever, "yarn"); }, &o);
     (void)rt.pump();
     report_gs(rt.rt, "what is on the loom");
     for (int i = 0; i < 70; ++i) {
@@ -228,11 +231,11 @@ TEST_CASE("report: a title, and a line for each of at most 64") {
     }
     report_gs(rt.rt, "again");
   });
-  CHECK(c.exited(0));
-  CHECK(c.said("thrum: what is on the loom\n"));
-  CHECK(c.said("\"weft\" waiting yarn\n"));
-  CHECK(c.said("\"\" runnable \n"));
-  CHECK(c.said("and 7 more\n"));
+  CHECK_CHILD(c.exited(0), c);
+  CHECK_CHILD(c.said("thrum: what is on the loom\n"), c);
+  CHECK_CHILD(c.said("\"weft\" waiting yarn\n"), c);
+  CHECK_CHILD(c.said("\"\" runnable \n"), c);
+  CHECK_CHILD(c.said("and 7 more\n"), c);
   u32 lines = 0;
   for (const char* p = c.text; (p = strchr(p, '\n')); ++p) {
     ++lines;

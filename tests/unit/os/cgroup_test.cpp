@@ -62,15 +62,14 @@ u32 quota(const File (&files)[N], Fake* out = nullptr) {
 }  // namespace
 
 // By symbol: the header renames open() for large files.
-#define UNIT_OPEN(name, symbol)                               \
-  extern "C" int name(const char* path, int flags, ...)       \
-      __asm__(symbol);                                        \
-  extern "C" int name(const char* path, int flags, ...) {     \
-    va_list args;                                             \
-    va_start(args, flags);                                    \
-    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0; \
-    va_end(args);                                             \
-    return any_open(path, flags, mode);                       \
+#define UNIT_OPEN(name, symbol)                                          \
+  extern "C" int name(const char* path, int flags, ...) __asm__(symbol); \
+  extern "C" int name(const char* path, int flags, ...) {                \
+    va_list args;                                                        \
+    va_start(args, flags);                                               \
+    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;            \
+    va_end(args);                                                        \
+    return any_open(path, flags, mode);                                  \
   }
 UNIT_OPEN(unit_open, "open")
 UNIT_OPEN(unit_open64, "open64")
@@ -129,10 +128,9 @@ TEST_CASE("cgroup v2: none") {
   CHECK(quota(no_controller) == 0);
   const File root[] = {{kMounts, kV2}, {kGroups, "0::/\n"}};
   CHECK(quota(root) == 0);
-  const File no_mount[] = {
-      {kMounts, "22 1 254:0 / / rw - ext4 /dev/root rw\n"},
-      {kGroups, "0::/a\n"},
-      {"/sys/fs/cgroup/a/cpu.max", "50000 100000\n"}};
+  const File no_mount[] = {{kMounts, "22 1 254:0 / / rw - ext4 /dev/root rw\n"},
+                           {kGroups, "0::/a\n"},
+                           {"/sys/fs/cgroup/a/cpu.max", "50000 100000\n"}};
   CHECK(quota(no_mount) == 0);
   const File no_proc[] = {{"/nowhere", ""}};
   CHECK(quota(no_proc) == 0);
@@ -198,11 +196,11 @@ TEST_CASE("cgroup: odd numbers, odd files") {
     const char* text;
     u32 want;
   };
-  for (Odd odd : {Odd{"1 1000000\n", 1}, Odd{"0 100000\n", 0},
-                  Odd{"-5 100000\n", 0}, Odd{"100000 0\n", 0},
-                  Odd{"100000\n", 0}, Odd{"", 0}, Odd{"\n", 0},
-                  Odd{"garbage here\n", 0}, Odd{"100000 100000", 1000},
-                  Odd{"9000000000000000 1000\n", 100'000'000}}) {
+  for (Odd odd :
+       {Odd{"1 1000000\n", 1}, Odd{"0 100000\n", 0}, Odd{"-5 100000\n", 0},
+        Odd{"100000 0\n", 0}, Odd{"100000\n", 0}, Odd{"", 0}, Odd{"\n", 0},
+        Odd{"garbage here\n", 0}, Odd{"100000 100000", 1000},
+        Odd{"9000000000000000 1000\n", 100'000'000}}) {
     const File files[] = {{kMounts, kV2},
                           {kGroups, "0::/a\n"},
                           {"/sys/fs/cgroup/a/cpu.max", odd.text}};

@@ -41,8 +41,7 @@ TEST_CASE("clock: CPU time of the whole process") {
   {
     Thread busy([] {
       for (i64 t0 = read(CLOCK_THREAD_CPUTIME_ID);
-           read(CLOCK_THREAD_CPUTIME_ID) - t0 < 20 * kMs;) {
-      }
+           read(CLOCK_THREAD_CPUTIME_ID) - t0 < 20 * kMs;) {}
     });
   }
   CHECK(os::cpu_ns() - used >= 20 * kMs);

@@ -45,7 +45,8 @@ const Row kRows[] = {
     {"futex_wait: times out", [] { os::futex_wait(&g_word, 7, 1); }},
     {"futex_wake", [] { os::futex_wake(&g_word, 1); }},
     {"futex_wake of nothing", [] { os::futex_wake(nullptr, 1); }},
-    {"fence_all", [] {
+    {"fence_all",
+     [] {
        (void)os::fence_all_register();
        os::fence_all();
      }},
@@ -67,7 +68,8 @@ const Row kRows[] = {
      [] { os::vm_huge(reinterpret_cast<void*>(1), 3, true); }},
     {"vm_release of nonsense",
      [] { os::vm_release(reinterpret_cast<void*>(1), 3); }},
-    {"wake_fd", [] {
+    {"wake_fd",
+     [] {
        os::WakeFd w;
        if (os::wake_fd_open(w) == 0) {
          os::wake_fd_clear(w);  // nothing there: EAGAIN

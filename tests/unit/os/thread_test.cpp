@@ -104,7 +104,7 @@ TEST_CASE("thread: no more threads is an answer") {
   if (c.exited(kNoLimits)) {
     UNIT_SKIP("no limit on address space here");
   }
-  CHECK(c.exited(0));
+  CHECK_CHILD(c.exited(0), c);
 }
 
 TEST_CASE("thread: yield comes back") { os::thread_yield(); }

@@ -26,8 +26,9 @@ u32 g_items[1u << 16];
 u32* item(u32 i) { return &g_items[i]; }
 u32 index(const u32* p) { return static_cast<u32>(p - g_items); }
 
-constexpr u32 kStarts[] = {0, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 3,
-                           UINT32_MAX - 200, 0x7fffffff, 0x80000000};
+constexpr u32 kStarts[] = {
+    0,          UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 3, UINT32_MAX - 200,
+    0x7fffffff, 0x80000000};
 
 }  // namespace
 

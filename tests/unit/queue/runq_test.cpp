@@ -27,8 +27,9 @@ u32* item(u32 i) { return &g_items[i]; }
 u32 index(const u32* p) { return static_cast<u32>(p - g_items); }
 
 // Where indices begin: at 0, and just before they wrap.
-constexpr u32 kStarts[] = {0, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 3,
-                           UINT32_MAX - 200, 0x7fffffff, 0x80000000};
+constexpr u32 kStarts[] = {
+    0,          UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 3, UINT32_MAX - 200,
+    0x7fffffff, 0x80000000};
 
 }  // namespace
 
@@ -135,7 +136,7 @@ TEST_CASE("runq: next") {
   CHECK(q.take_next() == nullptr);
   CHECK(q.put_next(item(1)) == nullptr);
   CHECK(q.has_next());
-  CHECK(q.size() == 0);               // it is no part of the ring
+  CHECK(q.size() == 0);  // it is no part of the ring
   CHECK(q.get() == nullptr);
   CHECK(q.put_next(item(2)) == item(1));  // the newer one displaces it
   CHECK(q.take_next() == item(2));

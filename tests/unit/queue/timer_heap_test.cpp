@@ -163,8 +163,8 @@ TEST_CASE("timer_heap: 100,000 random steps against a model") {
       }
     }
     bad += h.count() != model.size();
-    bad += h.earliest() !=
-           (model.empty() ? kForever : model.begin()->first.first);
+    bad +=
+        h.earliest() != (model.empty() ? kForever : model.begin()->first.first);
     most = max(most, h.count());
     if (bad) {
       break;

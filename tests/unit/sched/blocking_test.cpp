@@ -136,10 +136,10 @@ TEST_CASE("blocking: thrum calls inside a declared block") {
       u32 bad = 0;
       for (u64 i = 0; i < 50; ++i) {
         u64 v = 0;
-        bad += send(c, i) != 0;              // non-parking in effect
-        bad += recv(c, &v, kTry) != 0;       // non-parking by its deadline
+        bad += send(c, i) != 0;         // non-parking in effect
+        bad += recv(c, &v, kTry) != 0;  // non-parking by its deadline
         bad += v != i;
-        bad += yield() != 0;                 // parking: takes a P for its time
+        bad += yield() != 0;  // parking: takes a P for its time
         bad += sleep_ns(1000) != 0;
         u64 h = go([&] { (void)send(c, 7); });
         bad += recv(c, &v) != 0;

@@ -27,8 +27,7 @@ struct Kind {
 const Kind kKinds[] = {
     {"sleep", Why::sleep,
      [](World&, i64 deadline) {
-       return deadline == kForever ? sleep_ns(1000 * kSecond)
-                                   : park(deadline);
+       return deadline == kForever ? sleep_ns(1000 * kSecond) : park(deadline);
      }},
     {"park", Why::park, [](World&, i64 deadline) { return park(deadline); }},
     {"join", Why::join,

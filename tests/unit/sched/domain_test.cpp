@@ -9,7 +9,7 @@ namespace {
 // A host with a state that must not be touched twice at once.
 struct Host {
   Atomic<u32> inside{0};
-  u32 worst = 0;       // of `inside`
+  u32 worst = 0;  // of `inside`
   u32 acquired = 0, released = 0, switches = 0, wrong = 0;
   void* current = nullptr;  // whose state the host has
   Atomic<u32> holder{0};    // the thread
@@ -102,7 +102,8 @@ TEST_CASE("domain: Gs run in the order in which they became runnable") {
       static Guest* guest[kGs];
       u64 h[kGs];
       for (u32 i = 0; i < kGs; ++i) {
-        guest[i] = new Guest{world, [](Guest& g) {
+        guest[i] = new Guest{world,
+                             [](Guest& g) {
                                for (int k = 0; k < 3; ++k) {
                                  order[n++] = g.number;
                                  (void)yield();
@@ -161,7 +162,8 @@ TEST_CASE("domain: one at a time, whatever they wait for") {
       });
     }
     for (u32 i = 0; i < kGs; ++i) {
-      guest[i] = new Guest{world, [](Guest& g) {
+      guest[i] = new Guest{world,
+                           [](Guest& g) {
                              for (u32 k = 0; k < rounds(60); ++k) {
                                ++*s_turns;
                                switch ((g.number + k) % 4) {
@@ -243,7 +245,8 @@ TEST_CASE("domain: left for a while, and entered again") {
       Guest* guest[kGs];
       u64 h[kGs];
       for (u32 i = 0; i < kGs; ++i) {
-        guest[i] = new Guest{world, [](Guest& g) {
+        guest[i] = new Guest{world,
+                             [](Guest& g) {
                                for (u32 k = 0; k < rounds(50); ++k) {
                                  int left, came;
                                  {
@@ -287,8 +290,8 @@ TEST_CASE("domain: pumped, on the thread that pumps") {
   static u32 ran, elsewhere, home;
   ran = elsewhere = 0;
   home = os::thread_id();
-  Guest guest[3] = {{world, nullptr, 0}, {world, nullptr, 1},
-                    {world, nullptr, 2}};
+  Guest guest[3] = {
+      {world, nullptr, 0}, {world, nullptr, 1}, {world, nullptr, 2}};
   pollfd fd{domain_wake_fd(world.d), POLLIN, 0};
   CHECK(fd.fd >= 0);
   CHECK(poll(&fd, 1, 0) == 0);
@@ -335,8 +338,8 @@ TEST_CASE("domain: closed, its Gs never run again, and joiners know") {
   static u32 after;
   after = 0;
   Domained world(rt.rt);
-  Guest guest[3] = {{world, nullptr, 0}, {world, nullptr, 1},
-                    {world, nullptr, 2}};
+  Guest guest[3] = {
+      {world, nullptr, 0}, {world, nullptr, 1}, {world, nullptr, 2}};
   int rc = rt.run([&] {
     u64 h[3];
     for (Guest& g : guest) {
@@ -427,7 +430,8 @@ TEST_CASE("domain: a host lock goes on when its G stays outside for long") {
       },
       &o);
   until([&] { return started.load(); });
-  u64 b = go_in(rt.rt, [&] { ran.store(true); }, &o);
+  u64 b = go_in(
+      rt.rt, [&] { ran.store(true); }, &o);
   CHECK(join(b, rt.rt, soon()) == 0);
   CHECK(join(a, rt.rt, soon()) == 0);
   CHECK(ran.load());

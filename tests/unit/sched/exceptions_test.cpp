@@ -205,8 +205,7 @@ TEST_CASE("exceptions: in flight on one G, none on the next") {
       try {
         Parks p{mine};
         throw Knot(1);
-      } catch (const Knot&) {
-      }
+      } catch (const Knot&) {}
     });
     wait_parked(h);
     (void)join(go([&] { seen = in_flight(); }));
@@ -258,5 +257,5 @@ TEST_CASE("exceptions: one that leaves a G ends the process") {
     Rt rt(still());
     (void)rt.run([] { throw Knot(1); });
   });
-  CHECK(c.died(SIGABRT));
+  CHECK_CHILD(c.died(SIGABRT), c);
 }

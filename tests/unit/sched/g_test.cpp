@@ -74,8 +74,7 @@ TEST_CASE("wait queue: order, from both ends and the middle") {
   CHECK(p.q.pop() == &p.at[0].node);
   CHECK_FALSE(p.at[0].node.linked);
   CHECK(p.order() == 2453);
-  while (p.q.pop()) {
-  }
+  while (p.q.pop()) {}
   CHECK(p.q.empty());
   CHECK(p.order() == 0);
   p.q.push_front(&p.at[3].node);

@@ -107,7 +107,7 @@ TEST_CASE("join: of oneself, of nonsense") {
     CHECK(rc == kEDEADLOCK);
     u64 gen = u64{1} << 30;
     for (u64 h : {u64{0}, ~u64{0}, u64{1}, self() ^ (u64{1} << 56),
-                  (u64{rt->tag} << 56) | 1,            // slot 0: a header
+                  (u64{rt->tag} << 56) | 1,                // slot 0: a header
                   (u64{rt->tag} << 56) | (gen << 20) | 1,  // never made
                   self() + 1, self() & ~(gen - 1)}) {  // gen 0, a future one
       rc = join(h);

@@ -91,8 +91,7 @@ TEST_CASE("stop: ends every wait, runs every G to its end") {
               rc = take(s);
               break;
             default:
-              while ((rc = yield()) == 0) {
-              }
+              while ((rc = yield()) == 0) {}
           }
           cancelled.fetch_add(rc == kECANCELED);
           ended.fetch_add(1);
@@ -148,7 +147,8 @@ TEST_CASE("stop: says when something will not, and may be asked again") {
   CHECK(rt_stop(nullptr, rt.rt, kTry) == kEAGAIN);
   CHECK(reports == 2);
   u64 h = 0;
-  CHECK(spawn(nullptr, rt.rt, nullptr, [](void*) {}, nullptr, &h) == kECLOSED);
+  CHECK(spawn(
+            nullptr, rt.rt, nullptr, [](void*) {}, nullptr, &h) == kECLOSED);
   stop.store(true);
   CHECK(rt_stop(nullptr, rt.rt, soon()) == 0);
 }
@@ -203,8 +203,8 @@ TEST_CASE("lifecycle: freed without a stop, it stays, and says so") {
     rt_release(rt);
     _exit(alive && rc == 0 ? 0 : 2);
   });
-  CHECK(c.exited(0));
-  CHECK(c.said("without thrum_rt_stop"));
+  CHECK_CHILD(c.exited(0), c);
+  CHECK_CHILD(c.said("without thrum_rt_stop"), c);
 }
 
 TEST_CASE("lifecycle: thread hooks, once per thread, before and after its Gs") {

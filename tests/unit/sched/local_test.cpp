@@ -119,5 +119,5 @@ TEST_CASE("local: nonsense, and no more keys") {
               ? 0
               : 1);
   });
-  CHECK(c.exited(0));
+  CHECK_CHILD(c.exited(0), c);
 }

@@ -100,9 +100,8 @@ TEST_CASE("pinned: a PIN_M G runs on its spawner's M only") {
                 x = go(
                     [&] {
                       moved.fetch_add(os::thread_id() != home);
-                      wander(rounds(60), 5, [&] {
-                        moved.fetch_add(os::thread_id() != home);
-                      });
+                      wander(rounds(60), 5,
+                             [&] { moved.fetch_add(os::thread_id() != home); });
                     },
                     &o);
               }

@@ -130,7 +130,8 @@ TEST_CASE("pump: not from a G, not when stopped, by one thread at a time") {
   (void)go_in(rt.rt, [&] {
     EnterParking e;
     inner = thrum::pump(e.m, rt.rt, kTry);
-    run_inner = thrum::run(e.m, rt.rt, [](void*) {}, nullptr);
+    run_inner = thrum::run(
+        e.m, rt.rt, [](void*) {}, nullptr);
   });
   CHECK(rt.pump() == 0);
   CHECK(inner == kEPERM);
@@ -153,7 +154,8 @@ TEST_CASE("pump: not from a G, not when stopped, by one thread at a time") {
   CHECK(rt_stop(nullptr, rt.rt, soon()) == 0);
   EnterParking e;
   CHECK(thrum::pump(e.m, rt.rt, kTry) == kECLOSED);
-  CHECK(thrum::run(e.m, rt.rt, [](void*) {}, nullptr) == kECLOSED);
+  CHECK(thrum::run(
+            e.m, rt.rt, [](void*) {}, nullptr) == kECLOSED);
 }
 
 TEST_CASE("pump: a runtime with threads lends itself as well") {
@@ -249,13 +251,13 @@ TEST_CASE("deadlock: no verdict while somebody may come") {
     Rt rt(procs);
     // A timer.
     CHECK(rt.run([] {
-            u64 main_g = self();
-            (void)go([=] {
-              (void)sleep_ns(20 * kMs);
-              (void)unpark(main_g);
-            });
-            (void)park();
-          }) == 0);
+      u64 main_g = self();
+      (void)go([=] {
+        (void)sleep_ns(20 * kMs);
+        (void)unpark(main_g);
+      });
+      (void)park();
+    }) == 0);
     // A thread of the host.
     Atomic<u64> handle{0};
     Thread t([&] {
@@ -265,9 +267,9 @@ TEST_CASE("deadlock: no verdict while somebody may come") {
       (void)unpark(handle.load(), rt.rt);
     });
     CHECK(rt.run([&] {
-            handle.store(self());
-            (void)park();
-          }) == 0);
+      handle.store(self());
+      (void)park();
+    }) == 0);
   }
 }
 

@@ -7,7 +7,7 @@ namespace {
 
 struct Life {
   u64 trace = 0;
-  i64 end = 0;      // virtual
+  i64 end = 0;                        // virtual
   u64 order = 14695981039346656037u;  // of what the guests saw
   void see(u64 x) { order = (order ^ x) * 1099511628211u; }
 };
@@ -156,7 +156,7 @@ TEST_CASE("seeded: 10,000 random timers, lateness 0") {
   });
   CHECK(slept == kGs * kSleeps);
   CHECK(late == 0);
-  CHECK(end - start > 3600 * kSecond);         // hours of it
+  CHECK(end - start > 3600 * kSecond);        // hours of it
   CHECK(os::now_ns() - real < 60 * kSecond);  // and nobody waited for them
 }
 

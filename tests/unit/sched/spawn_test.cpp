@@ -259,8 +259,8 @@ TEST_CASE("spawn: options") {
         [](void* arg) {
           CHECK(arg == &word);
           CHECK(drops == 0);
-          auto size = static_cast<size_t>(me()->body->stack.hi -
-                                          me()->body->stack.lo);
+          auto size =
+              static_cast<size_t>(me()->body->stack.hi - me()->body->stack.lo);
           CHECK(size > (size_t{63} << 10));
           CHECK(size <= (size_t{64} << 10));
           ran = true;
@@ -287,7 +287,8 @@ TEST_CASE("spawn: refused while stopping; what never ran is dropped") {
     SpawnOpts o;
     o.drop = [](void*) { ++drops; };
     for (int i = 0; i < 10; ++i) {
-      (void)spawn_fn(rt.rt, [](void*) { ++ran; }, nullptr, &o);
+      (void)spawn_fn(
+          rt.rt, [](void*) { ++ran; }, nullptr, &o);
     }
     CHECK(rt_stop(nullptr, rt.rt, soon()) == 0);
     u64 h;
@@ -334,6 +335,6 @@ TEST_CASE("spawn: no memory for a stack: the G waits, others run on") {
   if (c.exited(kNoLimits)) {
     UNIT_SKIP("no limit on address space here");
   }
-  CHECK(c.exited(0));
-  CHECK(c.said("waits: no memory for its stack"));
+  CHECK_CHILD(c.exited(0), c);
+  CHECK_CHILD(c.said("waits: no memory for its stack"), c);
 }

@@ -61,12 +61,12 @@ TEST_CASE("table: record 0 of a chunk leads from any G to its runtime") {
   u32 last = 0;
   for (u32 i = 0; i < kMany; ++i) {
     u32 slot = handle_slot(handle[i]);
-    bad += slot % kChunkGs == 0;      // never a header
-    bad += i > 0 && slot <= last;     // each slot once
+    bad += slot % kChunkGs == 0;   // never a header
+    bad += i > 0 && slot <= last;  // each slot once
     last = slot;
     G* g = g_at(rt.rt, handle[i]);
     bad += !g || rt_of(g) != rt.rt || g->slot != slot;
-    bad += g && g->body;              // no stack before it runs
+    bad += g && g->body;  // no stack before it runs
   }
   CHECK(rt_of(g_at(other.rt, alien)) == other.rt);
   CHECK(rt->table.chunk_count == 2);
@@ -146,7 +146,7 @@ TEST_CASE("table: no address space for a chunk is an answer") {
   if (c.exited(kNoLimits)) {
     UNIT_SKIP("no limit on address space here");
   }
-  CHECK(c.exited(0));
+  CHECK_CHILD(c.exited(0), c);
 }
 
 TEST_CASE("table: slots move between Ps and the shared list in batches") {

@@ -47,7 +47,8 @@ u64 sleeper_here(i64 ns, Atomic<bool>& fired) {
 
 }  // namespace
 
-TEST_CASE("timers: in order of their deadlines, equal ones in order of arming") {
+TEST_CASE(
+    "timers: in order of their deadlines, equal ones in order of arming") {
   in_g(still(), [] {
     static constexpr u32 kGs = 60;
     static u32 order[kGs], n;
@@ -80,9 +81,7 @@ TEST_CASE("timers: a wait that ends early takes its timer along") {
     for (u32 round = 0; round < 100; ++round) {
       u64 h[3];
       for (u64& x : h) {
-        x = go([&x, &h] {
-          (void)park(now() + (&x - h + 1) * 1000 * kSecond);
-        });
+        x = go([&x, &h] { (void)park(now() + (&x - h + 1) * 1000 * kSecond); });
         wait_parked(x);
       }
       CHECK(my_p()->timers.count() == 3);

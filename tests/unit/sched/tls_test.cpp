@@ -68,15 +68,17 @@ TEST_CASE("tls: outside a runtime there is no M, and after it neither") {
   CHECK(this_m() == nullptr);
 }
 
-TEST_CASE("tls: a G of one runtime may not run another, but a lent thread may") {
+TEST_CASE(
+    "tls: a G of one runtime may not run another, but a lent thread may") {
   // A thread of the host inside run(a) is not inside a G while a's loop calls
   // nothing of it; a G is.
   Rt a(1), b(1);
   int inner = 0;
   CHECK(a.run([&] {
-          EnterParking e;
-          inner = thrum::run(e.m, b.rt, [](void*) {}, nullptr);
-        }) == 0);
+    EnterParking e;
+    inner = thrum::run(
+        e.m, b.rt, [](void*) {}, nullptr);
+  }) == 0);
   CHECK(inner == kEPERM);
 }
 

@@ -114,9 +114,7 @@ TEST_CASE("mutex: Gs and threads together") {
       (void)add(ended, -1);
     });
   }
-  {
-    Thread a(body), b(body);
-  }
+  { Thread a(body), b(body); }
   (void)wait(ended);
   CHECK(plain == 6 * kTimes);
   CHECK(is_idle(x));
@@ -325,7 +323,7 @@ TEST_CASE("mutex: the woken waiter gives up: the next one is woken") {
         (void)unlock(x);
       });
       wait_parked(b);
-      (void)unlock(x);       // wakes a
+      (void)unlock(x);         // wakes a
       int rc = lock(x, kTry);  // and is faster, perhaps
       if (rc == 0) {
         (void)sleep_ns(200);  // beyond a's deadline

@@ -73,9 +73,7 @@ TEST_CASE("once: threads and Gs") {
     };
     (void)go_in(rt.rt, body);
     (void)go_in(rt.rt, body);
-    {
-      Thread a(body), b(body);
-    }
+    { Thread a(body), b(body); }
     until([&] { return live_gs(rt.rt) == 0; });
     CHECK(ran.load() == 1);
     CHECK(wrong.load() == 0);

@@ -87,7 +87,8 @@ TEST_CASE("rwmutex: readers share, writers do not") {
   }
 }
 
-TEST_CASE("rwmutex: granted in order: a writer, or all readers up to the next") {
+TEST_CASE(
+    "rwmutex: granted in order: a writer, or all readers up to the next") {
   in_g(still(), [] {
     Rwmutex x{};
     (void)wlock(x);
@@ -117,8 +118,8 @@ TEST_CASE("rwmutex: granted in order: a writer, or all readers up to the next") 
     for (auto& g : groups) {
       until([&] { return n >= g[1]; });
       let_run();
-      CHECK(n == g[1]);               // no further than this group
-      CHECK(inside == g[1] - g[0]);   // and all of it at once
+      CHECK(n == g[1]);              // no further than this group
+      CHECK(inside == g[1] - g[0]);  // and all of it at once
       for (u32 k = g[0]; k < g[1]; ++k) {
         bool member = at[k] >= g[0] && at[k] < g[1];
         CHECK(member);
@@ -169,9 +170,7 @@ TEST_CASE("rwmutex: a writer that gives up lets the readers behind it in") {
       Rwmutex x{};
       (void)rlock(x);
       int got = -1;
-      u64 w = go([&] {
-        got = wlock(x, how ? now() + kMs : soon());
-      });
+      u64 w = go([&] { got = wlock(x, how ? now() + kMs : soon()); });
       wait_parked(w);
       u32 read = 0;
       u64 r[3];
