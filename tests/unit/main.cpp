@@ -2,11 +2,15 @@
 // the case that hangs, and the rule that a case leaves as many threads and
 // descriptors behind as it found.
 #define DOCTEST_CONFIG_IMPLEMENT
+// Its handlers would come before the sanitizers' and lose what they need.
+#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <dirent.h>
 #include <doctest/doctest.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
+
+#include <initializer_list>
 
 namespace {
 
@@ -15,14 +19,34 @@ unsigned g_seconds = 60;
 int g_threads, g_fds;
 bool g_left_behind = false;
 
-// Async-signal-safe: a case that hangs may hold any lock.
-void on_alarm(int) {
-  const char* parts[] = {"FAIL: still running, given up: ", g_case, "\n"};
+// Async-signal-safe: a case that hangs or crashes may hold any lock.
+void on_signal(int sig) {
+  const char* how = sig == SIGALRM ? "still running, given up" : "crashed";
+  const char* parts[] = {"FAIL: ", how, ": ", g_case, "\n"};
   for (const char* p : parts) {
     (void)!write(STDERR_FILENO, p, strlen(p));
   }
   signal(SIGABRT, SIG_DFL);
-  abort();
+  signal(sig, SIG_DFL);
+  raise(sig == SIGALRM ? SIGABRT : sig);
+}
+
+void listen() {
+  struct sigaction act {};
+  act.sa_handler = on_signal;
+  sigaction(SIGALRM, &act, nullptr);
+#if !defined(THRUM_ASAN) && !defined(THRUM_TSAN)
+  // On a stack of its own, for the main thread at least.
+  static char stack[64 * 1024];
+  stack_t alt{};
+  alt.ss_sp = stack;
+  alt.ss_size = sizeof stack;
+  sigaltstack(&alt, nullptr);
+  act.sa_flags = SA_ONSTACK | SA_RESETHAND;
+  for (int sig : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
+    sigaction(sig, &act, nullptr);
+  }
+#endif
 }
 
 int entries(const char* path) {
@@ -92,9 +116,7 @@ int main(int argc, char** argv) {
   if (const char* text = getenv("THRUM_TEST_TIMEOUT")) {
     g_seconds = static_cast<unsigned>(atoi(text));
   }
-  struct sigaction act {};
-  act.sa_handler = on_alarm;
-  sigaction(SIGALRM, &act, nullptr);
+  listen();
   // What the C library or a sanitizer keeps for the life of the process is
   // there before anything is counted.
   pthread_t t;

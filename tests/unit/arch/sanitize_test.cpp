@@ -173,8 +173,7 @@ TEST_CASE("deed: nothing wrong" * doctest::skip()) {
           (void)join(go([] {
             try {
               throw std::runtime_error("on a stack that had another owner");
-            } catch (const std::runtime_error&) {
-            }
+            } catch (const std::runtime_error&) {}
           }));
         }
       });

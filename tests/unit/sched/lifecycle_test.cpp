@@ -155,7 +155,7 @@ TEST_CASE("stop: says when something will not, and may be asked again") {
 
 TEST_CASE("stop: while threads still spawn") {
   for (u32 round = 0; round < rounds(40); ++round) {
-    Atomic<u32> spawned{0}, ran{0}, dropped{0};
+    Atomic<u32> spawned{0}, ran{0};
     {
       Rt rt(2);
       auto body = [&] {
