@@ -32,7 +32,7 @@ bool look(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
     v.domain = e->domain;
   }
   v.name = name;
-  Body* b = g->body;
+  Body* b = __atomic_load_n(&g->body, __ATOMIC_ACQUIRE);  // body_dress
   if (b) {
     v.why = b->why.load(relaxed);
     v.since = b->since;

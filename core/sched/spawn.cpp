@@ -211,7 +211,7 @@ void body_dress(M* m, G* g, Body* b) {
   b->pin = nullptr;
   b->wake.word = &g->word;
   b->wake.g = g;
-  g->body = b;
+  __atomic_store_n(&g->body, b, __ATOMIC_RELEASE);  // observers look
   g->flags |= kStarted;
   if (THRUM_UNLIKELY(g->affinity != 0)) {
     b->pin = g->affinity == kPinM ? g->ext->pin : m;
