@@ -28,7 +28,7 @@ Shared* s;
 
 void prepare(u32 capacity, unsigned ms) {
   s = explore::make<Shared>();
-  rig::build(ms);
+  rig::ideal(ms);
   MUST(chan_new(sizeof(Letter*), capacity, &s->c) == 0);
 }
 

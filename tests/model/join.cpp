@@ -52,7 +52,7 @@ void parent(void*) { s->zeros += join_child(kForever) == 0; }
 
 void g_before() {
   s = explore::make<Shared>();
-  rig::build(2);
+  rig::ideal(2);
   s->child = rig::go(child, nullptr);
   s->other = rig::go(parent, nullptr);
 }
@@ -61,7 +61,7 @@ void one_after() { MUST(s->zeros == 1); }
 
 void thread_before() {
   s = explore::make<Shared>();
-  rig::build(1);
+  rig::ideal(1);
   s->child = rig::go(child, nullptr);
 }
 void thread_thread(unsigned i) {
@@ -83,7 +83,7 @@ void two_thread(unsigned i) {
 void fickle(void*) { join_child(kForever); }
 void cancel_before() {
   s = explore::make<Shared>();
-  rig::build(2);
+  rig::ideal(2);
   s->child = rig::go(child, nullptr);
   s->other = rig::go(fickle, nullptr);
 }
@@ -125,7 +125,7 @@ void heir(void*) {
 
 void anew_before() {
   s = explore::make<Shared>();
-  rig::build(1);
+  rig::ideal(1);
   s->child = rig::go(child, nullptr);
   s->other = rig::go(heir, nullptr);
 }

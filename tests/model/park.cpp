@@ -23,7 +23,7 @@ Shared* s;
 
 void prepare(void (*fn)(void*)) {
   s = explore::make<Shared>();
-  rig::build(2);
+  rig::ideal(2);
   s->g = rig::go(fn, nullptr);
 }
 

@@ -30,7 +30,7 @@ Shared* s;
 
 void prepare(u32 capacity, unsigned ms) {
   s = explore::make<Shared>();
-  rig::build(ms);
+  rig::ideal(ms);
   MUST(chan_new(sizeof(Letter*), capacity, &s->a) == 0);
   MUST(chan_new(sizeof(Letter*), capacity, &s->b) == 0);
   // Both orders of polling: the seeds 1 and 3 draw differently.

@@ -25,6 +25,7 @@ struct Shared {
   int count;    // the mutex
   int written;  // by who does, before
   bool ready;   // the mutex
+  bool slow;    // const
   u64 g;
 };
 Shared* s;
@@ -37,9 +38,13 @@ void prepare(unsigned ms) {
   s->wg = explore::make<Waitgroup>();
   s->sem = explore::make<Semaphore>();
   s->once = explore::make<Once>();
-  rig::build(ms);
+  rig::ideal(ms);
 }
 void threads_before() { prepare(1); }
+void slow_before() {
+  prepare(1);
+  s->slow = true;
+}
 void run_g(unsigned i) { rig::run(i); }
 
 // ---- mutex ------------------------------------------------------------------------
@@ -54,9 +59,19 @@ void unlock() {
   MUST(mutex_unlock(this_m(), s->mutex) == 0);
 }
 
+// Long enough for the others to stop spinning and to park.
+void linger() {
+  for (int i = 0; i < 6; ++i) {
+    explore::step();
+  }
+}
+
 void locks(void*) {
   lock();
   ++s->count;
+  if (s->slow) {
+    linger();
+  }
   unlock();
 }
 void mutex_thread(unsigned) { locks(nullptr); }
@@ -64,6 +79,7 @@ void mutex3_after() { MUST(s->count == 3 && s->mutex->queue.empty()); }
 void mutex2_after() { MUST(s->count == 2 && s->mutex->queue.empty()); }
 void mutex_g_before() {
   prepare(2);
+  rig::rt->idle_count.store(1, relaxed);  // so spinning does not pay
   rig::go(locks, nullptr);
   rig::go(locks, nullptr);
 }
@@ -73,6 +89,9 @@ void mutex_g_thread(unsigned i) { i < 2 ? rig::run(i) : locks(nullptr); }
 void lock_and_free(void*) {
   lock();
   bool last = ++s->count == 2;
+  if (s->slow) {
+    linger();
+  }
   unlock();
   if (last) {
     explore::dispose(s->mutex);
@@ -81,6 +100,7 @@ void lock_and_free(void*) {
 void free_thread(unsigned) { lock_and_free(nullptr); }
 void free_g_before() {
   prepare(2);
+  rig::rt->idle_count.store(1, relaxed);
   rig::go(lock_and_free, nullptr);
   rig::go(lock_and_free, nullptr);
 }
@@ -299,12 +319,16 @@ void rw_after() { MUST(s->rw->queue.empty()); }
 }  // namespace
 
 const explore::Scenario explore::scenarios[] = {
-    {"mutex", 3, threads_before, mutex_thread, mutex3_after, 2, 20000},
-    {"mutex_g", 2, mutex_g_before, run_g, mutex2_after, 3, 20000},
-    {"mutex_mixed", 3, mutex_g_before, mutex_g_thread, mutex3_after, 1, 20000},
-    {"mutex_free", 2, threads_before, free_thread, nullptr, 3, 20000},
-    {"mutex_free_g", 2, free_g_before, run_g, nullptr, 3, 20000},
-    {"mutex_late", 3, threads_before, impatient, mutex2_after, 1, 20000},
+    {"mutex", 3, threads_before, mutex_thread, mutex3_after, 4, 20000},
+    {"mutex_g", 2, mutex_g_before, run_g, mutex2_after, 5, 20000},
+    {"mutex_mixed", 3, mutex_g_before, mutex_g_thread, mutex3_after, 2, 20000},
+    {"mutex_slow", 2, slow_before, mutex_thread, mutex2_after, 5, 20000},
+    {"mutex_slow3", 3, slow_before, mutex_thread, mutex3_after, 3, 20000},
+    {"mutex_slow_free", 2, slow_before, free_thread, nullptr, 5, 20000},
+    {"mutex_slow_late", 3, slow_before, impatient, mutex2_after, 3, 20000},
+    {"mutex_free", 2, threads_before, free_thread, nullptr, 6, 20000},
+    {"mutex_free_g", 2, free_g_before, run_g, nullptr, 5, 20000},
+    {"mutex_late", 3, threads_before, impatient, mutex2_after, 4, 20000},
     {"wg", 2, wg_before, wg_thread, nullptr, 4, 20000},
     {"wg_g", 2, wg_g_before, run_g, nullptr, 4, 20000},
     {"wg2", 3, wg2_before, wg2_thread, nullptr, 3, 20000},
@@ -315,9 +339,9 @@ const explore::Scenario explore::scenarios[] = {
     {"sem2", 3, threads_before, sem2_thread, nullptr, 2, 20000},
     {"once", 3, threads_before, once_thread, once_after, 2, 20000},
     {"once_g", 2, once_g_before, run_g, once_after, 3, 20000},
-    {"cond", 2, threads_before, cond_thread, cond_after, 3, 20000},
-    {"cond_g", 2, cond_g_before, run_g, cond_after, 2, 20000},
-    {"broadcast", 3, threads_before, broadcasts, cond_after, 1, 20000},
+    {"cond", 2, threads_before, cond_thread, cond_after, 5, 20000},
+    {"cond_g", 2, cond_g_before, run_g, cond_after, 3, 20000},
+    {"broadcast", 3, threads_before, broadcasts, cond_after, 2, 20000},
     {"rw", 3, threads_before, rw_thread, rw_after, 2, 20000},
     {"rw2", 3, threads_before, rw2_thread, rw_after, 2, 20000},
     {"rw_g", 2, rw_g_before, run_g, rw_after, 3, 20000},

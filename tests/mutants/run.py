@@ -471,7 +471,7 @@ def chosen(options, mutants):
             if not names or any(p.name.startswith(n) for n in names)]
 
 
-def judge(options, mutants, control):
+def judge(options, mutants, stale, control):
     base = pathlib.Path(os.environ.get("THRUM_MUTANTS_DIR") or
                         TOP / "build" / "mutants").resolve()
     base.mkdir(parents=True, exist_ok=True)
@@ -486,6 +486,8 @@ def judge(options, mutants, control):
     copy.ninja("sources-unchanged.h")  # a new file: configures anew
     copy.introspect()
     the = Judge(copy, options)
+    the.rows = [(p.name, p.title, "DOES NOT APPLY", 0, 0) for p in stale]
+    mutants = [p for p in mutants if p not in stale]
     cases = list(dict.fromkeys(k for p in mutants for k in p.killers))
     good, blind = True, mutants
     if not options.every:
@@ -533,8 +535,7 @@ def main():
         if options.check:
             print(f"{len(patches)} patches, {len(stale)} do not apply")
             return 1 if stale else 0
-        good = judge(options, [p for p in mutants if p not in stale],
-                     control) and not stale
+        good = judge(options, mutants, stale, control) and not stale
     except Trouble as trouble:
         print(trouble)
         return 1

@@ -50,7 +50,7 @@ void start(Call& c, int (*fn)(M*&, void*, i64), void* object, i64 deadline) {
   REQUIRE_EQ(pthread_create(&c.thread, nullptr, call_main, &c), 0);
   while (!__atomic_load_n(&c.tid, __ATOMIC_SEQ_CST))
     check_pause();
-  for (int seen = 0; seen < 5;) {
+  for (int seen = 0; seen < 2;) {
     seen = state_of(c.tid) == 'S' ? seen + 1 : 0;
     check_pause();
   }

@@ -87,6 +87,7 @@ struct Thread {
   size_t stamp;       // the time of its last plain access
   bool busy;          // an atomic operation since its last pause
   const void* key;    // what it sleeps on
+  bool parked;        // and until woken only
   const Cell* stale;  // it read an old value here, and again
 };
 Thread threads[kThreads];
@@ -511,13 +512,23 @@ void step() {
   }
 }
 
+// A timed sleeper stays runnable: if it runs again before it was woken, its time
+// was over then. (Relacy's own timed waits let a search explode.)
 bool sleep_on(const void* key, bool timed) {
   unsigned t = me();
+  if (timed && choose(2) == 0) {
+    return false;
+  }
   threads[t].key = key;
-  rl::unpark_reason why =
-      rl::ctx().park_current_thread(timed, false, false, info({"", 0}));
+  threads[t].parked = !timed;
+  if (timed) {
+    rl::yield(1, info({"", 0}));
+  } else {
+    rl::ctx().park_current_thread(false, false, false, info({"", 0}));
+  }
+  bool woken = threads[t].key == nullptr;
   threads[t].key = nullptr;
-  return why == rl::unpark_reason_normal;
+  return woken;
 }
 
 void wake(const void* key, unsigned most) {
@@ -525,8 +536,10 @@ void wake(const void* key, unsigned most) {
     if (threads[t].key == key) {
       threads[t].key = nullptr;
       --most;
-      rl::ctx().unpark_thread(static_cast<rl::thread_id_t>(t), false,
-                              info({"", 0}));
+      if (threads[t].parked) {
+        rl::ctx().unpark_thread(static_cast<rl::thread_id_t>(t), false,
+                                info({"", 0}));
+      }
     }
   }
 }

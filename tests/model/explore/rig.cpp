@@ -25,7 +25,7 @@ alignas(64) char stacks[kGs][kStack];
 
 M* ms[explore::kThreads];
 M* current[explore::kThreads];  // the one thread-local, per explorer's thread
-u32 g_count;
+u32 m_count, g_count;
 
 G* slot(u32 i) { return reinterpret_cast<G*>(chunk) + i; }
 
@@ -34,29 +34,43 @@ bool live(G* g) {
   return (word & kLive) && (word & kGenMask) == kFirstGen;
 }
 
-bool all_ended() {
-  for (u32 i = 1; i <= g_count; ++i) {
-    if (live(slot(i))) {
-      return false;
-    }
-  }
-  return true;
-}
-
 template <class T>
 void hide(T& field) {
   explore::quiet(&field, sizeof field);
 }
 
-}  // namespace
+// What only observers read, and what never changes here.
+void hide_dull(Runtime* r, M* m, P* p) {
+  if (r) {
+    hide(r->p_count);
+    hide(r->procs);
+    hide(r->sysmon_asleep);
+    hide(r->table.chunks[0]);
+  }
+  if (m) {
+    hide(m->in_core);
+  }
+  if (p) {
+    hide(p->dispatches);
+    hide(p->parks);
+    hide(p->spawned);
+    hide(p->exited);
+    hide(p->steals);
+    hide(p->handoffs);
+    hide(p->mean_run);
+  }
+}
 
-void build(unsigned n) {
+void build(unsigned n, unsigned p_count) {
+  m_count = n;
   g_count = 0;
   memset(current, 0, sizeof current);
   memset(static_cast<void*>(slot(0)), 0, sizeof(G) * (kGs + 1));
   rt = explore::make<Runtime>();
   rt->tag = 1;
-  rt->config.procs = n;
+  rt->config.procs = p_count;
+  rt->config.max_threads = n;
+  rt->config.slice_ns = 10'000'000;
   rt->refs.store(1, relaxed);
   rt->sleep_until.store(kForever, relaxed);
   auto* head = reinterpret_cast<ChunkHead*>(chunk);
@@ -65,37 +79,53 @@ void build(unsigned n) {
   rt->table.chunks[0].store(chunk, relaxed);
   rt->table.chunk_count = 1;
   rt->table.bump = kGs + 1;
-  rt->procs.store(n, relaxed);
-  rt->p_count.store(n, relaxed);
-  for (unsigned i = 0; i < n; ++i) {
+  rt->procs.store(p_count, relaxed);
+  rt->p_count.store(p_count, relaxed);
+  hide_dull(rt, nullptr, nullptr);
+  for (unsigned i = 0; i < p_count; ++i) {
     P* p = new (explore::alloc(sizeof(P))) P{};
     p->id = i;
     p->rt = rt;
     p->earliest.store(kForever, relaxed);
     p->fair_in = kFairEvery;
-    p->state.store(PState::running, relaxed);
     rt->ps[i] = p;
+    hide_dull(nullptr, nullptr, p);
+  }
+  for (unsigned i = n; i-- > 0;) {
     M* m = new (explore::alloc(sizeof(M))) M{};
     m->rt = rt;
     m->id = i;
-    m->p = p;
-    m->slow.store(kSlowPump, relaxed);
-    p->m = m;
+    m->next_m = rt->ms;
+    rt->ms = m;
     ms[i] = m;
-    hide(p->dispatches);
-    hide(p->parks);
-    hide(p->spawned);
-    hide(p->exited);
-    hide(p->attention);
-    hide(m->in_core);
-    hide(m->slow);
-    hide(m->pinned_n);
+    hide_dull(nullptr, m, nullptr);
   }
-  hide(rt->p_count);
-  hide(rt->table.chunks[0]);
+  rt->m_count = n;
 }
 
-u64 go(void (*fn)(void*), void* arg) {
+}  // namespace
+
+void ideal(unsigned n) {
+  build(n, n);
+  for (unsigned i = 0; i < n; ++i) {
+    take_p(ms[i], rt->ps[i]);
+    ms[i]->slow.store(kSlowPump, relaxed);
+    hide(ms[i]->slow);
+    hide(ms[i]->pinned_n);
+    hide(rt->ps[i]->attention);
+  }
+}
+
+void real(unsigned n, unsigned p_count) {
+  build(n, p_count);
+  for (unsigned i = p_count; i-- > 0;) {
+    free_p(rt, rt->ps[i]);
+  }
+}
+
+M* m(unsigned i) { return ms[i]; }
+
+G* make(void (*fn)(void*), void* arg) {
   u32 i = ++g_count;
   G* g = slot(i);
   g->slot = i;
@@ -107,15 +137,29 @@ u64 go(void (*fn)(void*), void* arg) {
   b->stack.hi = stacks[i - 1] + kStack;
   b->sp = context_make(b->stack.hi, g_main);
   body_dress(ms[0], g, b);
-  b->pin = ms[0];
-  g->flags |= kRouted;
   g->word.store(kFirstGen | kLive, relaxed);
-  explore::hand(g);
-  return handle_of(rt->tag, i, kFirstGen);
+  return g;
 }
 
+u64 go(void (*fn)(void*), void* arg) {
+  G* g = make(fn, arg);
+  g->body->pin = ms[0];
+  g->flags |= kRouted;
+  explore::hand(g);
+  return handle(g);
+}
+
+u64 handle(G* g) { return handle_of(rt->tag, g->slot, kFirstGen); }
 G* g(u64 handle) { return slot(handle_slot(handle)); }
-M* m(unsigned i) { return ms[i]; }
+
+bool all_ended() {
+  for (u32 i = 1; i <= g_count; ++i) {
+    if (live(slot(i))) {
+      return false;
+    }
+  }
+  return true;
+}
 
 void run(unsigned i) {
   M* m = ms[i];
@@ -128,13 +172,35 @@ void run(unsigned i) {
   }
 }
 
+void work(unsigned i) {
+  M* m = ms[i];
+  set_this_m(m);
+  loop(m);
+  if (m->p) {
+    drop_p(m);
+  }
+}
+
+void dismiss() {
+  {
+    Locked held(rt->lock);
+    for (M* m = rt->ms; m; m = m->next_m) {
+      m->leaving.store(true, relaxed);
+      if (m->idle) {
+        idle_m_remove(rt, m);
+      }
+    }
+  }
+  for (M* m = rt->ms; m; m = m->next_m) {
+    note_wake(m);
+  }
+}
+
 }  // namespace rig
 
 namespace thrum {
 
 M* this_m() { return rig::current[explore::thread()]; }
 void set_this_m(M* m) { rig::current[explore::thread()] = m; }
-
-void ready_pinned(M*, M*, G* g) { explore::hand(g); }
 
 }  // namespace thrum

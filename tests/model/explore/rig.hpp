@@ -1,12 +1,15 @@
 // A small runtime for models whose parties are Gs: real Gs with stacks of their
-// own and the library's own switch, on Ms that are the explorer's threads.
+// own and the library's own switch, on Ms that are the explorer's threads. Two
+// kinds:
 //
-// What is the library's: parking, claiming, cancel, unpark, join, exit, timers,
-// ready() and execute(). What is not: the run queues. Every G is "pinned", so
-// that ready() hands it to ready_pinned(), which is the rig's: an ideal queue
-// from which any M takes, with no happens-before but from who puts to who takes.
-// (queue/ has models of its own.) Every M has M::slow set, so that a parking G
-// switches to its M's loop and not to the next G.
+// ideal   For what Gs do to each other. The library's: parking, claiming, cancel,
+//         unpark, join, exit, timers, ready() and execute(). Not the library's:
+//         the run queues. Every G is "pinned", so that ready() hands it to
+//         ready_pinned(), which is the rig's (explore/ideal.cpp): an ideal queue
+//         from which any M takes, with no happens-before but from who puts to
+//         who takes. Every M has M::slow set, so that a parking G switches to
+//         its M's loop and not to the next G.
+// real    For how Ms find Gs, sleep and are woken: all of it is the library's.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "sched/api.hpp"
@@ -16,13 +19,24 @@ namespace rig {
 
 extern thrum::Runtime* rt;
 
-// In before(): a runtime with `ms` Ms (threads 0 … ms-1) and no Gs.
-void build(unsigned ms);
-// A G that runs fn(arg) as soon as an M takes it.
-thrum::u64 go(void (*fn)(void*), void* arg);
-thrum::G* g(thrum::u64 handle);
-// The thread of M i: runs Gs until all have ended.
-void run(unsigned i);
+// In before(): a runtime with `ms` Ms, for the threads 0 … ms-1, and no Gs.
+void ideal(unsigned ms);               // each M has a P
+void real(unsigned ms, unsigned ps);   // no M has one, all Ps are idle
 thrum::M* m(unsigned i);
+
+// A G that runs fn(arg), in no queue.
+thrum::G* make(void (*fn)(void*), void* arg);
+// One in the ideal queue.
+thrum::u64 go(void (*fn)(void*), void* arg);
+thrum::u64 handle(thrum::G* g);
+thrum::G* g(thrum::u64 handle);
+bool all_ended();
+
+// The thread of M i. ideal: runs Gs until all have ended.
+void run(unsigned i);
+// real: what m_main does; returns when the M was told to leave.
+void work(unsigned i);
+// What join_ms does, but for the joining: all Ms are to leave.
+void dismiss();
 
 }  // namespace rig

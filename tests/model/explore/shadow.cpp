@@ -194,4 +194,19 @@ void __tsan_vptr_update(void* at, void*) { plain(at, 8, true, PC); }
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit(void) {}
 void __tsan_init(void) {}
+
+// A plain field that is published by a compiler's own atomic operation.
+#define PUBLISHED(bits, type)                                          \
+  type __tsan_atomic##bits##_load(const volatile type* at, int order) { \
+    return static_cast<type>(                                          \
+        explore::load(const_cast<const type*>(at), sizeof(type),       \
+                      static_cast<explore::Order>(order), {"", 0}));   \
+  }                                                                    \
+  void __tsan_atomic##bits##_store(volatile type* at, type v, int order) { \
+    explore::store(const_cast<type*>(at), sizeof(type), v,             \
+                   static_cast<explore::Order>(order), {"", 0});       \
+  }
+PUBLISHED(8, uint8_t)
+PUBLISHED(32, uint32_t)
+PUBLISHED(64, uint64_t)
 }

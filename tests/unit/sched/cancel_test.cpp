@@ -282,7 +282,8 @@ TEST_CASE("cancel: against a deadline and a peer, exactly one of them wins") {
   (void)rt.run([] {
     static constexpr u32 kRounds = rounds(4000);
     Channel c(0);
-    u32 received = 0, sent = 0, odd = 0;
+    u32 received = 0, sent = 0;
+    Atomic<u32> odd{0};
     Choice choice{9};
     for (u32 i = 0; i < kRounds; ++i) {
       i64 deadline = now() + choice.below(30'000) + 1;
@@ -290,12 +291,12 @@ TEST_CASE("cancel: against a deadline and a peer, exactly one of them wins") {
         u64 v = 0;
         int rc = recv(c, &v, deadline);
         received += rc == 0;
-        odd += rc != 0 && rc != kETIMEDOUT && rc != kECANCELED;
+        odd.fetch_add(rc != 0 && rc != kETIMEDOUT && rc != kECANCELED);
       });
       u64 sender = go([&, deadline] {
         int rc = send(c, 1, deadline);
         sent += rc == 0;
-        odd += rc != 0 && rc != kETIMEDOUT && rc != kECANCELED;
+        odd.fetch_add(rc != 0 && rc != kETIMEDOUT && rc != kECANCELED);
       });
       if (choice.below(2)) {
         (void)yield();
@@ -304,7 +305,7 @@ TEST_CASE("cancel: against a deadline and a peer, exactly one of them wins") {
       (void)join(receiver);
       (void)join(sender);
     }
-    CHECK(odd == 0);
+    CHECK(odd.load() == 0);
     CHECK(received == sent);
   });
 }

@@ -1,0 +1,161 @@
+// How Ms sleep and are woken (loop.cpp, ready.cpp, steal.cpp, pump.cpp): whatever
+// is queued is run, whoever pushed it and whenever; counters and lists are right
+// again when all is quiet; every M leaves when told to.
+// SPDX-License-Identifier: MIT
+#include "explore/explore.hpp"
+#include "explore/rig.hpp"
+#include "sched/ready.hpp"
+
+namespace {
+
+using namespace thrum;
+
+struct Shared {
+  G* gs[3];
+  int ran[3];    // by its G
+  int total;     // how many Gs there are
+  Atomic<u32> done;  // Gs that have run
+};
+Shared* s;
+
+void runs(void* arg) {
+  int i = static_cast<int>(reinterpret_cast<intptr_t>(arg));
+  MUST(s->ran[i]++ == 0);
+  if (s->done.fetch_add(1, acq_rel) + 1 == static_cast<u32>(s->total)) {
+    explore::wake(&s->done, explore::kThreads);
+  }
+}
+
+G* make(int i) {
+  return rig::make(runs, reinterpret_cast<void*>(static_cast<intptr_t>(i)));
+}
+
+void prepare(unsigned ms, unsigned ps, int total) {
+  s = explore::make<Shared>();
+  rig::real(ms, ps);
+  s->total = total;
+  for (int i = 0; i < total; ++i) {
+    s->gs[i] = make(i);
+  }
+  explore::quiet(&s->done, sizeof s->done);
+}
+
+// M i begins with the next idle P.
+void awake(unsigned i) { take_p(rig::m(i), idle_p_pop(rig::rt)); }
+
+void wait_for_all() {
+  while (s->done.load(relaxed) != static_cast<u32>(s->total)) {
+    explore::sleep_on(&s->done, false);
+  }
+  rig::dismiss();
+}
+
+// What sysmon does for queued work, at a moment when nobody else moves: a timed
+// sleep runs out then at the latest.
+void tick_until_all() {
+  while (s->done.load(relaxed) != static_cast<u32>(s->total)) {
+    explore::sleep_on(&s->done, true);
+    if (has_work(rig::rt)) {
+      wake_p(rig::rt);
+    }
+  }
+  rig::dismiss();
+}
+
+void quiet_after() {
+  MUST(rig::all_ended());
+  for (int i = 0; i < s->total; ++i) {
+    MUST(s->ran[i] == 1);
+  }
+  MUST(rig::rt->spinning.load(relaxed) == 0);
+  MUST(rig::rt->idle_count.load(relaxed) == rig::rt->procs.load(relaxed));
+  MUST(rig::rt->global_count.load(relaxed) == 0);
+  u32 n = 0;
+  for (P* p = rig::rt->idle_p; p; p = p->next_idle) {
+    ++n;
+  }
+  MUST(n == rig::rt->procs.load(relaxed));
+}
+
+// ---- work from outside ------------------------------------------------------------
+
+// An M about to go to sleep, and a thread that pushes.
+void push_before() {
+  prepare(1, 1, 1);
+  awake(0);
+}
+void push_thread(unsigned i) {
+  if (i == 0) {
+    return rig::work(0);
+  }
+  route(nullptr, s->gs[0], false);
+  wait_for_all();
+}
+void push_tick_thread(unsigned i) {
+  if (i == 0) {
+    return rig::work(0);
+  }
+  route(nullptr, s->gs[0], false);
+  tick_until_all();
+}
+
+// One that sleeps.
+void asleep_before() { prepare(1, 1, 2); }
+void asleep_thread(unsigned i) {
+  if (i == 0) {
+    return rig::work(0);
+  }
+  route(nullptr, s->gs[0], false);
+  route(nullptr, s->gs[1], false);
+  tick_until_all();
+}
+
+// Two Ms with a P each.
+void two_before() {
+  prepare(2, 2, 2);
+  awake(0);
+}
+void two_thread(unsigned i) {
+  if (i < 2) {
+    return rig::work(i);
+  }
+  route(nullptr, s->gs[0], false);
+  route(nullptr, s->gs[1], false);
+  tick_until_all();
+}
+
+// ---- work from inside ---------------------------------------------------------------
+
+// A G that queues two others on its P; another M may come and steal.
+void breeds(void* arg) {
+  M* m = this_m();
+  m->in_core.store(1, relaxed);
+  runq_put(m, m->p, s->gs[1]);
+  runq_put(m, m->p, s->gs[2]);
+  m->in_core.store(0, relaxed);
+  runs(arg);
+}
+void breed_before() {
+  prepare(2, 2, 3);
+  s->gs[0]->fn = breeds;
+  awake(0);
+  rig::m(0)->p->runq.put(s->gs[0]);
+}
+void breed_thread(unsigned i) {
+  if (i < 2) {
+    return rig::work(i);
+  }
+  wait_for_all();
+}
+
+}  // namespace
+
+const explore::Scenario explore::scenarios[] = {
+    {"push", 2, push_before, push_thread, quiet_after, 2, 0, "DEADLOCK"},
+    {"push_tick", 2, push_before, push_tick_thread, quiet_after, 2, 20000},
+    {"asleep", 2, asleep_before, asleep_thread, quiet_after, 2, 20000},
+    {"two", 3, two_before, two_thread, quiet_after, 1, 20000},
+    {"breed", 3, breed_before, breed_thread, quiet_after, 1, 20000},
+};
+const unsigned explore::scenario_count =
+    sizeof explore::scenarios / sizeof *explore::scenarios;
