@@ -112,8 +112,9 @@ inline void note_native(StackNote& n) {
 #endif
 }
 
-// `last`: the stack that is left will never be returned to.
-inline void note_leave(StackNote& from, StackNote& to, bool last) {
+// `last`: the stack that is left will never be returned to. Inlined, for TSan
+// counts entries and exits: a call would begin on one stack and end on the other.
+THRUM_INLINE void note_leave(StackNote& from, StackNote& to, bool last) {
   (void)from, (void)to, (void)last;
 #if defined(THRUM_ASAN)
   __sanitizer_start_switch_fiber(last ? nullptr : &from.fake, to.lo, to.size);

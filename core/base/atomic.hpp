@@ -17,6 +17,17 @@ constexpr std::memory_order release = std::memory_order_release;
 constexpr std::memory_order acq_rel = std::memory_order_acq_rel;
 constexpr std::memory_order seq_cst = std::memory_order_seq_cst;
 
+// A plain field of one writer that observers read at any time: written with
+// publish, read with peek by others and plainly by its owner.
+template <class T>
+void publish(T& field, T value) {
+  __atomic_store_n(&field, value, __ATOMIC_RELEASE);  // pairs with peek
+}
+template <class T>
+T peek(const T& field) {
+  return __atomic_load_n(&field, __ATOMIC_ACQUIRE);
+}
+
 inline void fence(std::memory_order order) { std::atomic_thread_fence(order); }
 inline void compiler_fence() {
   std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -10,8 +10,9 @@ namespace thrum {
 
 namespace {
 
-// Copies what can be seen of a G under the lock that keeps its Ext; false: the
-// slot is free.
+// Copies what can be seen of a G while it may go on, end, and its slot be taken
+// by another; false: the slot is free, or was for a moment. The lock keeps its
+// Ext.
 bool look(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
   G* g = table_g(rt->table, slot);
   if (!g) {
@@ -24,27 +25,28 @@ bool look(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
   }
   v = GView{};
   v.handle = handle_of(rt->tag, slot, word);
-  v.state = g->state.load(relaxed);
-  v.arg = g->arg;
+  v.state = g->state.load(acquire);
+  v.arg = peek(g->arg);
   name[0] = 0;
-  if (Ext* e = g->ext) {
+  if (Ext* e = peek(g->ext)) {
     memcpy(name, e->name, sizeof name);
     v.domain = e->domain;
   }
   v.name = name;
-  Body* b = __atomic_load_n(&g->body, __ATOMIC_ACQUIRE);  // body_dress
-  if (b) {
-    v.why = b->why.load(relaxed);
-    v.since = b->since;
+  if (Body* b = peek(g->body)) {
+    v.why = b->why.load(acquire);
+    v.since = peek(b->since);
     v.stack_lo = b->stack.lo;
     v.stack_hi = b->stack.hi;
-    v.sp = v.state == State::waiting ? b->sp : nullptr;
-    v.reason = v.why == Why::park && b->reason ? b->reason : nullptr;
+    v.sp = v.state == State::waiting ? peek(b->sp) : nullptr;
+    v.reason = v.why == Why::park ? peek(b->reason) : nullptr;
   }
   if (!v.reason) {
     v.reason = v.why == Why::none ? "" : why_name(v.why);
   }
-  return true;
+  // All loads above are acquire: had one seen a later G, this sees its word.
+  return ((g->word.load(relaxed) ^ word) & (kGenMask | kLive)) == 0 &&
+         v.state != State::dead;
 }
 
 void line(void* arg, const GView& v) {

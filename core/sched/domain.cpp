@@ -47,9 +47,11 @@ namespace {
 
 bool pumped(const Domain* d) { return d->ops.flags & kDomainPumped; }
 
-// The token is no table G: it is routed by hand.
+// The token is no table G: it is routed by hand. It holds a reference while it
+// is queued, for a domain may be closed and released meanwhile.
 void queue_token(M* m, Domain* d) {
   Runtime* rt = d->rt;
+  domain_retain(d);
   if (seeded(rt)) {
     drawer_put(rt, &d->token);
     raise_wake_fd(rt);
@@ -219,6 +221,7 @@ void domain_ready(M* m, Domain* d, G* g) {
   bool first = false;
   bool raise = false;
   bool closed;
+  domain_retain(d);  // once queued, g may run, end, and be the last that did
   {
     Locked held(d->lock);
     closed = d->closed.load(relaxed);
@@ -240,11 +243,11 @@ void domain_ready(M* m, Domain* d, G* g) {
   } else if (raise) {
     os::wake_fd_raise(d->wake);
   }
+  domain_release(d);
 }
 
 void domain_run(M* m, G* token) {
-  Domain* d = static_cast<Domain*>(token->arg);
-  domain_retain(d);
+  Domain* d = static_cast<Domain*>(token->arg);  // with the token's reference
   {
     Locked held(d->lock);
     d->hold = Hold::held;
@@ -259,6 +262,10 @@ void domain_run(M* m, G* token) {
   }
   let_go(m, d);
   domain_release(d);
+}
+
+void domain_token_drop(G* token) {
+  domain_release(static_cast<Domain*>(token->arg));
 }
 
 void domain_left_behind(M*& m) {

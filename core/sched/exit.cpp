@@ -52,7 +52,7 @@ bool dismiss(M* m, G* g) {
   {
     // Observers and close_gs read the Ext under this lock.
     Locked held(m->rt->join_locks[g->slot % kJoinLocks]);
-    g->ext = nullptr;
+    publish<Ext*>(g->ext, nullptr);
   }
   bool lost = e->lost;
   if (e->domain && !lost) {

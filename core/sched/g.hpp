@@ -8,7 +8,8 @@
 //   Ext   what few Gs have: a name, drop, a domain, locals. Heap, on demand.
 //
 // Who may write what: every field ends with its guard. "owner" is the M that
-// runs the G or, while it waits, whoever claimed it (exactly one, see Wake).
+// runs the G or, while it waits, whoever claimed it (exactly one, see Wake);
+// "seen": observers read it meanwhile (publish and peek, base/atomic.hpp).
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "arch/sanitize.hpp"
@@ -96,14 +97,14 @@ struct alignas(kCacheLine) G {
   Atomic<u64> word;     // atomic (RMW by anyone)
   G* next;              // the queue that holds it
   void (*fn)(void*);    // const after spawn
-  void* arg;            // const after spawn
+  void* arg;            // const after spawn; seen
   u32 slot;             // const
   Atomic<State> state;  // owner; observers read
   u8 affinity;          // const after spawn
   u8 priority;          // const after spawn
   u8 flags;             // owner
-  Body* body;           // owner; null before it first runs
-  Ext* ext;             // owner; null: nothing special
+  Body* body;           // owner; null before it first runs; seen
+  Ext* ext;             // owner; null: nothing special; seen under join_lock
   Waiter* joiners;      // Runtime.join_lock of its slot
 };
 static_assert(sizeof(G) == 64, "an unstarted G is one cache line");
@@ -239,7 +240,7 @@ struct EhGlobals {  // __cxa_eh_globals: two words per thread
 
 // The first two cache lines are what a park and a wake touch.
 struct alignas(kCacheLine) Body {
-  void* sp;         // owner: context while it is not running
+  void* sp;         // owner: context while it is not running; seen
   EhGlobals eh;     // owner: of the G, while another runs
   i64 limit;        // owner: thrum_limit
   i32 shield;       // owner
@@ -247,8 +248,8 @@ struct alignas(kCacheLine) Body {
   Timer timer;      // timer_home's lock
   Wake wake;
   P* timer_home;       // owner
-  const char* reason;  // owner: thrum_park's text
-  i64 since;           // owner: when the wait began, 0: not stamped
+  const char* reason;  // owner: thrum_park's text; seen
+  i64 since;           // owner: when the wait began, 0: not stamped; seen
 
   M* pin;            // owner: where it must run; null: anywhere
   u32 lock_depth;    // owner: thrum_lock_thread

@@ -46,6 +46,9 @@ u64 measure_wake_ticks() {
 }
 
 void destroy(Runtime* rt) {
+  while (rt->visitors.load(acquire)) {  // pairs with route
+    os::thread_yield();
+  }
   for (u32 slot = 0; slot < rt->table.bump; ++slot) {
     G* g = table_g(rt->table, slot);
     if (g && g->ext && (g->word.load(relaxed) & kLive)) {
@@ -138,6 +141,31 @@ void join_ms(Runtime* rt) {
     os::thread_join(rt->sysmon);
     rt->sysmon_on = false;
   }
+}
+
+void drop_token(G* g) {
+  if (g->flags & kToken) {  // else a G that its domain's close has written off
+    domain_token_drop(g);
+  }
+}
+
+// What is left in the queues when all Gs have ended and all Ms are gone: tokens
+// of domains that were closed.
+void drop_tokens(Runtime* rt) {
+  for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
+    P* p = rt->ps[i];
+    G* g;
+    while ((g = p->runq.take_next()) || (g = p->runq.get())) {
+      drop_token(g);
+    }
+  }
+  while (G* g = rt->global.pop()) {
+    drop_token(g);
+  }
+  while (rt->drawer.count) {
+    drop_token(rt->drawer.items[--rt->drawer.count]);
+  }
+  rt->global_count.store(0, relaxed);
 }
 
 // Do ready Gs wait for the calling thread, which lent itself before?
@@ -314,18 +342,20 @@ void m_unlend(M* m) {
     *m->eh = m->outer_eh;
   }
   set_this_m(m->outer);
-  rt->lent.fetch_sub(1, seq_cst);
-  Locked held(rt->lock);
-  if (m->idle) {
-    idle_m_remove(rt, m);
+  {
+    Locked held(rt->lock);
+    if (m->idle) {
+      idle_m_remove(rt, m);
+    }
+    wanted_remove(rt, m);
+    if (P* p = m->next_p) {  // it came too late
+      m->next_p = nullptr;
+      note_wake(free_p(rt, p));
+    }
+    m->lent_now = false;
+    m->note.store(0, relaxed);
   }
-  wanted_remove(rt, m);
-  if (P* p = m->next_p) {  // it came too late
-    m->next_p = nullptr;
-    note_wake(free_p(rt, p));
-  }
-  m->lent_now = false;
-  m->note.store(0, relaxed);
+  rt->lent.fetch_sub(1, seq_cst);  // a stop goes on from here
 }
 
 void exit_counted(M* m, Runtime* rt) {
@@ -379,6 +409,7 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
     }
   }
   join_ms(rt);
+  drop_tokens(rt);
   rt->stopping.store(2, release);
   leave_stop(rt);
   return 0;

@@ -42,7 +42,7 @@ int local_set(M* m, u32 key, void* value) {
   }
   Ext* e = g->ext;
   if (key >= e->local_count) {
-    u32 n = key + 4;
+    u32 n = min(key + 4, kMaxKeys);
     void* p = mem::realloc(e->locals, n * sizeof(void*));
     if (!p) {
       return kENOMEM;

@@ -83,18 +83,28 @@ bool go_idle(M* m) {
   return true;
 }
 
+// A surplus P is in service until it has retired, and no idle one.
+bool any_runs(Runtime* rt) {
+  bool runs = false;
+  for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
+    runs |= rt->ps[i]->state.load(relaxed) == PState::running;
+  }
+  return runs;
+}
+
 // Nobody inside can wake anybody: every P idle, nothing queued, no timer, no
 // blocking call. If no thread of the host could either, the wait is for ever.
 bool all_dead(Runtime* rt) {
   int all = seeded(rt) ? 0 : os::thread_count() - kToolThreads;
   // No P leaves the idle list while we look.
   Locked held(rt->lock);
-  u32 ours = rt->m_count + rt->lent.load(relaxed) + (rt->sysmon_on ? 1 : 0);
-  return rt->lent.load(relaxed) && !rt->blocking.load(seq_cst) &&
+  u32 runs = rt->running.load(relaxed);
+  u32 ours = rt->m_count + runs + (rt->sysmon_on ? 1 : 0);
+  return runs && !rt->blocking.load(seq_cst) &&
          rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
-         earliest_timer(rt) == kForever && !has_work(rt) &&
-         !rt->stopping.load(relaxed) && all >= 0 &&
-         static_cast<u32>(all) <= ours;
+         !any_runs(rt) && earliest_timer(rt) == kForever && !has_work(rt) &&
+         !rt->starved_count.load(relaxed) && !rt->stopping.load(relaxed) &&
+         all >= 0 && static_cast<u32>(all) <= ours;
 }
 
 // Ends every thrum_run in progress with a deadlock verdict.
@@ -129,14 +139,17 @@ void sleep_idle(M* m) {
       }
     }
   }
-  bool judge = rt->lent.load(relaxed) && until == kForever;
-  if (judge && all_dead(rt)) {
+  bool judge = rt->running.load(relaxed) && until == kForever;
+  if (rt->starved_count.load(relaxed)) {
+    until = min(until, os::now_ns() + kStarvedRetry);
+  } else if (judge && all_dead(rt)) {
     declare_dead(rt);
   } else if (judge && m->run_call) {
     // A thread of the host may end without waking anybody: look again.
     until = os::now_ns() + 1'000'000'000;
   }
   note_wait(m, until);
+  feed_starved(rt, UINT32_MAX);
   P* p;
   {
     Locked held(rt->lock);
@@ -169,16 +182,33 @@ void put_back(Runtime* rt, G* g) {
   }
 }
 
-// For a G without a stack: no memory. It waits in the global queue.
-void starved(M* m, G* g) {
-  if (!m->rt->said_starved.exchange(1, relaxed)) {
-    say("G %u waits: no memory for its stack", g->slot);
+// For a G that cannot begin: no memory for its stack, or no thread to pin it to.
+// It stands aside, where it keeps no P busy; see feed_starved.
+void starved(M* m, G* g, const char* why) {
+  Runtime* rt = m->rt;
+  if (!rt->said_starved.exchange(1, relaxed)) {
+    say("G %u waits: no %s", g->slot, why);
   }
-  put_back(m->rt, g);
-  os::thread_sleep(1'000'000);
+  Locked held(rt->lock);
+  rt->starved.push(g);
+  rt->starved_count.store(rt->starved.count, relaxed);
 }
 
 }  // namespace
+
+void feed_starved(Runtime* rt, u32 most) {
+  while (most-- && rt->starved_count.load(relaxed)) {
+    G* g;
+    {
+      Locked held(rt->lock);
+      g = rt->starved.pop();
+      rt->starved_count.store(rt->starved.count, relaxed);
+    }
+    if (g) {
+      route(nullptr, g, false);
+    }
+  }
+}
 
 void stop_spinning(M* m) {
   if (m->spinning) {
@@ -341,12 +371,11 @@ void execute(M* m, G* g) {
       m->p = nullptr;
       if (!start_m(m->rt, p, g, false, true)) {
         m->p = p;
-        say("G %u waits: no thread to pin it to", g->slot);
-        starved(m, g);
+        starved(m, g, "thread to pin it to");
       }
       return;
     }
-    starved(m, g);
+    starved(m, g, "memory for its stack");
     return;
   }
   start_running(m, g);

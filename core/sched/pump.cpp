@@ -29,6 +29,22 @@ bool lend_p(M* m, bool wait) {
   return p != nullptr;
 }
 
+namespace {
+
+// The thrum_run that the lender is inside of from now on; null: it was.
+void run_waits(M* lender, RunCall* call) {
+  Runtime* rt = lender->rt;
+  Locked held(rt->lock);
+  if (RunCall* was = lender->run_call; was && was->main) {
+    was->main->run = nullptr;  // a deadlock: main lives on without us
+  }
+  lender->run_call = call;
+  u32 n = rt->running.load(relaxed);
+  rt->running.store(call ? n + 1 : n - 1, relaxed);
+}
+
+}  // namespace
+
 RunCall* run_take(Runtime* rt, Ext* e) {
   Locked held(rt->lock);
   RunCall* call = e->run;
@@ -72,26 +88,26 @@ int run(M* m, Runtime* rt, void (*fn)(void*), void* arg) {
     return kENOMEM;
   }
   RunCall call{lender, nullptr, {0}};
-  {
-    Locked held(rt->lock);
-    lender->run_call = &call;
-  }
   lend_p(lender, true);
-  SpawnOpts opts;
-  opts.run = &call;
-  int err = spawn(lender, rt, &opts, fn, arg, nullptr);
+  // Without memory for even this one stack nobody should wait.
+  Body* b = body_take(rt, lender->p, rt->config.stack_class);
+  int err = kENOMEM;
+  if (b) {
+    body_put(lender, b);
+    SpawnOpts opts;
+    opts.run = &call;
+    err = spawn(lender, rt, &opts, fn, arg, nullptr);
+  }
   if (!err) {
+    // Not before its G is there: until then nobody may judge that it is dead.
+    run_waits(lender, &call);
     loop(lender);
   }
   if (lender->p) {
     drop_p(lender);
   }
-  {
-    Locked held(rt->lock);
-    lender->run_call = nullptr;
-    if (call.main) {  // a deadlock: main lives on without us
-      call.main->run = nullptr;
-    }
+  if (!err) {
+    run_waits(lender, nullptr);
   }
   u32 how = call.done.load(acquire);
   m_unlend(lender);
@@ -121,6 +137,7 @@ int pump_gs(Runtime* rt, i64 deadline) {
     m_unlend(lender);
     return live_gs(rt) ? kEAGAIN : 0;
   }
+  feed_starved(rt, UINT32_MAX);
   bool more = true;
   do {
     G* g = find_runnable(lender, false);
@@ -144,7 +161,7 @@ int pump_gs(Runtime* rt, i64 deadline) {
   m_unlend(lender);
   if (rt->wake_fd.epoll >= 0) {
     // Readable from now on exactly when pumping is worth while.
-    os::wake_fd_at(rt->wake_fd, earliest_timer(rt));
+    os::wake_fd_at(rt->wake_fd, next_wake(rt));
     if (more) {
       raise_wake_fd(rt);
     }
@@ -156,7 +173,10 @@ i64 next_wake(Runtime* rt) {
   if (has_work(rt) || rt->drawer.count) {
     return seeded(rt) ? rt->virtual_now.load(relaxed) : os::now_ns();
   }
-  return earliest_timer(rt);
+  i64 first = earliest_timer(rt);
+  return rt->starved_count.load(relaxed)
+             ? min(first, os::now_ns() + kStarvedRetry)
+             : first;
 }
 
 int wake_fd(Runtime* rt) {

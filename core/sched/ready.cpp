@@ -36,6 +36,32 @@ void announce(Runtime* rt) {
   wake_p(rt);
 }
 
+void queue(M* m, Runtime* rt, G* g, bool next) {
+  M* pin = g->body ? g->body->pin : (g->ext ? g->ext->pin : nullptr);
+  Domain* d = g->ext && !g->ext->outside ? g->ext->domain : nullptr;
+  if (d && g->ext->lost) {
+    return;  // never runs again; its storage goes with the runtime
+  }
+  if (d) {
+    domain_ready(m, d, g);
+  } else if (pin) {
+    ready_pinned(m, pin, g);
+  } else if (seeded(rt)) {
+    drawer_put(rt, g);
+    if (!m || m->rt != rt) {
+      announce(rt);
+    }
+  } else if (m && m->rt == rt && m->p) {
+    G* behind = next ? m->p->runq.put_next(g) : g;
+    if (behind) {
+      runq_put(m, m->p, behind);
+    }
+  } else {
+    push_global(rt, g);
+    announce(rt);
+  }
+}
+
 }  // namespace
 
 void raise_wake_fd(Runtime* rt) {
@@ -85,29 +111,15 @@ void fresh_put(P* p, G* g) {
 
 void route(M* m, G* g, bool next) {
   Runtime* rt = rt_of(g);
-  M* pin = g->body ? g->body->pin : (g->ext ? g->ext->pin : nullptr);
-  Domain* d = g->ext && !g->ext->outside ? g->ext->domain : nullptr;
-  if (d && g->ext->lost) {
-    return;  // never runs again; its storage goes with the runtime
+  if (THRUM_LIKELY(m && m->rt == rt)) {
+    queue(m, rt, g, next);
+    return;
   }
-  if (d) {
-    domain_ready(m, d, g);
-  } else if (pin) {
-    ready_pinned(m, pin, g);
-  } else if (seeded(rt)) {
-    drawer_put(rt, g);
-    if (!m || m->rt != rt) {
-      announce(rt);
-    }
-  } else if (m && m->rt == rt && m->p) {
-    G* behind = next ? m->p->runq.put_next(g) : g;
-    if (behind) {
-      runq_put(m, m->p, behind);
-    }
-  } else {
-    push_global(rt, g);
-    announce(rt);
-  }
+  // From elsewhere: the moment it is queued it may run, and be the last for which
+  // its runtime lives on; destroy waits for us (release, pairs with its acquire).
+  rt->visitors.fetch_add(1, relaxed);
+  queue(m, rt, g, next);
+  rt->visitors.fetch_sub(1, release);
 }
 
 void ready(M* m, Wake* wake) {
@@ -122,8 +134,7 @@ void ready(M* m, Wake* wake) {
   }
   g->state.store(State::runnable, relaxed);
   if (kMigrateAlways && !(g->flags & kRouted)) {
-    push_global(rt_of(g), g);
-    announce(rt_of(g));
+    route(nullptr, g, true);
     return;
   }
   if (THRUM_LIKELY(m && m->p && !(g->flags & kRouted) && rt_of(g) == m->rt)) {
@@ -239,6 +250,11 @@ void wanted_remove(Runtime* rt, M* m) {
 }
 
 M* free_p(Runtime* rt, P* p) {
+  if (p->id >= rt->procs.load(relaxed) && !p->queued()) {
+    p->m.store(nullptr, relaxed);
+    p->state.store(PState::dead, relaxed);  // surplus: nobody is to wake it
+    return nullptr;
+  }
   M* to = wanted_pop(rt);
   if (to) {
     p->state.store(PState::running, relaxed);
@@ -340,16 +356,26 @@ void wake_p(Runtime* rt) {
       !rt->spinning.compare_exchange_strong(none, 1, seq_cst, relaxed)) {
     return;
   }
-  P* p;
+  P* p = nullptr;
+  M* lent = nullptr;
   {
     Locked held(rt->lock);
-    p = idle_p_pop(rt);
+    if (owns_threads(rt)) {
+      p = idle_p_pop(rt);
+    } else if (rt->idle_m && rt->idle_p) {
+      // In one step: a pump that comes meanwhile finds the P or an M at work.
+      lent = pop_idle_m(rt, false);
+      lent->next_p = idle_p_pop(rt);
+      lent->spinning = true;
+    }
   }
-  if (!p) {
+  if (p) {
+    give_p(rt, p, true);
+  } else if (lent) {
+    note_wake(lent);
+  } else {
     rt->spinning.fetch_sub(1, seq_cst);
-    return;
   }
-  give_p(rt, p, true);
 }
 
 }  // namespace thrum

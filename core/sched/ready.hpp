@@ -57,6 +57,10 @@ G* find_runnable(M* m, bool may_wait);
 void execute(M* m, G* g);
 bool has_work(Runtime* rt);  // any queue, without locks
 void stop_spinning(M* m);
+// Another try for the Gs that had no stack: when one comes back, in each pump,
+// and in sleep_idle and sysmon every kStarvedRetry.
+void feed_starved(Runtime* rt, u32 most);
+constexpr i64 kStarvedRetry = 10'000'000;
 void drop_p(M* m);  // gives the P away: to an M if work waits
 void take_p(M* m, P* p);
 

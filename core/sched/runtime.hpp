@@ -64,20 +64,24 @@ struct Runtime {
   WordLock lock;   // the fields marked "lock"; never held over a park,
                    // a callback or a system call other than a wake
   Fifo<G> global;  // lock
-  Atomic<u32> global_count;  // lock writes, anyone reads
+  Atomic<u32> global_count;   // lock writes, anyone reads
+  Fifo<G> starved;            // lock: no memory for their stacks
+  Atomic<u32> starved_count;  // lock writes, anyone reads
 
   // Ms
-  M* ms;                    // lock
-  u32 m_count;              // lock: owned threads alive
-  u32 m_creating;           // lock: of these, not yet joinable
-  bool closing;             // lock: no more threads
-  u32 m_ids;                // lock
-  M* idle_m;                // lock: LIFO, the warmest first
-  M* wanting_head;          // lock: Ms that want a P, FIFO
-  M* wanting_tail;          // lock
-  Atomic<u32> wanting;      // lock writes
-  Atomic<u32> lent;         // atomic: threads inside run and pump
-  Atomic<M*> sleeper;       // the idle M that waits for the earliest timer
+  M* ms;                 // lock
+  u32 m_count;           // lock: owned threads alive
+  u32 m_creating;        // lock: of these, not yet joinable
+  bool closing;          // lock: no more threads
+  u32 m_ids;             // lock
+  M* idle_m;             // lock: LIFO, the warmest first
+  M* wanting_head;       // lock: Ms that want a P, FIFO
+  M* wanting_tail;       // lock
+  Atomic<u32> wanting;   // lock writes
+  Atomic<u32> visitors;  // atomic: threads of elsewhere that make a G ready
+  Atomic<u32> lent;      // atomic: threads inside run and pump
+  Atomic<u32> running;   // lock writes: of these, inside run, their G spawned
+  Atomic<M*> sleeper;    // the idle M that waits for the earliest timer
   Atomic<i64> sleep_until;  // sleeper writes; arming compares
   i64 spin_ns;              // const: how long to look before sleeping
   u64 wake_ticks;           // const: about what a wake costs, in cpu_ticks

@@ -73,9 +73,9 @@ int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
     return spawn_failed(rt, p, err);
   }
   g->fn = fn;
-  g->arg = arg;
-  g->body = nullptr;
-  g->ext = nullptr;
+  publish(g->arg, arg);
+  publish<Body*>(g->body, nullptr);
+  publish<Ext*>(g->ext, nullptr);
   g->joiners = nullptr;
   g->affinity = 0;
   g->priority = 0;
@@ -85,7 +85,7 @@ int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
     g->priority = opts->priority;
     g->flags = opts->flags;
     if (!is_plain(opts)) {
-      g->ext = ext_make(m, rt, *opts);
+      publish(g->ext, ext_make(m, rt, *opts));
       if (!g->ext) {
         table_put(rt, p, g);
         return spawn_failed(rt, p, kENOMEM);
@@ -160,16 +160,22 @@ Body* body_take(Runtime* rt, P* p, u32 size_class) {
 void body_put(M* m, Body* b) {
   Runtime* rt = m->rt;
   P* p = m->p;
-  if (THRUM_LIKELY(p && p->body_count < kBodyCache &&
+  bool wanted = rt->starved_count.load(relaxed) != 0;
+  if (THRUM_LIKELY(p && p->body_count < kBodyCache && !wanted &&
                    b->stack.size_class == rt->config.stack_class)) {
     b->next = p->bodies;
     p->bodies = b;
     ++p->body_count;
     return;
   }
-  Locked held(rt->body_lock);
-  b->next = rt->bodies[b->stack.size_class];
-  rt->bodies[b->stack.size_class] = b;
+  {
+    Locked held(rt->body_lock);
+    b->next = rt->bodies[b->stack.size_class];
+    rt->bodies[b->stack.size_class] = b;
+  }
+  if (wanted) {
+    feed_starved(rt, 1);
+  }
 }
 
 void body_free_all(Runtime* rt) {
@@ -211,7 +217,7 @@ void body_dress(M* m, G* g, Body* b) {
   b->pin = nullptr;
   b->wake.word = &g->word;
   b->wake.g = g;
-  __atomic_store_n(&g->body, b, __ATOMIC_RELEASE);  // observers look
+  publish(g->body, b);
   g->flags |= kStarted;
   if (THRUM_UNLIKELY(g->affinity != 0)) {
     b->pin = g->affinity == kPinM ? g->ext->pin : m;

@@ -66,6 +66,11 @@ void sysmon(void* arg) {
     if (due || has_work(rt)) {
       wake_p(rt);
     }
+    if (rt->starved_count.load(relaxed)) {
+      feed_starved(rt, UINT32_MAX);
+      next = min(next, now + kStarvedRetry);
+      idle_since = now;
+    }
     if (rt->wanting.load(relaxed)) {
       for (u32 i = 0; i < n; ++i) {
         rt->ps[i]->attention.fetch_or(kAttnWanted, relaxed);

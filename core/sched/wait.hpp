@@ -38,7 +38,7 @@ THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w, Unlock unlock) {
   Body* b = g->body;
   b->why.store(w.why, relaxed);
   if (w.parked) {
-    b->reason = w.reason;
+    publish(b->reason, w.reason);
   }
   bump(m->p->parks);
   m->after.kind = AfterKind::park;
