@@ -111,8 +111,6 @@ CHILD(memory) {
   in_rt(kind, exhaust, NULL);
 }
 TEST(out_of_memory) {
-  SKIP("known defect: a queued G that gets no stack waits without bound, and a "
-       "pump with it; stacks under a limit are the memory issue's");
   if (CHECK_SANITIZED)
     SKIP("a sanitizer's shadow does not fit into a small address space");
   static const char* const kinds[] = {"threads", "hosted", "seeded"};
@@ -128,7 +126,7 @@ CHILD(new_runtime) {
   (void)arg;
   int made = 0, refused = 0;
   uint64_t now = mapped_bytes();
-  for (uint64_t room = 0; room < (uint64_t)64 << 20; room += 1 << 18) {
+  for (uint64_t room = 0; room < (uint64_t)192 << 20; room += 1 << 18) {
     thrum_rt* rt = NULL;
     word n = 0;
     limit_to(RLIMIT_AS, now + room);
@@ -151,8 +149,6 @@ CHILD(new_runtime) {
   CHECK(made > 0);
 }
 TEST(no_memory_for_a_runtime) {
-  SKIP("known defect: thrum_run waits for a first stack that never comes; "
-       "stacks under a limit are the memory issue's");
   if (CHECK_SANITIZED)
     SKIP("a sanitizer's shadow does not fit into a small address space");
   expect_child("new_runtime", NULL, 0);

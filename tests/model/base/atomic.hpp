@@ -24,6 +24,17 @@ constexpr std::memory_order release = std::memory_order_release;
 constexpr std::memory_order acq_rel = std::memory_order_acq_rel;
 constexpr std::memory_order seq_cst = std::memory_order_seq_cst;
 
+// What observers read beside the owner: no observer is explored, so this is the
+// owner's plain write, and a second writer is a race.
+template <class T>
+void publish(T& field, T value) {
+  field = value;
+}
+template <class T>
+T peek(const T& field) {
+  return field;
+}
+
 inline void fence(std::memory_order order, THRUM_AT_) {
   explore::fence(static_cast<explore::Order>(order), {file, line});
 }
