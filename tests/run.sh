@@ -40,8 +40,17 @@ one() {
   python3 tests/summary.py one "$results" "$@"
 }
 
-# build STAGE DIR OPTION...: configures once, then builds what changed. A new
-# source file is seen by the build itself, which then wants a second run.
+# compile DIR [TARGETS]: a new source file is seen by the build itself, which then
+# wants a second run.
+compile() {
+  ninja -C "$1" -j "$jobs" $2 >>"$log" 2>&1 ||
+    { grep -q 'run the build again' "$log" &&
+      ninja -C "$1" -j "$jobs" $2 >>"$log" 2>&1; }
+}
+
+# build STAGE DIR OPTION...: configures once, then builds what changed: all, or
+# the programs of the suites in $only ("capi|stress").
+only=
 build() {
   stage=$1 dir=$2
   shift 2
@@ -53,9 +62,14 @@ build() {
   else
     : >"$log"
   fi
-  if [ -e "$dir/options" ] && { ninja -C "$dir" -j "$jobs" >>"$log" 2>&1 ||
-    { grep -q 'run the build again' "$log" &&
-      ninja -C "$dir" -j "$jobs" >>"$log" 2>&1; }; }; then
+  targets=
+  if [ -n "$only" ] && [ -e "$dir/options" ]; then
+    compile "$dir" sources-unchanged.h
+    targets=$(ninja -C "$dir" -t targets all |
+      sed -nE "s,^(tests/($only)_[a-z0-9_]+): .*,\\1,p")
+  fi
+  only=
+  if [ -e "$dir/options" ] && compile "$dir" "$targets"; then
     return 0
   fi
   grep -E 'ERROR|error:|FAILED|warning:' "$log" | head -n 20
@@ -64,12 +78,14 @@ build() {
   return 1
 }
 
-# suites STAGE DIR ARGUMENT...: runs `meson test` and keeps what it found.
+# suites STAGE DIR ARGUMENT...: runs `meson test` on what is built, and keeps
+# what it found.
 suites() {
   stage=$1 dir=$2
   shift 2
   rm -f "$dir/meson-logs/testlog.json"
-  meson test -C "$dir" --num-processes "$jobs" "$@" >"$report/$stage.tests" 2>&1
+  meson test -C "$dir" --no-rebuild --num-processes "$jobs" "$@" \
+    >"$report/$stage.tests" 2>&1
   grep -E '^ *[0-9]+/[0-9]+ .* (FAIL|TIMEOUT|ERROR|SKIP)' "$report/$stage.tests"
   cp "$dir/meson-logs/testlog.txt" "$report/$stage.testlog" 2>/dev/null
   if [ -e "$dir/meson-logs/testlog.json" ]; then
@@ -98,6 +114,15 @@ script() {
   esac
 }
 
+# mutants N: plants that many; which ones and what killed them is shown.
+mutants() {
+  log=$report/mutants.log
+  sh tests/mutants/run.sh "$1" >"$log" 2>&1 </dev/null
+  code=$?
+  cat "$log"
+  python3 tests/summary.py mutants "$results" mutants "$log" $code
+}
+
 # ---- what is missing --------------------------------------------------------
 
 # Without these nothing can be built.
@@ -119,10 +144,10 @@ fi
 
 # ---- sanitizers -------------------------------------------------------------
 
-# The C programs and the stress always; units, child programs and examples with
-# --full, until they have a clean record there.
-programs='--suite capi --suite conform --suite stress --timeout-multiplier 2'
-[ $full = 0 ] || programs="$programs --suite unit --suite proc --suite examples"
+# All that runs thrum: the models check its headers in their own way, and the
+# ABI checks and the lints look at the tree and at the release build.
+programs='--suite unit --suite capi --suite conform --suite stress --suite proc
+  --suite examples --timeout-multiplier 3'
 
 say 'ASan and UBSan, GCC'
 if build asan build/asan -Dsanitize=address -Doptimization=1; then
@@ -144,8 +169,9 @@ fi
 
 # Without the units: they count on a ring of 256 and on Gs that stay put.
 say 'stress build: rings of 4, a move at every resume'
+only='capi|stress'
 if build stress build/stress -Dstress=true -Dexamples=false; then
-  suites stress build/stress --suite capi --suite conform --suite stress
+  suites stress build/stress --suite capi --suite stress
 fi
 
 # ---- the other mimalloc -----------------------------------------------------
@@ -158,9 +184,10 @@ if ! command -v apt-get >/dev/null; then
 elif why=$(sh tests/debs.sh trixie "$(dpkg --print-architecture)" \
   "$debs/mimalloc3" libmimalloc3 libmimalloc-dev 2>&1); then
   lib=$debs/mimalloc3/usr/lib/$triplet
+  only=capi
   if CPPFLAGS="-I$debs/mimalloc3/usr/include" LDFLAGS="-L$lib -Wl,-rpath,$lib" \
     build mimalloc3 build/mimalloc3 -Dexamples=false; then
-    suites mimalloc3 build/mimalloc3 --suite capi --suite conform
+    suites mimalloc3 build/mimalloc3 --suite capi
   fi
 else
   one mimalloc3 all skip "mimalloc 3 cannot be fetched: $why"
@@ -170,10 +197,8 @@ fi
 
 # This proves the assembly, not memory orders: the emulator runs on a CPU whose
 # own are stronger.
-say 'aarch64 under qemu-user'
-if [ $full = 0 ]; then
-  one aarch64 all skip 'the emulated units take long: with --full'
-elif [ "$(uname -m)" = aarch64 ]; then
+say 'aarch64 under qemu-user: units, for the assembly and not for memory orders'
+if [ "$(uname -m)" = aarch64 ]; then
   one aarch64 all skip 'this is one: the release stage has run it'
 elif need aarch64-linux-gnu-g++:g++-aarch64-linux-gnu \
   qemu-aarch64-static:qemu-user-static &&
@@ -201,6 +226,7 @@ cpu_family = 'aarch64'
 cpu = 'aarch64'
 endian = 'little'
 EOF
+  only=unit
   if build aarch64 build/aarch64 --cross-file "$debs/aarch64.ini" \
     -Dexamples=false; then
     suites aarch64 build/aarch64 --suite unit --timeout-multiplier 10
@@ -214,10 +240,10 @@ fi
 if [ -e tests/mutants/run.sh ]; then
   if [ $full = 1 ]; then
     say 'mutants: all'
-    script mutants all sh tests/mutants/run.sh all
+    mutants all
   else
     say 'mutants: three, drawn by the commit'
-    script mutants three sh tests/mutants/run.sh 3
+    mutants 3
   fi
 fi
 
@@ -246,7 +272,7 @@ if [ $full = 1 ]; then
     echo "thrum $(git rev-parse HEAD 2>/dev/null), $(date -u '+%Y-%m-%d %H:%M UTC')"
     echo "$(uname -srm), $(nproc) cores, $(gcc --version | head -n 1)"
     cat "$report/summary.txt"
-    for log in "$report"/mutants-*.log "$report"/weakened-*.log; do
+    for log in "$report"/mutants.log "$report"/weakened-*.log; do
       [ -e "$log" ] && printf '\n---- %s\n' "$(basename "$log")" && cat "$log"
     done
   } >"$report/report.txt"

@@ -2,6 +2,7 @@
 """Keeps the results of a run of tests/run.sh and prints them.
 
 usage: summary.py log RESULTS STAGE TESTLOG       the results of `meson test`
+       summary.py mutants RESULTS STAGE LOG CODE  those of mutants/run.sh
        summary.py one RESULTS STAGE NAME ok|fail|skip [REASON]
        summary.py print RESULTS                   exit code 1 if any failed
 
@@ -59,6 +60,27 @@ def add_log(results, stage, testlog):
                 "how": test["result"] if failed else ""})
 
 
+MUTANT = re.compile(r"^(\d\d-\S+)\s+(killed by .*|KILLED by .*|survives .*|"
+                    r"SURVIVED.*|DOES NOT .*|does not .*)$", re.M)
+
+
+def add_mutants(results, stage, log, code):
+    """One killed mutant is one passed test. The control is none, unless it did
+    not survive."""
+    with open(log) as file:
+        text = file.read()
+    failed = 0
+    for name, how in dict(MUTANT.findall(text)).items():
+        good = how.startswith(("killed", "survives"))
+        failed += not good
+        append(results, {
+            "stage": stage, "name": name, "passed": int(how[0] == "k"),
+            "failed": int(not good), "how": how, "reasons": [], "note": how})
+    if int(code) != 0 and not failed:
+        last = (text.strip() or "it said nothing").splitlines()[-1]
+        add_one(results, stage, "run", "fail", last)
+
+
 def add_one(results, stage, name, result, reason=""):
     append(results, {
         "stage": stage, "name": name, "passed": int(result == "ok"),
@@ -82,6 +104,9 @@ def print_all(results):
     for entry in entries:
         if entry["failed"]:
             print(f"failed: {entry['stage']}: {entry['name']}: {entry['how']}")
+    for entry in entries:
+        if entry.get("note") and not entry["failed"]:
+            print(f"{entry['stage']}: {entry['name']}: {entry['note']}")
     # The same reason in many places is said once.
     where = {}
     for entry in entries:
@@ -99,6 +124,8 @@ def print_all(results):
 def main(action, *arguments):
     if action == "log":
         return add_log(*arguments)
+    if action == "mutants":
+        return add_mutants(*arguments)
     if action == "one":
         return add_one(*arguments)
     return print_all(*arguments)

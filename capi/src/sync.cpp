@@ -47,7 +47,7 @@ int thrum_mutex_unlock(thrum_mutex* m) {
     return 0;
   }
   Enter e;
-  return mutex_unlock(e.m, core(m));
+  return mutex_unlock_slow(e.m, core(m));
 }
 
 int thrum_rwmutex_rlock(thrum_rwmutex* m, int64_t deadline_ns) {

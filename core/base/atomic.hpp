@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <atomic>
+#include <bit>
 
 namespace thrum {
 
@@ -26,6 +27,20 @@ void publish(T& field, T value) {
 template <class T>
 T peek(const T& field) {
   return __atomic_load_n(&field, __ATOMIC_ACQUIRE);
+}
+
+// A word by halves, for an owner whose store and load must not be one (the biased
+// mutex, sync/mutex.cpp). Both CPUs are little-endian.
+using Half [[gnu::may_alias]] = unsigned;
+template <class T>
+void store_upper(Atomic<T>& word, unsigned v) {
+  static_assert(sizeof(T) == 8 && std::endian::native == std::endian::little);
+  __atomic_store_n(reinterpret_cast<Half*>(&word) + 1, v, __ATOMIC_RELAXED);
+}
+template <class T>
+unsigned load_lower(const Atomic<T>& word) {
+  return __atomic_load_n(reinterpret_cast<const Half*>(&word),
+                         __ATOMIC_RELAXED);
 }
 
 inline void fence(std::memory_order order) { std::atomic_thread_fence(order); }

@@ -37,6 +37,7 @@ void futex_wake(Atomic<u32>* word, int n);
 // side (some 16 us while others run) is fence_all. register first; false: the
 // kernel has none, and the cheap side must be a real fence.
 bool fence_all_register();
+bool fence_all_ready();  // has register succeeded in this process?
 void fence_all();
 
 // ---- virtual memory --------------------------------------------------------

@@ -112,9 +112,12 @@ void retake_surplus(Runtime* rt) {
   }
 }
 
-int enter_blocking(M* m) {
+int enter_blocking(M*& m) {
   Body* b = m->cur->body;
   if (b->block_depth++ == 0) {
+    if (THRUM_UNLIKELY(m->retake.load(relaxed) != kRetakeNone)) {
+      domain_left_behind(m);
+    }
     m->cur->state.store(State::blocking, relaxed);
     b->why.store(Why::blocking, relaxed);
     let_go(m);

@@ -105,12 +105,15 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
   // looks for us under the lock, or we see that it has ended.
   v = g->word.load(acquire);
   do {
-    bool ended = judge(v, handle_gen(handle)) != Found::alive;
-    if (ended || (g->ext && g->ext->lost)) {
+    if (judge(v, handle_gen(handle)) != Found::alive) {
       lock.unlock();
-      return ended ? 0 : kECLOSED;
+      return 0;
     }
   } while (!g->word.compare_exchange_weak(v, v | kJoined, acq_rel, acquire));
+  if (g->ext && g->ext->lost) {
+    lock.unlock();
+    return kECLOSED;
+  }
   Wait w{deadline, Why::join};
   if (int err = wait_begin(m, w)) {
     lock.unlock();

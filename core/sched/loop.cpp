@@ -93,18 +93,43 @@ bool any_runs(Runtime* rt) {
 }
 
 // Nobody inside can wake anybody: every P idle, nothing queued, no timer, no
-// blocking call. If no thread of the host could either, the wait is for ever.
-bool all_dead(Runtime* rt) {
-  int all = seeded(rt) ? 0 : os::thread_count() - kToolThreads;
-  // No P leaves the idle list while we look.
-  Locked held(rt->lock);
+// blocking call. With Runtime.lock held: no P leaves the idle list meanwhile.
+// Returns the threads of ours that are in there; 0: somebody can.
+u32 all_wait(Runtime* rt) {
   u32 runs = rt->running.load(relaxed);
-  u32 ours = rt->m_count + runs + (rt->sysmon_on ? 1 : 0);
-  return runs && !rt->blocking.load(seq_cst) &&
-         rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
-         !any_runs(rt) && earliest_timer(rt) == kForever && !has_work(rt) &&
-         !rt->starved_count.load(relaxed) && !rt->stopping.load(relaxed) &&
-         all >= 0 && static_cast<u32>(all) <= ours;
+  bool wait = runs && !rt->blocking.load(seq_cst) &&
+              rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
+              !any_runs(rt) && earliest_timer(rt) == kForever &&
+              !has_work(rt) && !rt->starved_count.load(relaxed) &&
+              !rt->stopping.load(relaxed);
+  return wait ? rt->m_count + runs + (rt->sysmon_on ? 1 : 0) : 0;
+}
+
+u64 dispatched(Runtime* rt) {
+  u64 n = 0;
+  for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
+    n += rt->ps[i]->dispatches.load(relaxed);
+  }
+  return n;
+}
+
+// If no thread of the host can wake anybody either, the wait is for ever. Threads
+// are counted between two looks at a runtime in which nothing ran: nobody could
+// start one.
+bool all_dead(Runtime* rt) {
+  u64 before;
+  {
+    Locked held(rt->lock);
+    if (!all_wait(rt)) {
+      return false;
+    }
+    before = dispatched(rt);
+  }
+  int all = seeded(rt) ? 0 : os::thread_count() - kToolThreads;
+  Locked held(rt->lock);
+  u32 ours = all_wait(rt);
+  return ours && dispatched(rt) == before && all >= 0 &&
+         static_cast<u32>(all) <= ours;
 }
 
 // Ends every thrum_run in progress with a deadlock verdict.
@@ -233,7 +258,7 @@ bool has_work(Runtime* rt) {
 
 void take_p(M* m, P* p) {
   m->p = p;
-  p->m.store(m, relaxed);
+  p->m.store(m, release);  // pairs with end_alone: m is made
   p->state.store(PState::running, relaxed);
 }
 
@@ -248,8 +273,15 @@ void drop_p(M* m) {
     give_p(rt, p, false);
     return;
   }
-  Locked held(rt->lock);
-  note_wake(free_p(rt, p));
+  M* to;
+  {
+    Locked held(rt->lock);
+    to = free_p(rt, p);
+  }
+  note_wake(to);
+  if (has_work(rt)) {  // it came after we looked, and found no idle P
+    wake_p(rt);
+  }
 }
 
 G* find_runnable(M* m, bool may_wait) {

@@ -45,7 +45,7 @@ void end_alone(M* self, Runtime* rt) {
   p->alone.store(false, seq_cst);
   os::fence_all();
   for (;;) {
-    M* m = p->m.load(relaxed);
+    M* m = p->m.load(acquire);
     if (!m || m == self || p->state.load(acquire) != PState::running ||
         !m->in_core.load(acquire) || p->dispatches.load(relaxed) != before) {
       return;

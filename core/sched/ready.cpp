@@ -271,7 +271,8 @@ P* idle_p_pop(Runtime* rt) {
     rt->idle_p = p->next_idle;
     rt->idle_count.store(rt->idle_count.load(relaxed) - 1, seq_cst);
     p->state.store(PState::running, relaxed);
-    if (THRUM_UNLIKELY(rt->sysmon_asleep.load(relaxed))) {
+    if (THRUM_UNLIKELY(
+            rt->sysmon_asleep.load(seq_cst))) {  // Dekker with sysmon
       sysmon_wake(rt);
     }
   }
@@ -331,13 +332,13 @@ bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned) {
 
 void give_p(Runtime* rt, P* p, bool spinning) {
   if (!start_m(rt, p, nullptr, spinning, false)) {
-    if (spinning) {
-      rt->spinning.fetch_sub(1, seq_cst);
-    }
     M* to;
     {
       Locked held(rt->lock);
       to = free_p(rt, p);
+      if (spinning) {
+        rt->spinning.fetch_sub(1, seq_cst);
+      }
     }
     note_wake(to);
     raise_wake_fd(rt);
@@ -368,14 +369,15 @@ void wake_p(Runtime* rt) {
       lent->next_p = idle_p_pop(rt);
       lent->spinning = true;
     }
+    if (!p && !lent) {
+      // Under the lock: whoever makes a P idle next sees no spinner.
+      rt->spinning.fetch_sub(1, seq_cst);
+    }
   }
   if (p) {
     give_p(rt, p, true);
-  } else if (lent) {
-    note_wake(lent);
-  } else {
-    rt->spinning.fetch_sub(1, seq_cst);
   }
+  note_wake(lent);
 }
 
 }  // namespace thrum

@@ -111,16 +111,11 @@ void sysmon_wake(Runtime* rt) {
 }
 
 void sysmon_start(Runtime* rt) {
-  {
-    Locked held(rt->lock);
-    if (rt->sysmon_on) {
-      return;
-    }
-    rt->sysmon_on = true;
-  }
-  if (os::thread_start(rt->sysmon, sysmon, rt, "thrum-sysmon") != 0) {
-    Locked held(rt->lock);
-    rt->sysmon_on = false;  // the next M tries again
+  // Under the lock: all_dead counts threads, and this one when it is there.
+  Locked held(rt->lock);
+  if (!rt->sysmon_on) {  // if it cannot be made, the next M tries again
+    rt->sysmon_on =
+        os::thread_start(rt->sysmon, sysmon, rt, "thrum-sysmon") == 0;
   }
 }
 

@@ -1,5 +1,20 @@
 // Mutex: barging while the wait is short, FIFO hand-over once a waiter has waited
 // for a millisecond (the scheme of Go's sync.Mutex: normal and starvation mode).
+//
+// A mutex that nobody has contended for a thousand unlocks becomes biased: its
+// owner unlocks by plain stores instead of a CAS (biased locking as in the JVMs
+// of old, but towards no thread in particular). Three stores and loads of its
+// own word: the upper half says "leaving", the lower half is looked at once more,
+// and if it has no request the word is stored whole, the last touch.
+//
+// Whoever has to wait ends that first (unbias): under a lock of the process it
+// sets kMutexRevoke, lets every thread of the process run a fence, and looks. If
+// the owner is not leaving now, it has not looked at its lower half yet and will
+// see the request: the word belongs to CAS again. If it is leaving, that is over
+// in some instructions; it may have missed the request, and then the word no
+// longer has it. Only a holder of that lock sets kMutexRevoke, so to find it is to
+// find one's own. Fences are dear, so the calm that is asked for doubles each
+// time.
 // SPDX-License-Identifier: MIT
 #include "sync/sync.hpp"
 
@@ -7,10 +22,9 @@ namespace thrum {
 
 namespace {
 
-constexpr u64 kWaiters = 2;   // the queue is not empty
-constexpr u64 kWoken = 4;     // a waiter was woken and has not had its try yet
-constexpr u64 kStarving = 8;  // hand over in order; nobody barges
-constexpr u64 kFlags = 63;
+constexpr u64 kWaiters = kMutexWaiters;
+constexpr u64 kWoken = kMutexWoken;
+constexpr u64 kStarving = kMutexStarving;
 
 constexpr i64 kStarvedAfter = 1'000'000;  // Go's starvationThresholdNs
 constexpr int kSpins = 4;                 // Go: active_spin 4, 30 pauses each
@@ -18,22 +32,80 @@ constexpr int kPauses = 30;
 
 constexpr int kHanded = 1;  // result of a wait: the mutex is ours
 
-bool held(u64 v) { return v & ~kFlags; }
+WordLock g_revoking;  // one unbias at a time, in all of the process
+
+bool held(u64 v) { return v & ~kMutexFlags; }
+bool leaving(u64 v) { return v >> 32 == kMutexLeaving; }
 
 // Flags that speak of the queue, recomputed under the lock.
 u64 trim(const Mutex* x, u64 v) {
   return x->queue.empty() ? v & ~(kWaiters | kStarving) : v | kWaiters;
 }
 
-bool spin_for(Mutex* x, u64 me) {
-  for (int i = 0; i < kSpins; ++i) {
-    u64 v = x->word.word.load(relaxed);
-    if (v & kStarving) {
-      return false;
+void back_off(u32& round) {
+  if (round++ < 64) {
+    cpu_relax();
+  } else {
+    os::thread_yield();
+  }
+}
+
+// Until the word belongs to CAS alone.
+THRUM_COLD void unbias(Mutex* x) {
+  Locked one(g_revoking);
+  Atomic<u64>& word = x->word.word;
+  x->calm.store(0, relaxed);
+  for (u32 round = 0;;) {
+    u64 v = word.load(relaxed);
+    if (!(v & kMutexBiased)) {
+      return;
     }
-    if (!held(v) && !(v & 1) &&
-        x->word.word.compare_exchange_weak(v, v | me, acquire, relaxed)) {
+    if (!held(v)) {
+      if (word.compare_exchange_weak(v, v & ~kMutexBiased, relaxed, relaxed)) {
+        break;
+      }
+    } else if (leaving(v) || !word.compare_exchange_weak(v, v | kMutexRevoke,
+                                                         relaxed, relaxed)) {
+      back_off(round);
+    } else {
+      os::fence_all();  // pairs with the compiler fence in mutex_untry
+      while (leaving(v = word.load(relaxed))) {
+        back_off(round);
+      }
+      if ((v & kMutexRevoke) &&
+          word.compare_exchange_strong(v, v & ~(kMutexBiased | kMutexRevoke),
+                                       relaxed, relaxed)) {
+        break;
+      }
+    }
+  }
+  x->biased.store(0, relaxed);
+  u16 n = x->revoked.load(relaxed);
+  x->revoked.store(static_cast<u16>(min(n + 1, 10)), relaxed);
+}
+
+// The lock over the queue; the word is not biased while it is held.
+u64 lock_queue(Mutex* x) {
+  for (u32 round = 0;;) {
+    u64 v = x->word.word.load(relaxed);
+    if (v & kMutexBiased) {
+      unbias(x);
+    } else if (v & 1) {
+      back_off(round);
+      // acquire: pairs with WordLock::unlock.
+    } else if (x->word.word.compare_exchange_weak(v, v | 1, acquire, relaxed)) {
+      return v;
+    }
+  }
+}
+
+bool spin_for(M* m, Mutex* x) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (mutex_try(m, x)) {
       return true;
+    }
+    if (x->word.word.load(relaxed) & kStarving) {
+      return false;
     }
     for (int p = 0; p < kPauses; ++p) {
       cpu_relax();
@@ -48,17 +120,17 @@ bool may_spin(M* m) {
 }
 
 THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
-  if ((x->word.word.load(relaxed) & ~kFlags) == me) {
+  if ((x->word.word.load(relaxed) & ~kMutexFlags) == me) {
     return deadline == kTry ? kEAGAIN : kEDEADLOCK;
   }
-  if (deadline != kTry && may_spin(m) && spin_for(x, me)) {
+  if (deadline != kTry && may_spin(m) && spin_for(m, x)) {
     return 0;
   }
   i64 since = 0;
   bool woken = false;  // we own kWoken
   bool starving = false;
   for (;;) {
-    u64 v = x->word.lock();
+    u64 v = lock_queue(x);
     if (woken) {
       v &= ~kWoken;
     }
@@ -75,16 +147,16 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
       since = now_of(m);
     }
     u64 to = v | kWaiters | (starving ? kStarving : 0);
-    int result = wait_queued(m, x->word, to, x->queue, w, me,
-                             reinterpret_cast<void*>(since), woken,
-                             [&](u64 now) { return trim(x, now); });
+    int result = wait_queued(
+        m, x->word, to, x->queue, w, me, reinterpret_cast<void*>(since), woken,
+        [&] { return lock_queue(x); }, [&](u64 now) { return trim(x, now); });
     if (result < 0) {
       return result;
     }
     starving = now_of(m) - since > kStarvedAfter;
     if (result == kHanded) {
       if (!starving) {  // nobody waits long any more: back to barging
-        u64 now = x->word.lock();
+        u64 now = lock_queue(x);
         x->word.unlock(now & ~kStarving);
       }
       return 0;
@@ -98,12 +170,24 @@ bool head_waits_long(M* m, const Mutex* x) {
   return w && now_of(m) - reinterpret_cast<i64>(w->elem) > kStarvedAfter;
 }
 
-THRUM_NOINLINE int unlock_slow(M* m, Mutex* x, u64 me) {
-  u64 seen = x->word.word.load(relaxed);
-  if ((seen & ~kFlags) != me) {
+}  // namespace
+
+THRUM_NOINLINE int mutex_unlock_slow(M* m, Mutex* x) {
+  u64 me = who_of(m);
+  u64 v = x->word.word.load(relaxed);
+  if ((v & ~kMutexFlags) != me) {
     return kEPERM;
   }
-  u64 v = x->word.lock() & kFlags;
+  // Nobody to wake: no waiter, or one that is awake and will look for itself (and
+  // hand over in order if it has waited long).
+  while (!(v & (1 | kStarving)) && (!(v & kWaiters) || (v & kWoken))) {
+    u64 to = v & kMutexFlags & ~(kMutexBiased | kMutexRevoke);
+    // release: pairs with the acquire of the next owner.
+    if (x->word.word.compare_exchange_weak(v, to, release, relaxed)) {
+      return 0;
+    }
+  }
+  v = lock_queue(x) & kMutexFlags;
   bool hand = (v & kStarving) || head_waits_long(m, x);
   Waiter* w = hand || !(v & kWoken) ? pop_claimed(x->queue) : nullptr;
   v = trim(x, hand ? v | kStarving : v);
@@ -119,18 +203,24 @@ THRUM_NOINLINE int unlock_slow(M* m, Mutex* x, u64 me) {
   return 0;
 }
 
-}  // namespace
+// Enough for a bias? A fence of all threads must be there to end it.
+THRUM_NOINLINE bool mutex_grows_calm(Mutex* x) {
+  u32 need = kMutexCalm << min(x->revoked.load(relaxed), u16{10});
+  bool yes = x->calm.load(relaxed) >= need && os::fence_all_ready();
+  x->biased.store(yes, relaxed);
+  return yes;
+}
 
 int mutex_lock(M*& m, Mutex* x, i64 deadline) {
   return mutex_try(m, x) ? 0 : lock_slow(m, x, deadline, who_of(m));
 }
 
 int mutex_unlock(M* m, Mutex* x) {
-  return mutex_untry(m, x) ? 0 : unlock_slow(m, x, who_of(m));
+  return mutex_untry(m, x) ? 0 : mutex_unlock_slow(m, x);
 }
 
 bool mutex_held_by(M* m, const Mutex* x) {
-  return (x->word.word.load(relaxed) & ~kFlags) == who_of(m);
+  return (x->word.word.load(relaxed) & ~kMutexFlags) == who_of(m);
 }
 
 }  // namespace thrum

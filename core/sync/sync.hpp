@@ -12,10 +12,12 @@
 
 namespace thrum {
 
-struct Mutex {      // thrum_mutex
-  WordLock word;    // bits 0-5 flags; above them who holds it, see who_of
-  WaitQueue queue;  // word
-  u64 spare;
+struct Mutex {       // thrum_mutex
+  WordLock word;     // bits 0-5 flags; above them who holds it, see who_of
+  WaitQueue queue;   // word
+  Atomic<u32> calm;  // owner writes: uncontended unlocks since a contended one
+  Atomic<u16> biased;   // owner writes: most likely the word is, see mutex.cpp
+  Atomic<u16> revoked;  // holder of g_revoking: how often it was biased in vain
 };
 
 struct Rwmutex {    // thrum_rwmutex
@@ -61,12 +63,12 @@ inline u64 who_of(M* m) {
 }
 
 // A node in q, a park that releases `word` to `to`, and, if the wait was not
-// ended by a peer, the node taken out again; then `fix` turns the word it finds
-// into the word it leaves (flags that speak of the queue). `data` and `elem` are for the
-// object.
-template <class Fix>
+// ended by a peer, the node taken out again under the lock that `take` gets; then
+// `fix` turns the word it finds into the word it leaves (flags that speak of the
+// queue). `data` and `elem` are for the object.
+template <class Take, class Fix>
 int wait_queued(M*& m, WordLock& word, u64 to, WaitQueue& q, const Wait& w,
-                u64 data, void* elem, bool front, Fix fix) {
+                u64 data, void* elem, bool front, Take take, Fix fix) {
   Wake own_wake;
   Waiter own;
   Wake* wake = wake_of(m, own_wake);
@@ -81,7 +83,7 @@ int wait_queued(M*& m, WordLock& word, u64 to, WaitQueue& q, const Wait& w,
   }
   int result = wait(m, wake, w, Unlock{&word, to});
   if (result == kETIMEDOUT || result == kECANCELED) {
-    u64 v = word.lock();
+    u64 v = take();
     if (node->linked) {
       q.remove(node);
     }
@@ -89,20 +91,73 @@ int wait_queued(M*& m, WordLock& word, u64 to, WaitQueue& q, const Wait& w,
   }
   return result;
 }
-
-// The uncontended cases: one CAS, nothing of the scheduler touched.
-inline bool mutex_try(M* m, Mutex* x) {
-  u64 none = 0;
-  // acquire: pairs with the release of the unlock.
-  return x->word.word.compare_exchange_strong(none, who_of(m), acquire,
-                                              relaxed);
+template <class Fix>
+int wait_queued(M*& m, WordLock& word, u64 to, WaitQueue& q, const Wait& w,
+                u64 data, void* elem, bool front, Fix fix) {
+  return wait_queued(
+      m, word, to, q, w, data, elem, front, [&] { return word.lock(); }, fix);
 }
+
+// Flags in Mutex::word.
+constexpr u64 kMutexLock = 1;      // WordLock's, over the queue
+constexpr u64 kMutexWaiters = 2;   // the queue is not empty
+constexpr u64 kMutexWoken = 4;     // a waiter was woken and has not had its try
+constexpr u64 kMutexStarving = 8;  // hand over in order; nobody barges
+constexpr u64 kMutexBiased = 16;   // the owner unlocks by plain stores
+constexpr u64 kMutexRevoke = 32;   // somebody waits for the end of that
+constexpr u64 kMutexFlags = 63;
+// The upper half of the word while the owner of a biased mutex is about to let go;
+// no address looks like that.
+constexpr u32 kMutexLeaving = UINT32_MAX;
+constexpr u32 kMutexCalm = 1000;  // uncontended unlocks before it is biased
+
+// The uncontended cases: nothing of the scheduler touched, one locked instruction
+// (5 ns each, the price of a switch) for both of a biased mutex.
+inline bool mutex_try(M* m, Mutex* x) {
+  u64 me = who_of(m);
+  if (x->biased.load(relaxed)) {
+    u64 free = kMutexBiased;
+    // acquire: pairs with the release of the unlock.
+    if (THRUM_LIKELY(x->word.word.compare_exchange_strong(
+            free, me | kMutexBiased, acquire, relaxed))) {
+      return true;
+    }
+  }
+  // Looked at first: a CAS in vain costs as much as one that succeeds. Waiters
+  // that are not starving may be overtaken.
+  u64 v = x->word.word.load(relaxed);
+  return !(v & (~kMutexFlags | kMutexLock | kMutexStarving)) &&
+         x->word.word.compare_exchange_strong(v, v | me, acquire, relaxed);
+}
+
+bool mutex_grows_calm(Mutex* x);
+
 inline bool mutex_untry(M* m, Mutex* x) {
-  u64 mine = who_of(m);
-  return x->word.word.compare_exchange_strong(mine, 0, release, relaxed);
+  u64 me = who_of(m);
+  u64 v = x->word.word.load(relaxed);
+  if (v == (me | kMutexBiased)) {
+    // Store, then load: Dekker with unbias, whose fence is fence_all.
+    store_upper(x->word.word, kMutexLeaving);
+    compiler_fence();
+    if (THRUM_LIKELY((load_lower(x->word.word) & kMutexFlags) ==
+                     kMutexBiased)) {
+      x->word.word.store(kMutexBiased, release);
+      return true;
+    }
+    store_upper(x->word.word, static_cast<u32>(me >> 32));
+    return false;
+  }
+  if (v != me) {
+    return false;
+  }
+  u32 calm = x->calm.load(relaxed) + 1;
+  x->calm.store(calm, relaxed);
+  u64 to = calm >= kMutexCalm && mutex_grows_calm(x) ? kMutexBiased : 0;
+  return x->word.word.compare_exchange_strong(v, to, release, relaxed);
 }
 int mutex_lock(M*& m, Mutex* x, i64 deadline);
 int mutex_unlock(M* m, Mutex* x);
+int mutex_unlock_slow(M* m, Mutex* x);  // after mutex_untry has failed
 int rwmutex_rlock(M*& m, Rwmutex* x, i64 deadline);
 int rwmutex_runlock(M* m, Rwmutex* x);
 int rwmutex_lock(M*& m, Rwmutex* x, i64 deadline);

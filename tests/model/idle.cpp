@@ -12,8 +12,8 @@ using namespace thrum;
 
 struct Shared {
   G* gs[3];
-  int ran[3];    // by its G
-  int total;     // how many Gs there are
+  int ran[3];        // by its G
+  int total;         // how many Gs there are
   Atomic<u32> done;  // Gs that have run
 };
 Shared* s;
@@ -50,11 +50,11 @@ void wait_for_all() {
   rig::dismiss();
 }
 
-// What sysmon does for queued work, at a moment when nobody else moves: a timed
-// sleep runs out then at the latest.
+// What sysmon does for queued work. The explorer may put many ticks anywhere, but
+// lets the others go on between two.
 void tick_until_all() {
   while (s->done.load(relaxed) != static_cast<u32>(s->total)) {
-    explore::sleep_on(&s->done, true);
+    explore::pause();
     if (has_work(rig::rt)) {
       wake_p(rig::rt);
     }
@@ -99,14 +99,16 @@ void push_tick_thread(unsigned i) {
   tick_until_all();
 }
 
-// One that sleeps.
-void asleep_before() { prepare(1, 1, 2); }
+// One that sleeps, and perhaps goes to sleep again before the next.
+void asleep_before() { prepare(1, 1, 1); }
+void again_before() { prepare(1, 1, 2); }
 void asleep_thread(unsigned i) {
   if (i == 0) {
     return rig::work(0);
   }
-  route(nullptr, s->gs[0], false);
-  route(nullptr, s->gs[1], false);
+  for (int g = 0; g < s->total; ++g) {
+    route(nullptr, s->gs[g], false);
+  }
   tick_until_all();
 }
 
@@ -126,21 +128,24 @@ void two_thread(unsigned i) {
 
 // ---- work from inside ---------------------------------------------------------------
 
-// A G that queues two others on its P; another M may come and steal.
+// A G that queues others on its P; another M may come and steal.
 void breeds(void* arg) {
   M* m = this_m();
   m->in_core.store(1, relaxed);
-  runq_put(m, m->p, s->gs[1]);
-  runq_put(m, m->p, s->gs[2]);
+  for (int g = 1; g < s->total; ++g) {
+    runq_put(m, m->p, s->gs[g]);
+  }
   m->in_core.store(0, relaxed);
   runs(arg);
 }
-void breed_before() {
-  prepare(2, 2, 3);
+void breed(int total) {
+  prepare(2, 2, total);
   s->gs[0]->fn = breeds;
   awake(0);
   rig::m(0)->p->runq.put(s->gs[0]);
 }
+void breed_before() { breed(2); }
+void breed2_before() { breed(3); }
 void breed_thread(unsigned i) {
   if (i < 2) {
     return rig::work(i);
@@ -154,8 +159,10 @@ const explore::Scenario explore::scenarios[] = {
     {"push", 2, push_before, push_thread, quiet_after, 2, 0, "DEADLOCK"},
     {"push_tick", 2, push_before, push_tick_thread, quiet_after, 2, 20000},
     {"asleep", 2, asleep_before, asleep_thread, quiet_after, 2, 20000},
+    {"again", 2, again_before, asleep_thread, quiet_after, 1, 20000},
     {"two", 3, two_before, two_thread, quiet_after, 1, 20000},
     {"breed", 3, breed_before, breed_thread, quiet_after, 1, 20000},
+    {"breed2", 3, breed2_before, breed_thread, quiet_after, 0, 20000},
 };
 const unsigned explore::scenario_count =
     sizeof explore::scenarios / sizeof *explore::scenarios;

@@ -51,8 +51,8 @@ void fast(unsigned i) {
     return hold();
   }
   u64 v = s->lock.word.load(relaxed);
-  while ((v & 1) || !s->lock.word.compare_exchange_weak(v, v + kOne, acq_rel,
-                                                        relaxed)) {
+  while ((v & 1) ||
+         !s->lock.word.compare_exchange_weak(v, v + kOne, acq_rel, relaxed)) {
     if (v & 1) {
       explore::pause();
       v = s->lock.word.load(relaxed);

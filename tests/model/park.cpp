@@ -32,15 +32,16 @@ void prepare(void (*fn)(void*)) {
 void reuse_body(M* m) {
   Body* b = m->cur->body;
   MUST(b->timer.id.load(relaxed) == Timer::kIdle);
-  Wake kept{b->wake.word, b->wake.g};
+  Atomic<u64>* word = b->wake.word;
+  G* g = b->wake.g;
   b->wake.word = nullptr;
   b->wake.g = nullptr;
   b->wake.result = 77;
   b->timer_home = nullptr;
   b->sp = nullptr;
   asm volatile("" ::: "memory");  // those were stores
-  b->wake.word = kept.word;
-  b->wake.g = kept.g;
+  b->wake.word = word;
+  b->wake.g = g;
 }
 
 int park_once(i64 deadline) {

@@ -194,10 +194,6 @@ void late_thread(unsigned i) {
   }
   s->sent[1] = send(s->a, 1, kTry) == 0;
 }
-void late_g_before() {
-  prepare(0, 2);
-  rig::go(late, nullptr);
-}
 // A thief fires the timer of the parked select while a sender comes.
 void late_g_thread(unsigned i) {
   if (i == 0) {

@@ -4,7 +4,8 @@
 usage: run.sh [OPTION...] [all | N | NAME...]
 
   all            every mutant; also without arguments
-  N              the same as --draw N with the commit as KEY
+  N              the same as --draw N with the commit as KEY; where there is none,
+                 all trees draw the same ones
   NAME           a patch, or the beginning of its name: 07-, 18-waiters-lifo
 
   --draw N KEY   N of them, chosen by a hash of KEY: the same KEY, the same ones
@@ -452,18 +453,32 @@ class Judge:
 # ---- the command ------------------------------------------------------------
 
 def commit():
-    done = subprocess.run(["git", "-C", str(TOP), "rev-parse", "HEAD"],
-                          capture_output=True, text=True, check=False) \
-        if shutil.which("git") else None
-    return done.stdout.strip() if done else ""
+    """What the draw goes by, and how to call it."""
+    if not shutil.which("git"):
+        return "", "no commit, for git is missing"
+    done = subprocess.run(
+        ["git", "-C", str(TOP), "rev-parse", "--verify", "--quiet", "HEAD"],
+        capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return "", "no commit, for there is none"
+    return done.stdout.strip(), f"commit {done.stdout.strip()[:12]}"
 
 
 def chosen(options, mutants):
     names = [n for n in options.names if n != "all"]
+    count, key, by = 0, "", ""
     if options.draw:
-        return draw(mutants, int(options.draw[0]), options.draw[1])
-    if len(names) == 1 and names[0].isdigit():
-        return draw(mutants, int(names[0]), commit())
+        count, key = int(options.draw[0]), options.draw[1]
+        by = f"key {key}"
+    elif len(names) == 1 and names[0].isdigit():
+        count = int(names[0])
+        key, by = commit()
+    if by:
+        drawn = draw(mutants, count, key)
+        if not options.list:
+            print(f"drawn by {by}: {', '.join(p.name for p in drawn)}",
+                  flush=True)
+        return drawn
     for name in names:
         if not any(p.name.startswith(name) for p in mutants):
             raise Trouble(f"no mutant of that name: {name}")

@@ -168,6 +168,8 @@ static inline void wait_parked(thrum_rt* rt, thrum_g g) {
     REQUIRE(thrum_g_each(rt, parked_each, &q) >= 0);
     if (q.parked)
       return;
+    /* EAGAIN: it has not ended, so it may still park */
+    REQUIRE_EQ(thrum_join(rt, g, THRUM_TRY), THRUM_EAGAIN);
     if (thrum_self())
       REQUIRE_EQ(thrum_yield(), 0);
     else

@@ -120,5 +120,9 @@ bool is_idle(const T& object) {
   }
   return true;
 }
+// But for what a mutex remembers of its past.
+inline bool is_idle(const Mutex& x) {
+  return !(x.word.word.load() & ~kMutexBiased) && x.queue.empty();
+}
 
 }  // namespace unit

@@ -217,8 +217,15 @@ inline G* g_at(Runtime* rt, u64 h) {
   return table_g(rt->table, handle_slot(h));
 }
 
+// The slot may be another G's by now.
+inline bool has_ended(Runtime* rt, u64 h) {
+  u32 slot = handle_slot(h);
+  return handle_of(rt->tag, slot, g_at(rt, h)->word.load(acquire)) != h;
+}
+
 inline bool is_parked(Runtime* rt, u64 h) {
-  return g_at(rt, h)->word.load(acquire) & kPhase;
+  u64 word = g_at(rt, h)->word.load(acquire);
+  return handle_of(rt->tag, handle_slot(h), word) == h && (word & kPhase);
 }
 
 // As in_g, but on threads of the runtime only: the one that called waits
@@ -243,8 +250,13 @@ void until(F done) {
   }
 }
 
+// Says so if the G ends instead: a case that waits for a G with a deadline of
+// its own belongs into virtual time, or it counts on a machine with time.
 inline void wait_parked(Runtime* rt, u64 h) {
-  until([=] { return is_parked(rt, h); });
+  until([=] { return is_parked(rt, h) || has_ended(rt, h); });
+  if (has_ended(rt, h)) {
+    FAIL_CHECK("wait_parked: the G has ended");
+  }
 }
 inline void wait_parked(u64 h) { wait_parked(this_m()->rt, h); }
 

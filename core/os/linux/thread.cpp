@@ -61,12 +61,22 @@ void futex_wake(Atomic<u32>* word, int n) {
           0);
 }
 
+namespace {
+Atomic<bool> g_fence_ready;  // atomic: set once
+}
+
 // membarrier(2), 4.14: PRIVATE_EXPEDITED. The numbers are the kernel's ABI.
 bool fence_all_register() {
   ErrnoKeep keep;
   constexpr int kRegisterPrivateExpedited = 1 << 4;
-  return syscall(SYS_membarrier, kRegisterPrivateExpedited, 0, 0) == 0;
+  if (syscall(SYS_membarrier, kRegisterPrivateExpedited, 0, 0) != 0) {
+    return false;
+  }
+  g_fence_ready.store(true, release);
+  return true;
 }
+
+bool fence_all_ready() { return g_fence_ready.load(acquire); }
 
 void fence_all() {
   ErrnoKeep keep;

@@ -125,4 +125,17 @@ class Atomic {
   T v_;
 };
 
+// Halves of a word: only where a fence of all CPUs makes up for it, which no model
+// has (explore/os.cpp: fence_all_ready). One step here, so not what a CPU does.
+template <class T>
+void store_upper(Atomic<T>& word, unsigned v) {
+  T was = word.load(relaxed);
+  while (!word.compare_exchange_strong(
+      was, (was & 0xffffffffu) | static_cast<T>(v) << 32, relaxed, relaxed)) {}
+}
+template <class T>
+unsigned load_lower(const Atomic<T>& word) {
+  return static_cast<unsigned>(word.load(relaxed));
+}
+
 }  // namespace thrum

@@ -45,6 +45,8 @@ void hide_dull(Runtime* r, M* m, P* p) {
     hide(r->p_count);
     hide(r->procs);
     hide(r->sysmon_asleep);
+    hide(r->starved_count);
+    hide(r->visitors);
     hide(r->table.chunks[0]);
   }
   if (m) {
@@ -113,11 +115,31 @@ void ideal(unsigned n) {
     hide(ms[i]->slow);
     hide(ms[i]->pinned_n);
     hide(rt->ps[i]->attention);
+    hide(rt->ps[i]->alone);
   }
 }
 
 void real(unsigned n, unsigned p_count) {
   build(n, p_count);
+  // Nothing here parks with a deadline, pins, blocks or retires.
+  hide(rt->sleeper);
+  hide(rt->sleep_until);
+  hide(rt->wanting);
+  hide(rt->blocked_ps);
+  hide(rt->blocking);
+  hide(rt->lent);
+  hide(rt->running);
+  hide(rt->stopping);
+  for (unsigned i = 0; i < p_count; ++i) {
+    hide(rt->ps[i]->alone);
+    hide(rt->ps[i]->earliest);
+    hide(rt->ps[i]->attention);
+  }
+  for (unsigned i = 0; i < n; ++i) {
+    hide(ms[i]->slow);
+    hide(ms[i]->pinned_n);
+    hide(ms[i]->retake);
+  }
   for (unsigned i = p_count; i-- > 0;) {
     free_p(rt, rt->ps[i]);
   }

@@ -10,10 +10,14 @@ namespace explore::shadow {
 namespace {
 
 constexpr unsigned kWord = 8;
-constexpr unsigned kGrains = 1 << 15;  // words touched in one schedule
+constexpr unsigned kGrains = 1 << 13;  // words touched in one schedule
 
+// While all accesses to a word were to the same bytes of it (`mask`) the first of
+// these stands for all; after that each byte has its own entry.
 struct Grain {
   uintptr_t word;
+  uint8_t mask;
+  bool split;
   uint8_t writer[kWord];  // thread + 1; 0: never written
   uint8_t gone;           // bit per byte: freed
   uint32_t written[kWord];
@@ -56,6 +60,24 @@ Grain& grain(uintptr_t word) {
   }
 }
 
+void split(Grain& g) {
+  unsigned from = static_cast<unsigned>(__builtin_ctz(g.mask));
+  for (unsigned i = from + 1; i < kWord; ++i) {
+    if (g.mask >> i & 1) {
+      g.writer[i] = g.writer[from];
+      g.written[i] = g.written[from];
+      for (unsigned t = 0; t < kThreads; ++t) {
+        g.read[t][i] = g.read[t][from];
+        g.set[t][i] = g.set[t][from];
+        g.loaded[t][i] = g.loaded[t][from];
+      }
+    }
+  }
+  g.split = true;
+}
+
+// Calls f with the grain of each word in [at, at + size), the bytes of it, and
+// which of its entries stand for them.
 template <class F>
 void each(const void* at, size_t size, F f) {
   uintptr_t from = reinterpret_cast<uintptr_t>(at);
@@ -64,7 +86,14 @@ void each(const void* at, size_t size, F f) {
     uintptr_t word = from / kWord;
     unsigned lo = from % kWord;
     unsigned hi = end / kWord == word ? end % kWord : kWord;
-    f(grain(word), lo, hi);
+    Grain& g = grain(word);
+    uint8_t mask = static_cast<uint8_t>((1u << hi) - (1u << lo));
+    if (!g.mask) {
+      g.mask = mask;
+    } else if (g.mask != mask && !g.split) {
+      split(g);
+    }
+    f(g, mask, lo, g.split ? hi : lo + 1);
     from = (word + 1) * kWord;
   }
 }
@@ -82,11 +111,11 @@ void plain(const void* at, size_t size, bool write, const void* pc) {
     return;
   }
   uint32_t now = static_cast<uint32_t>(v.now);
-  each(at, size, [&](Grain& g, unsigned lo, unsigned hi) {
+  each(at, size, [&](Grain& g, uint8_t mask, unsigned lo, unsigned hi) {
+    if (g.gone & mask) {
+      race("access to freed memory", at, pc, g.write_pc);
+    }
     for (unsigned i = lo; i < hi; ++i) {
-      if (g.gone >> i & 1) {
-        race("access to freed memory", at, pc, g.write_pc);
-      }
       // Nothing has happened since this thread touched it last.
       if (write ? g.writer[i] == v.thread + 1 && g.written[i] == now
                 : g.read[v.thread][i] == now) {
@@ -124,11 +153,11 @@ void atomic(const void* at, unsigned size, bool write, const void* pc) {
     return;
   }
   uint32_t now = static_cast<uint32_t>(v.now);
-  each(at, size, [&](Grain& g, unsigned lo, unsigned hi) {
+  each(at, size, [&](Grain& g, uint8_t mask, unsigned lo, unsigned hi) {
+    if (g.gone & mask) {
+      race("access to freed memory", at, pc, g.write_pc);
+    }
     for (unsigned i = lo; i < hi; ++i) {
-      if (g.gone >> i & 1) {
-        race("access to freed memory", at, pc, g.write_pc);
-      }
       if (g.writer[i] && g.written[i] > v.seen[g.writer[i] - 1]) {
         race("race: atomic access after plain write", at, pc, g.write_pc);
       }
@@ -145,11 +174,8 @@ void atomic(const void* at, unsigned size, bool write, const void* pc) {
 
 void freed(const void* at, size_t size, const void* pc) {
   plain(at, size, true, pc);
-  each(at, size, [&](Grain& g, unsigned lo, unsigned hi) {
-    for (unsigned i = lo; i < hi; ++i) {
-      g.gone |= static_cast<uint8_t>(1u << i);
-    }
-  });
+  each(at, size,
+       [&](Grain& g, uint8_t mask, unsigned, unsigned) { g.gone |= mask; });
 }
 
 }  // namespace explore::shadow
@@ -196,15 +222,15 @@ void __tsan_func_exit(void) {}
 void __tsan_init(void) {}
 
 // A plain field that is published by a compiler's own atomic operation.
-#define PUBLISHED(bits, type)                                          \
-  type __tsan_atomic##bits##_load(const volatile type* at, int order) { \
-    return static_cast<type>(                                          \
-        explore::load(const_cast<const type*>(at), sizeof(type),       \
-                      static_cast<explore::Order>(order), {"", 0}));   \
-  }                                                                    \
+#define PUBLISHED(bits, type)                                              \
+  type __tsan_atomic##bits##_load(const volatile type* at, int order) {    \
+    return static_cast<type>(                                              \
+        explore::load(const_cast<const type*>(at), sizeof(type),           \
+                      static_cast<explore::Order>(order), {"", 0}));       \
+  }                                                                        \
   void __tsan_atomic##bits##_store(volatile type* at, type v, int order) { \
-    explore::store(const_cast<type*>(at), sizeof(type), v,             \
-                   static_cast<explore::Order>(order), {"", 0});       \
+    explore::store(const_cast<type*>(at), sizeof(type), v,                 \
+                   static_cast<explore::Order>(order), {"", 0});           \
   }
 PUBLISHED(8, uint8_t)
 PUBLISHED(32, uint32_t)

@@ -83,9 +83,6 @@ TEST_CASE("heap: a product that overflows is null") {
 }
 
 TEST_CASE("heap: more than there is, is null, errno as it was") {
-#if defined(THRUM_ASAN) || defined(THRUM_TSAN)
-  UNIT_SKIP("the sanitizers' allocator dies of it");
-#endif
   // mimalloc may say so on stderr.
   Child c = in_child([] {
     errno = 4711;

@@ -223,9 +223,9 @@ TEST_CASE("run: what its G did is seen by its caller") {
 // ---- verdicts ----------------------------------------------------------------
 
 TEST_CASE("deadlock: all blocked for ever, on threads") {
-#if defined(THRUM_TSAN)
-  UNIT_SKIP("not under TSan");
-#endif
+  if (os::thread_count() - kToolThreads > 1) {
+    UNIT_SKIP("a thread of the emulator's own might wake somebody: no verdict");
+  }
   for (u32 procs : {1u, 3u}) {
     Rt rt(procs);
     for (int round = 0; round < 3; ++round) {
