@@ -36,6 +36,21 @@ struct After {
   Body* body = nullptr;  // exit: to the cache
   Unlock unlock{};       // park
   i64 deadline = 0;      // park
+
+  // Field by field, and read so too: a copy in one piece would load 16 bytes
+  // that were stored as 8 and 8, which no CPU forwards (some 5 ns each).
+  THRUM_INLINE void park(G* who, bool no_cancel, bool permit, const Unlock& u,
+                         i64 until) {
+    kind = AfterKind::park;
+    hard = no_cancel;
+    parked = permit;
+    g = who;
+    unlock.lock = u.lock;
+    unlock.to = u.to;
+    unlock.many = u.many;
+    unlock.arg = u.arg;
+    deadline = until;
+  }
 };
 
 // M::retake (DESIGN 4): what was taken, or is being taken, from a G that has left

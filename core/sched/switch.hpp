@@ -100,9 +100,8 @@ THRUM_INLINE void commit_park(M* m, const After& a) {
 
 THRUM_INLINE void finish(M* m) {
   if (THRUM_LIKELY(m->after.kind == AfterKind::park)) {
-    After a = m->after;
     m->after.kind = AfterKind::none;
-    commit_park(m, a);
+    commit_park(m, m->after);
   } else if (m->after.kind == AfterKind::yield) {
     m->after.kind = AfterKind::none;
     if (kMigrateAlways) {

@@ -41,12 +41,7 @@ THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w, Unlock unlock) {
     publish(b->reason, w.reason);
   }
   bump(m->p->parks);
-  m->after.kind = AfterKind::park;
-  m->after.hard = w.hard;
-  m->after.parked = w.parked;
-  m->after.g = g;
-  m->after.unlock = unlock;
-  m->after.deadline = w.deadline;
+  m->after.park(g, w.hard, w.parked, unlock, w.deadline);
   m = switch_away(m, b);
   b->why.store(Why::none, relaxed);
   if (THRUM_UNLIKELY(w.deadline != kForever)) {
