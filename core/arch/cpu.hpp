@@ -5,6 +5,14 @@
 
 namespace thrum {
 
+// May memory be read ahead of its owner, as a guess? Not under TSan, which would
+// report it, nor in tests/model.
+#if defined(THRUM_TSAN)
+constexpr bool kReadAhead = false;
+#else
+constexpr bool kReadAhead = true;
+#endif
+
 inline void cpu_relax() {
 #if defined(__x86_64__)
   asm volatile("pause" ::: "memory");

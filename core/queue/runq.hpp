@@ -96,6 +96,13 @@ class Runq {
     return t;
   }
 
+  // The i-th that get will give if nobody else takes: a guess, for prefetching.
+  T* ahead(u32 i) const {
+    u32 head = head_.load(relaxed);
+    return i < tail_.load(relaxed) - head ? ring_[(head + i) % N].load(relaxed)
+                                          : nullptr;
+  }
+
   // ---- anyone --------------------------------------------------------------
 
   T* take_next() {

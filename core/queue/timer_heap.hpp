@@ -1,9 +1,9 @@
 // A 4-ary heap of deadlines in ns: earliest first, equal ones in order of
 // arming (or by a seeded tie in a deterministic runtime).
 //
-// The heap holds {when, tie, id}; a dense table maps ids to timers and places,
-// so that sifting touches two small arrays and never the timers themselves
-// (100,000 of them would each be a cache miss). Guarded by the caller's lock.
+// A dense table maps ids to places, so that sifting touches two small arrays and
+// never the timers themselves (100,000 of them would each be a cache miss).
+// Guarded by the caller's lock.
 // `reserve` first: then `arm` cannot fail.
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -49,36 +49,36 @@ class TimerHeap {
       return false;
     }
     heap_ = static_cast<Entry*>(h);
-    void* t = mem::realloc(table_, n * sizeof(Row));
+    void* t = mem::realloc(table_, n * sizeof(u32));
     if (!t) {
       return false;
     }
-    table_ = static_cast<Row*>(t);
+    table_ = static_cast<u32*>(t);
     for (u32 i = n; i-- > capacity_;) {
-      table_[i].place = free_;
+      table_[i] = free_;
       free_ = i;
     }
     capacity_ = n;
     return true;
   }
 
-  // Returns whether it is the earliest now.
-  bool arm(Timer* t, i64 when, u64 tie) {
+  // Returns whether it is the earliest now. Ties may wrap: those in the heap lie
+  // within 2^31 of each other.
+  bool arm(Timer* t, i64 when, u32 tie) {
     u32 id = free_;
-    free_ = table_[id].place;
-    table_[id].timer = t;
+    free_ = table_[id];
     t->id.store(id, relaxed);
     u32 at = count();
     count_.store(at + 1, relaxed);
-    place(at, Entry{when, tie, id});
+    place(at, Entry{when, t, tie, id});
     sift_up(at);
     return heap_[0].id == id;
   }
 
   void disarm(Timer* t) {
     u32 id = t->id.load(relaxed);
-    remove(table_[id].place);
-    table_[id].place = free_;
+    remove(table_[id]);
+    table_[id] = free_;
     free_ = id;
     t->id.store(Timer::kIdle, release);  // see Timer::id
   }
@@ -90,9 +90,9 @@ class TimerHeap {
       return nullptr;
     }
     u32 id = heap_[0].id;
-    Timer* t = table_[id].timer;
+    Timer* t = heap_[0].timer;
     remove(0);
-    table_[id].place = free_;
+    table_[id] = free_;
     free_ = id;
     return t;
   }
@@ -101,21 +101,19 @@ class TimerHeap {
  private:
   struct Entry {
     i64 when;
-    u64 tie;
-    u32 id;
-  };
-  struct Row {
     Timer* timer;
-    u32 place;  // in heap_, or the next free id
+    u32 tie;
+    u32 id;
   };
 
   static bool before(const Entry& a, const Entry& b) {
-    return a.when != b.when ? a.when < b.when : a.tie < b.tie;
+    return a.when != b.when ? a.when < b.when
+                            : static_cast<i32>(a.tie - b.tie) < 0;
   }
 
   void place(u32 at, Entry e) {
     heap_[at] = e;
-    table_[e.id].place = at;
+    table_[e.id] = at;
   }
 
   void remove(u32 at) {
@@ -169,7 +167,7 @@ class TimerHeap {
   }
 
   Entry* heap_ = nullptr;
-  Row* table_ = nullptr;
+  u32* table_ = nullptr;  // by id: its place in heap_, or the next free id
   Atomic<u32> count_{0};  // owner adds, anyone takes; under the lock
   u32 capacity_ = 0;
   u32 free_ = Timer::kIdle;

@@ -10,6 +10,8 @@
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
 
+#include <string.h>
+
 #include "mem/heap.hpp"
 #include "sched/enter.hpp"
 
@@ -148,12 +150,40 @@ void let_go(M* m, Domain* d) {
 
 }  // namespace
 
+namespace {
+
+// Released, but not freed: somebody may be prefetching what its token stands for
+// (P::prefetch_ahead). With rt->lock held.
+void spare(Runtime* rt, Domain* d) {
+  d->next = rt->spare_domains;
+  rt->spare_domains = d;
+}
+
+// All zero: one that was released, or a new one.
+Domain* domain_make(Runtime* rt) {
+  Domain* d;
+  {
+    Locked held(rt->lock);
+    d = rt->spare_domains;
+    if (d) {
+      rt->spare_domains = d->next;
+    }
+  }
+  if (d) {
+    memset(static_cast<void*>(d), 0, sizeof *d);
+    return d;
+  }
+  return static_cast<Domain*>(
+      mem::alloc_aligned(sizeof(Domain), alignof(Domain)));
+}
+
+}  // namespace
+
 int domain_new(Runtime* rt, const DomainOps& ops, void* arg, Domain** out) {
   if (rt->stopping.load(relaxed)) {
     return kECLOSED;
   }
-  Domain* d =
-      static_cast<Domain*>(mem::alloc_aligned(sizeof(Domain), alignof(Domain)));
+  Domain* d = domain_make(rt);
   if (!d) {
     return kENOMEM;
   }
@@ -167,13 +197,15 @@ int domain_new(Runtime* rt, const DomainOps& ops, void* arg, Domain** out) {
   if (pumped(d)) {
     int err = os::wake_fd_open(d->wake);
     if (err) {
-      mem::free(d);
+      Locked held(rt->lock);
+      spare(rt, d);
       return err;
     }
   }
   if (seeded(rt) && !drawer_reserve(rt, 1)) {
     os::wake_fd_close(d->wake);
-    mem::free(d);
+    Locked held(rt->lock);
+    spare(rt, d);
     return kENOMEM;
   }
   rt_retain(rt);
@@ -199,9 +231,16 @@ void domain_release(Domain* d) {
       at = &(*at)->next;
     }
     *at = d->next;
+    spare(rt, d);
   }
-  mem::free(d);
   rt_release(rt);
+}
+
+void domains_free(Runtime* rt) {
+  while (Domain* d = rt->spare_domains) {
+    rt->spare_domains = d->next;
+    mem::free(d);
+  }
 }
 
 void domain_g_born(Domain* d) {

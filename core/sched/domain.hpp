@@ -7,6 +7,7 @@ namespace thrum {
 
 void domain_ready(M* m, Domain* d, G* g);  // queues a runnable G on its domain
 void domain_run(M* m, G* token);           // becomes the holder and drains it
+void domains_free(Runtime* rt);            // the memory of released ones
 void domain_token_drop(G* token);          // at the stop: nobody runs it
 bool domain_closed(Domain* d);
 // The calling G was outside thrum for too long and its domain went to another M:

@@ -64,6 +64,7 @@ void destroy(Runtime* rt) {
     rt->ps[i]->timers.destroy();
     mem::free(rt->ps[i]);
   }
+  domains_free(rt);
   body_free_all(rt);
   table_destroy(rt->table);
   mem::free(rt->drawer.items);

@@ -20,6 +20,9 @@ namespace thrum {
 
 namespace {
 
+constexpr i32 kSpinCredit = 16;  // vain looks before it is tried less often
+constexpr i32 kSpinTrial = 16;   // then once in so many
+
 // Looks for work for about as long as a wake would cost, then gives in.
 bool spin(M* m) {
   Runtime* rt = m->rt;
@@ -31,19 +34,24 @@ bool spin(M* m) {
     rt->spinning.fetch_add(1, seq_cst);
     m->spinning = true;
   }
-  if (rt->spin_ns == 0) {
+  // Where looking has found nothing for long it is tried now and then only.
+  i32 credit = rt->spin_credit.load(relaxed);
+  if (rt->spin_ns == 0 || (credit <= 0 && credit > -kSpinTrial)) {
+    rt->spin_credit.store(credit - 1, relaxed);
     return false;
   }
   u64 until = cpu_ticks() + rt->wake_ticks;
   while (cpu_ticks() < until) {
     if (has_work(rt) || m->pinned_n.load(relaxed) || m->slow.load(relaxed) ||
         m->p->attention.load(relaxed)) {
+      rt->spin_credit.store(kSpinCredit, relaxed);
       return true;
     }
     for (int i = 0; i < 8; ++i) {
       cpu_relax();
     }
   }
+  rt->spin_credit.store(credit > 0 ? credit - 1 : 0, relaxed);
   return false;
 }
 

@@ -130,7 +130,7 @@ void commit_timed(M* m, const After& a) {
     // lock, so neither meets a half-parked G.
     Locked held(p->timer_lock);
     b->timer_home = p;
-    u64 tie = seeded(p->rt) ? p->rt->seeded.next() : p->timer_tie++;
+    u32 tie = seeded(p->rt) ? p->rt->seeded.below(1u << 31) : p->timer_tie++;
     first = p->timers.arm(&b->timer, a.deadline, tie);
     if (first) {
       p->earliest.store(a.deadline, seq_cst);  // Dekker with sleep_until

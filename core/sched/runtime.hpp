@@ -83,6 +83,7 @@ struct Runtime {
   Atomic<u32> running;   // lock writes: of these, inside run, their G spawned
   Atomic<M*> sleeper;    // the idle M that waits for the earliest timer
   Atomic<i64> sleep_until;  // sleeper writes; arming compares
+  Atomic<i32> spin_credit;  // racy on purpose: how far looking has paid lately
   i64 spin_ns;              // const: how long to look before sleeping
   u64 wake_ticks;           // const: about what a wake costs, in cpu_ticks
 
@@ -97,6 +98,7 @@ struct Runtime {
   Atomic<u32> blocked_ps;       // atomic: Ps in state blocking
   WordLock join_locks[kJoinLocks];  // by slot: G::joiners
   Domain* domains;                  // lock: all of them
+  Domain* spare_domains;            // lock: memory of released ones
   bool fence_all;                   // const: the kernel has membarrier
   void (*thread_start)(void*);      // const after the first spawn
   void (*thread_stop)(void*);

@@ -85,10 +85,7 @@ G* take_global(M* m, P* p, bool batch) {
   // first, then the stack it points to. Before they can be stolen.
   for (u32 i = 0; i < n; ++i) {
     if (Body* b = rest[i]->body) {
-      char* sp = static_cast<char*>(b->sp);
-      __builtin_prefetch(sp);
-      __builtin_prefetch(sp + kCacheLine);
-      __builtin_prefetch(sp + 2 * kCacheLine);
+      prefetch_context(b);
     }
   }
   for (u32 i = 0; i < n; ++i) {

@@ -50,6 +50,9 @@ u32 run_timers(M* m, P* p, i64 now) {
       G* g = b->wake.g;
       bool mine = claim(&b->wake);
       if (mine) {
+        if (fired.count < kBatch) {  // these run in a moment
+          prefetch_context(b);
+        }
         b->wake.result = kETIMEDOUT;
         g->state.store(State::runnable, relaxed);
       }

@@ -7,6 +7,7 @@
 
 namespace thrum {
 
+constexpr bool kReadAhead = false;
 inline void cpu_relax() { explore::pause(); }
 inline u64 cpu_ticks() { return explore::ticks(); }
 inline u64 thread_pointer() { return (u64{explore::thread()} + 1) << 12; }

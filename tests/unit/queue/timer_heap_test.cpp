@@ -10,7 +10,7 @@ namespace {
 struct Item {
   Timer timer;
   i64 when = 0;
-  u64 tie = 0;
+  u32 tie = 0;
 };
 
 struct Heap : TimerHeap {
@@ -67,7 +67,7 @@ TEST_CASE("timer_heap: arm says whether it is the earliest now") {
   const bool first[] = {true, false, true, false, true};
   for (int i = 0; i < 5; ++i) {
     REQUIRE(h.reserve());
-    CHECK(h.arm(&x[i].timer, when[i], static_cast<u64>(i)) == first[i]);
+    CHECK(h.arm(&x[i].timer, when[i], static_cast<u32>(i)) == first[i]);
   }
   CHECK(h.earliest() == 10);
 }
@@ -124,7 +124,7 @@ TEST_CASE("timer_heap: 100,000 random steps against a model") {
   Heap h;
   std::multimap<Key, Item*> model;
   Choice c{20};
-  u64 tie = 0;
+  u32 tie = 0;
   i64 now = 0;
   u32 bad = 0, fired = 0, disarmed = 0, most = 0;
   for (u32 step = 0; step < kSteps; ++step) {
