@@ -246,8 +246,9 @@ THRUM_API int64_t thrum_after(int64_t ns);
  * it stays outside and spawns, joins, sends, receives and locks, blocking as a
  * thread does (examples/learn: plugin_dlopen).
  *
- * Calls on a stopped runtime give THRUM_ECLOSED. Only thrum_join still answers:
- * all its Gs have ended.
+ * Calls on a stopped runtime give THRUM_ECLOSED. Those that name a G still
+ * answer, for it has ended: thrum_join 0, thrum_cancel and thrum_unpark
+ * THRUM_ESTALE.
  */
 typedef struct thrum_rt thrum_rt;
 typedef uint64_t thrum_g; /* handle of a G: tag, slot, generation; 0: none */
@@ -455,7 +456,7 @@ THRUM_API int thrum_join(thrum_rt* rt, thrum_g g, int64_t deadline_ns);
  * wait. The rules stand at the head of this chapter.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL (never a G of this runtime) THRUM_ESTALE (ended)
- *   THRUM_ECLOSED THRUM_EFORKED */
+ *   THRUM_EFORKED */
 THRUM_API int thrum_cancel(thrum_rt* rt, thrum_g g);
 
 /* Returns 1 if the calling G was cancelled and has not cleared it since,
