@@ -423,7 +423,8 @@ TEST(permits_deliver_mail) {
     while (get(&b.taken) < sent)
       sched_yield();
     set(&b.stop, 1);
-    CHECK_EQ(thrum_unpark(rt, g), 0);
+    int rc = thrum_unpark(rt, g); /* it may have looked just now, and be gone */
+    CHECK(rc == 0 || rc == THRUM_ESTALE);
     CHECK_EQ(thrum_join(rt, g, SOON), 0);
     CHECK_EQ(b.taken, sent);
     rt_end(rt);
