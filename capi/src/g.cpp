@@ -144,7 +144,8 @@ int thrum_check(void) {
 
 int thrum_enter_blocking(void) {
   Enter e;
-  return g_of(e.m) ? enter_blocking(e.m) : kENOTG;
+  u64 site = reinterpret_cast<u64>(__builtin_return_address(0));
+  return g_of(e.m) ? enter_blocking(e.m, site) : kENOTG;
 }
 
 int thrum_exit_blocking(void) {

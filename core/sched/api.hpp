@@ -69,7 +69,7 @@ int park(M*& m, const char* reason, i64 deadline);
 i64 now_of(M* m);
 
 // ---- blocking.cpp, pinned.cpp --------------------------------------------------
-int enter_blocking(M*& m);
+int enter_blocking(M*& m, u64 site = 0);  // site: the caller's return address
 int exit_blocking(M*& m);
 // A parking call that finds M::retake set. True: inside a declared block, and it
 // has a P for its time; block_resume follows.

@@ -1,8 +1,9 @@
 // Declared blocking: the only file that lets a P go while its M lives on.
 //
-// enter: if work waits the P goes to another M at once; else it stays within
-// reach in state `blocking`, and whoever needs a P takes it by CAS. exit: one
-// CAS takes it back, or the G gets another P, or queues.
+// enter: if work waits, and the last call from this place in the code was a long
+// one, the P goes to another M at once; else it stays within reach in state
+// `blocking`, and whoever needs a P takes it by CAS (sysmon after 200 us, if work
+// waits). exit: one CAS takes it back, or the G gets another P, or queues.
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
 
@@ -10,15 +11,23 @@ namespace thrum {
 
 namespace {
 
-void let_go(M* m) {
+BlockSite& site_of(M* m, u64 pc) {
+  BlockSite& site = m->sites[(pc * 0x9e3779b97f4a7c15u) >> 60];
+  if (site.pc != pc) {  // never seen here, or pushed out: taken for a long one
+    site = BlockSite{pc, false};
+  }
+  return site;
+}
+
+void let_go(M* m, bool may_wait) {
   Runtime* rt = m->rt;
   P* p = m->p;
   m->retake.store(kRetakeBlocked, relaxed);
   m->p = nullptr;
   m->blocked_p = nullptr;
   rt->blocking.fetch_add(1, seq_cst);
-  if (p->queued() || rt->global_count.load(relaxed) ||
-      p->attention.load(relaxed)) {
+  bool work = p->queued() || rt->global_count.load(relaxed);
+  if ((work && !may_wait) || p->attention.load(relaxed)) {
     give_p(rt, p, false);
     return;
   }
@@ -36,7 +45,7 @@ void let_go(M* m) {
   // release: pairs with the CAS of whoever takes it.
   p->state.store(PState::blocking, release);
   rt->blocked_ps.fetch_add(1, seq_cst);
-  if (rt->global_count.load(seq_cst)) {  // Dekker with wake_p
+  if (!may_wait && rt->global_count.load(seq_cst)) {  // Dekker with wake_p
     retake_blocked(rt);
   }
 }
@@ -79,6 +88,19 @@ M* come_back(M*& m) {
 
 }  // namespace
 
+bool retake_if_blocked(Runtime* rt, P* p) {
+  PState was = PState::blocking;
+  if (p->state.load(relaxed) != was ||
+      !p->state.compare_exchange_strong(was, PState::running, acq_rel,
+                                        relaxed)) {
+    return false;
+  }
+  rt->blocked_ps.fetch_sub(1, relaxed);
+  bump(p->handoffs);
+  give_p(rt, p, false);
+  return true;
+}
+
 // Takes a P whose M is in a blocking call and gives it to another.
 void retake_blocked(Runtime* rt) {
   if (!rt->blocked_ps.load(seq_cst)) {
@@ -86,14 +108,7 @@ void retake_blocked(Runtime* rt) {
   }
   u32 n = rt->p_count.load(acquire);
   for (u32 i = 0; i < n; ++i) {
-    P* p = rt->ps[i];
-    PState was = PState::blocking;
-    if (p->state.load(relaxed) == was &&
-        p->state.compare_exchange_strong(was, PState::running, acq_rel,
-                                         relaxed)) {
-      rt->blocked_ps.fetch_sub(1, relaxed);
-      bump(p->handoffs);
-      give_p(rt, p, false);
+    if (retake_if_blocked(rt, rt->ps[i])) {
       return;
     }
   }
@@ -112,7 +127,7 @@ void retake_surplus(Runtime* rt) {
   }
 }
 
-int enter_blocking(M*& m) {
+int enter_blocking(M*& m, u64 site) {
   Body* b = m->cur->body;
   if (b->block_depth++ == 0) {
     if (THRUM_UNLIKELY(m->retake.load(relaxed) != kRetakeNone)) {
@@ -120,7 +135,9 @@ int enter_blocking(M*& m) {
     }
     m->cur->state.store(State::blocking, relaxed);
     b->why.store(Why::blocking, relaxed);
-    let_go(m);
+    b->block_site = site;
+    b->block_since = cpu_ticks();
+    let_go(m, site_of(m, site).quick);
   }
   return 0;
 }
@@ -131,6 +148,8 @@ int exit_blocking(M*& m) {
     return kEPERM;
   }
   if (--b->block_depth == 0) {
+    site_of(m, b->block_site).quick =
+        cpu_ticks() - b->block_since <= m->rt->long_ticks;
     m = come_back(m);
     m->cur->state.store(State::running, relaxed);
     b->why.store(Why::none, relaxed);
@@ -149,7 +168,7 @@ bool enter_slow(M*& m) {
 
 void block_resume(M*& m) {
   if (m->cur->body->block_depth) {
-    let_go(m);
+    let_go(m, false);
   }
 }
 

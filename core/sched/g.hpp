@@ -254,6 +254,8 @@ struct alignas(kCacheLine) Body {
   M* pin;            // owner: where it must run; null: anywhere
   u32 lock_depth;    // owner: thrum_lock_thread
   u32 block_depth;   // owner: thrum_enter_blocking
+  u64 block_site;    // owner: who called the outermost one
+  u64 block_since;   // owner: cpu_ticks then
   bool lock_pinned;  // owner: pin stems from lock_thread
   StackNote note;    // owner
   Body* next;        // the cache that holds it

@@ -32,6 +32,8 @@ void tag_give(u32 tag) {
 // About what a wake costs (linux.md 9): a spinner that gives in earlier sleeps
 // too often, a later one wastes a CPU.
 constexpr i64 kWakeCost = 30'000;
+constexpr i64 kLongCall =
+    50000;  // a blocking call that is worth another M (DESIGN 4)
 
 // cpu_ticks per kWakeCost, from a short look at both clocks.
 u64 measure_wake_ticks() {
@@ -225,6 +227,7 @@ int rt_new(Runtime** out, const Config& config) {
   rt->trace = 0xcbf29ce484222325u;
   rt->fence_all = os::fence_all_register();
   rt->wake_ticks = measure_wake_ticks();
+  rt->long_ticks = rt->wake_ticks * kLongCall / kWakeCost;
   rt->spin_ns = os::cpus_allowed() > 1 ? kWakeCost : 0;
   rt->wake_fd.epoll = rt->wake_fd.event = rt->wake_fd.timer = -1;
   int err = rt->tag ? 0 : kEAGAIN;

@@ -69,6 +69,12 @@ constexpr u32 kSlowSeeded = 4;   // deterministic
 constexpr u32 kSlowDomain = 8;   // drains a domain
 constexpr u32 kSlowLocked = 16;  // belongs to one G (thrum_lock_thread)
 
+// A place in the host's code that declares blocking calls.
+struct BlockSite {
+  u64 pc;      // the return address
+  bool quick;  // its last call was not worth handing a P over
+};
+
 struct M {
   G* cur;               // owner: the G on this M, null in the loop
   P* p;                 // owner
@@ -82,6 +88,7 @@ struct M {
   StackNote note0;      // owner
   G* next_g;            // owner: run this first, in the loop
   Domain* domain;       // owner: the domain whose Gs it runs
+  BlockSite sites[16];  // owner: by a hash of pc
   P* blocked_p;         // owner: the P it had when a declared block began
   bool spinning;        // owner
   bool lent;            // const: a thread of the host

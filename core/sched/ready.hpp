@@ -90,6 +90,7 @@ void drawer_put(Runtime* rt, G* g);
 
 // ---- blocking.cpp, procs.cpp, sysmon.cpp, lifecycle.cpp --------------------------
 void retake_blocked(Runtime* rt);
+bool retake_if_blocked(Runtime* rt, P* p);
 void retake_surplus(Runtime* rt);  // retires surplus Ps in state blocking
 bool attend(M* m, P* p);           // P::attention; false: the P is gone
 bool give_wanted(M* m);            // the P, to the first M that wants one

@@ -14,6 +14,7 @@ namespace {
 
 constexpr i64 kLinger = 50'000'000;
 constexpr i64 kTickLeast = 50'000;
+constexpr i64 kBlockedTick = 200'000;  // a declared call with work behind it
 
 // Returns its earliest timer; `stuck`: work waits behind one G for a tick.
 i64 look_at(Runtime* rt, P* p, Look& seen, i64 now, bool& stuck) {
@@ -58,6 +59,15 @@ void sysmon(void* arg) {
         i64 first = look_at(rt, p, looks[i], now, due);
         if (first > now) {
           next = min(next, first);
+        }
+      } else if (s == PState::blocking &&
+                 (p->queued() || rt->global_count.load(relaxed))) {
+        next = min(next, now + kBlockedTick);
+        u64 d = p->dispatches.load(relaxed);
+        if (looks[i].dispatches != d) {
+          looks[i] = Look{d, now};
+        } else if (now - looks[i].since >= kBlockedTick) {
+          retake_if_blocked(rt, p);
         }
       } else if (p->earliest.load(relaxed) <= now) {
         due = true;

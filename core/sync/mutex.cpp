@@ -90,7 +90,8 @@ u64 lock_queue(Mutex* x) {
     u64 v = x->word.word.load(relaxed);
     if (v & kMutexBiased) {
       unbias(x);
-    } else if (v & 1) {
+      // Leaving: its owner looked before the bias ended, and takes that back.
+    } else if ((v & 1) || leaving(v)) {
       back_off(round);
       // acquire: pairs with WordLock::unlock.
     } else if (x->word.word.compare_exchange_weak(v, v | 1, acquire, relaxed)) {

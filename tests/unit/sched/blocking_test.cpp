@@ -4,9 +4,9 @@ using namespace unit;
 
 namespace {
 
-void enter() {
+void enter(u64 site = 0) {
   Enter e;
-  (void)enter_blocking(e.m);
+  (void)enter_blocking(e.m, site);
 }
 int leave() {
   Enter e;
@@ -50,6 +50,52 @@ TEST_CASE("blocking: the P goes to the Gs that wait for it") {
     CHECK(turns == 100);
     CHECK(this_m()->rt->blocking.load() == 0);
     CHECK(this_m()->retake.load() == kRetakeNone);
+    (void)join(h);
+  });
+}
+
+TEST_CASE("blocking: a place whose calls are quick keeps its P for them") {
+  constexpr u64 kQuick = 4711;
+  in_g(still(), [] {
+    // Without a limit to what is quick: a stopped test is no slow call.
+    Runtime* rt = this_m()->rt;
+    u64 limit = rt->long_ticks;
+    rt->long_ticks = UINT64_MAX;
+    enter(kQuick);
+    (void)leave();
+    u32 ran = 0;
+    u64 h = go([&] { ++ran; });
+    P* p = my_p();
+    enter(kQuick);
+    CHECK(p->state.load() == PState::blocking);
+    CHECK(ran == 0);
+    (void)leave();
+    CHECK(my_p() == p);
+    CHECK(ran == 0);
+    // Slow once, and the next call hands over.
+    rt->long_ticks = 0;
+    enter(kQuick);
+    (void)leave();
+    enter(kQuick);
+    CHECK(p->state.load() != PState::blocking);
+    (void)leave();
+    rt->long_ticks = limit;
+    (void)join(h);
+    CHECK(ran == 1);
+  });
+}
+
+TEST_CASE("blocking: a quick place that is slow for once is found by sysmon") {
+  constexpr u64 kQuick = 4711;
+  in_g(config(1), [] {
+    this_m()->rt->long_ticks = UINT64_MAX;
+    enter(kQuick);
+    (void)leave();
+    Atomic<u32> word{0};
+    u64 h = go([&] { set(word); });
+    enter(kQuick);
+    sleep_until_set(word);
+    (void)leave();
     (void)join(h);
   });
 }
