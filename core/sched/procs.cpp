@@ -105,13 +105,17 @@ bool attend(M* m, P* p) {
     empty_queues(m, p);
     {
       Locked held(m->rt->lock);
-      p->state.store(PState::dead, relaxed);
-      p->m.store(nullptr, relaxed);
-      m->p = nullptr;
+      if (surplus(p)) {  // still: procs may have grown meanwhile
+        p->state.store(PState::dead, relaxed);
+        p->m.store(nullptr, relaxed);
+        m->p = nullptr;
+      }
     }
-    stop_spinning(m);
-    wake_p(m->rt);
-    return false;
+    if (!m->p) {
+      stop_spinning(m);
+      wake_p(m->rt);
+      return false;
+    }
   }
   return !((bits & kAttnWanted) && give_wanted(m));
 }

@@ -10,7 +10,8 @@ namespace {
 struct Host {
   Atomic<u32> inside{0};
   u32 worst = 0;  // of `inside`
-  u32 acquired = 0, released = 0, switches = 0, wrong = 0;
+  Atomic<u32> acquired{0}, released{0};
+  u32 switches = 0, wrong = 0;
   void* current = nullptr;  // whose state the host has
   Atomic<u32> holder{0};    // the thread
   bool refuse = false;
@@ -51,8 +52,9 @@ struct Domained {
     REQUIRE(domain_new(rt, ops, &host, &d) == 0);
   }
   ~Domained() {
+    // Its last G has ended, but the M that ran it may hold it for a moment yet.
+    until([&] { return host.acquired.load() == host.released.load(); });
     CHECK(host.wrong == 0);
-    CHECK(host.acquired == host.released);
     CHECK(host.inside.load() == 0);
     CHECK(host.current == nullptr);
     domain_release(d);
@@ -195,7 +197,7 @@ TEST_CASE("domain: one at a time, whatever they wait for") {
   CHECK(rc == 0);
   CHECK(turns == kGs * rounds(60));
   CHECK(outside.load() > 0);
-  CHECK(world.host.acquired > 0);
+  CHECK(world.host.acquired.load() > 0);
 }
 
 TEST_CASE("domain: neither starves the Gs of its P, nor is starved") {
@@ -368,7 +370,7 @@ TEST_CASE("domain: closed, its Gs never run again, and joiners know") {
     CHECK(guest[0].spawn(nullptr) == 0);  // refused
     let_run(20);
     CHECK(after == 0);
-    CHECK(live_gs(rt.rt) == 1);
+    until([&] { return live_gs(rt.rt) == 1; });  // j is counted after its join
   });
   CHECK(rc == 0);
 }

@@ -18,10 +18,19 @@ void calm_down(Mutex& x, u32 unlocks) {
   }
 }
 
-// On a thread, soon after done() is true.
+// Lets others run, soon to be back.
+void relax() {
+  if (me()) {
+    (void)yield();
+  } else {
+    os::thread_yield();
+  }
+}
+
+// On a thread: returns soon after done() is true.
 template <class F>
 void spin_until(F done) {
-  for (u32 i = 0; !done(); ++i) {
+  for (u32 i = 1; !done(); ++i) {
     if (i % 64) {
       cpu_relax();
     } else {
@@ -645,7 +654,9 @@ TEST_CASE("mutex: biased again by each holder, revoked by each waiter") {
     for (u32 k = 0; k < kTimes; ++k) {
       int err = 0;
       if ((k + i) % 5 == 0) {
-        while ((err = lock(x, kTry)) == kEAGAIN) {}
+        while ((err = lock(x, kTry)) == kEAGAIN) {
+          relax();  // it may be another G's of this P
+        }
       } else if ((k + i) % 5 == 1) {
         while ((err = lock(x, os::now_ns() + 1000)) == kETIMEDOUT) {}
       } else {
@@ -684,7 +695,7 @@ TEST_CASE("mutex: a word that is not whole is nobody's to store") {
   u32 bad = 0;
   for (u32 round = 0; round < rounds(1000); ++round) {
     (void)lock(x);
-    u64 me = mine();
+    u64 whole = mine();
     int got = -1;
     {
       Thread t([&] {
@@ -695,7 +706,7 @@ TEST_CASE("mutex: a word that is not whole is nobody's to store") {
       while (!(v & kMutexWaiters)) {
         store_upper(x.word.word, kMutexLeaving);
         cpu_relax();
-        store_upper(x.word.word, static_cast<u32>(me >> 32));
+        store_upper(x.word.word, static_cast<u32>(whole >> 32));
         for (int i = 0; i < 10 && !(v & kMutexWaiters); ++i) {
           cpu_relax();
           v = word(x);
@@ -704,8 +715,8 @@ TEST_CASE("mutex: a word that is not whole is nobody's to store") {
           os::thread_yield();
         }
       }
-      bad += (word(x) & ~kMutexFlags) != me;
-      store_upper(x.word.word, static_cast<u32>(me >> 32));
+      bad += (word(x) & ~kMutexFlags) != whole;
+      store_upper(x.word.word, static_cast<u32>(whole >> 32));
       bad += unlock(x) != 0;
     }
     bad += got != 0;
