@@ -24,7 +24,6 @@ byte unseen_ring;
 byte idle_ps = 1, spinning;
 bool idle_m[MS], next_p[MS], next_spins[MS], note[MS];
 bool first_taken;
-bool gave_in; /* see wake_p */
 byte ran, ticks;
 
 #define work ((global - unseen) + (ring - unseen_ring) > 0)
@@ -45,9 +44,9 @@ inline give_p() { /* a P was popped and counts as looking */
   if
   :: n < MS -> note[n] = true
   :: else ->
-     spinning--;
      acquire();
      idle_ps++;
+     spinning--;
      release()
   fi
 }
@@ -62,10 +61,10 @@ inline wake_p() {
         if
         :: idle_ps > 0 -> idle_ps--; release(); give_p()
         :: else ->
-#ifdef FIXED_POP
+#ifndef BROKEN_LATE_POP
            spinning--; release()
 #else
-           release(); gave_in = true; spinning--
+           release(); spinning--
 #endif
         fi
      :: atomic { spinning != 0 -> skip }
@@ -183,7 +182,7 @@ end:
      :: all_ran -> break
      :: else
      fi;
-     assert(buffered || gave_in); /* otherwise nothing waits for a tick */
+     assert(buffered); /* otherwise nothing waits for a tick */
      assert(ticks < 4);
      ticks++;
 #ifdef BROKEN_NO_SYSMON

@@ -29,10 +29,10 @@ struct Host {
   }
   static void release(void* arg) {
     Host& h = *static_cast<Host*>(arg);
-    ++h.released;
     h.wrong += h.holder.load() != os::thread_id();
     h.wrong += h.current != nullptr;
     h.wrong += h.inside.fetch_sub(1) != 1;
+    ++h.released;
   }
   static void switch_to(void* arg, void* from, void* to) {
     Host& h = *static_cast<Host*>(arg);
