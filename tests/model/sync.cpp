@@ -328,7 +328,7 @@ void rw_after() { MUST(s->rw->queue.empty()); }
 const explore::Scenario explore::scenarios[] = {
     {"mutex", 3, threads_before, mutex_thread, mutex3_after, 2, 20000},
     {"mutex_g", 2, mutex_g_before, run_g, mutex2_after, 3, 20000},
-    {"mutex_mixed", 3, mutex_g_before, mutex_g_thread, mutex3_after, 2, 20000},
+    {"mutex_mixed", 3, mutex_g_before, mutex_g_thread, mutex3_after, 1, 20000},
     {"mutex_slow", 2, slow_before, mutex_thread, mutex2_after, 4, 20000},
     {"mutex_slow3", 3, slow_before, mutex_thread, mutex3_after, 2, 20000},
     {"mutex_slow_free", 2, slow_before, free_thread, nullptr, 4, 20000},

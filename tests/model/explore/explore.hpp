@@ -103,9 +103,6 @@ struct Scenario {
   unsigned random;           // random schedules, no bound on switches
   const char* fails = nullptr;  // this scenario must fail, for a reason that
                                 // contains these words
-  const char* known =
-      nullptr;  // why it fails now and then: a defect of the core,
-                // reported, and no failure until it is mended
 };
 
 // Each model defines these two.
