@@ -10,7 +10,8 @@
  * One P in service. A G's blocking call ends only after the G that Outside queues
  * has run (or never waits for it): so a P that stays with the blocked M is a
  * deadlock. The store of what was queued may be in the CPU's buffer while the
- * counters are read; a tick at a moment when nobody else moves mends that.
+ * counters are read; a tick at a moment when nobody else moves mends that. The
+ * same tick is what work waits for behind a call from a quick place.
  * `holders` counts who has the P: never two.
  * SPDX-License-Identifier: MIT
  */
@@ -25,6 +26,7 @@ byte idle_ps, blocked_ps;
 bool spare_idle = true, spare_next, note;
 bool blocker_idle, blocker_next, blocker_note; /* its M, once it has no P */
 bool ran, back, g_queued;
+bool quick;            /* let_go's may_wait: the last call from there was short */
 byte ticks;
 
 #define seen (global - unseen)
@@ -90,15 +92,16 @@ inline go_idle(is_spare) {
 
 proctype Blocker(bool waits) {
   bool has = true;
+  if :: quick = true :: true fi;
   /* let_go */
   if
-  :: seen > 0 -> has = false; give_p()
+  :: seen > 0 && !quick -> has = false; give_p()
   :: else ->
      has = false;
      atomic { holders--; state = blocking };
      blocked_ps++;
 #ifndef BROKEN_NO_LOOK
-     if :: seen > 0 -> retake_blocked() :: else fi
+     if :: seen > 0 && !quick -> retake_blocked() :: else fi
 #endif
   fi;
   !waits || ran;
@@ -213,7 +216,7 @@ end:
      :: ran && back -> break
      :: else
      fi;
-     assert(buffered); /* otherwise nothing waits for a tick */
+     assert(buffered || quick); /* otherwise nothing waits for a tick */
      assert(ticks < 3);
 #ifdef BROKEN_NO_SYSMON
      assert(false);

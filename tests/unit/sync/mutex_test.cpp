@@ -653,12 +653,15 @@ TEST_CASE("mutex: biased again by each holder, revoked by each waiter") {
   auto body = [&](u32 i) {
     for (u32 k = 0; k < kTimes; ++k) {
       int err = 0;
+      // Neither parks each time, and the holder may wait for this P.
       if ((k + i) % 5 == 0) {
         while ((err = lock(x, kTry)) == kEAGAIN) {
-          relax();  // it may be another G's of this P
+          relax();
         }
       } else if ((k + i) % 5 == 1) {
-        while ((err = lock(x, os::now_ns() + 1000)) == kETIMEDOUT) {}
+        while ((err = lock(x, os::now_ns() + 1000)) == kETIMEDOUT) {
+          relax();
+        }
       } else {
         err = lock(x);
       }
