@@ -72,16 +72,16 @@ M* come_back(M*& m) {
       take_p(m, p);
     }
   }
-  rt->blocking.fetch_sub(1, seq_cst);
   m->retake.store(kRetakeNone, relaxed);
-  if (m->p) {
-    return m;
-  }
   G* g = m->cur;
-  if (g->flags & kRouted) {  // bound to this M, or inside its domain
-    want_p(m);
+  if (m->p || (g->flags & kRouted)) {
+    rt->blocking.fetch_sub(1, seq_cst);
+    if (!m->p) {  // bound to this M, or inside its domain
+      want_p(m);
+    }
     return m;
   }
+  // It counts as blocking until it is queued (finish_slow): no deadlock verdict.
   m->after = After{.kind = AfterKind::yield_global, .g = g};
   return switch_to_loop(m, g->body);
 }
