@@ -158,7 +158,7 @@ say 'TSan, Clang'
 # GCC 12 has room for 8128 fibres, at 840 KiB each.
 if command -v clang++ >/dev/null; then
   if CC=clang CXX=clang++ build tsan build/tsan -Dsanitize=thread \
-    -Doptimization=1; then
+    -Doptimization=1 -Dwerror=true; then
     suites tsan build/tsan $programs
   fi
 else
@@ -169,9 +169,9 @@ fi
 
 # Without the units: they count on a ring of 256 and on Gs that stay put.
 say 'stress build: rings of 4, a move at every resume'
-only='capi|stress'
+only='capi|stress|conform|proc'  # conform looks at the programs of proc
 if build stress build/stress -Dstress=true -Dexamples=false; then
-  suites stress build/stress --suite capi --suite stress
+  suites stress build/stress --suite capi --suite conform --suite stress
 fi
 
 # ---- the other mimalloc -----------------------------------------------------
@@ -184,10 +184,10 @@ if ! command -v apt-get >/dev/null; then
 elif why=$(sh tests/debs.sh trixie "$(dpkg --print-architecture)" \
   "$debs/mimalloc3" libmimalloc3 libmimalloc-dev 2>&1); then
   lib=$debs/mimalloc3/usr/lib/$triplet
-  only=capi
+  only='unit|capi|conform|proc'
   if CPPFLAGS="-I$debs/mimalloc3/usr/include" LDFLAGS="-L$lib -Wl,-rpath,$lib" \
     build mimalloc3 build/mimalloc3 -Dexamples=false; then
-    suites mimalloc3 build/mimalloc3 --suite capi
+    suites mimalloc3 build/mimalloc3 --suite unit --suite capi --suite conform
   fi
 else
   one mimalloc3 all skip "mimalloc 3 cannot be fetched: $why"

@@ -42,17 +42,15 @@ bool StackArenas::take(u32 size_class, Stack& out) {
       if (!a) {
         return false;
       }
-      for (;;
-           slots /= 2) {  // a tight address-space limit may leave room for few
+      // A tight limit on address space may leave room for fewer.
+      for (slots *= 2; !a->base && slots > 1;) {
+        slots /= 2;
         a->bytes = slots * stride;
         a->base = static_cast<char*>(os::vm_reserve(a->bytes));
-        if (a->base) {
-          break;
-        }
-        if (slots == 1) {
-          mem::free(a);
-          return false;
-        }
+      }
+      if (!a->base) {
+        mem::free(a);
+        return false;
       }
       // A huge page under a stack top would commit 2 MiB for one page.
       os::vm_huge(a->base, a->bytes, false);

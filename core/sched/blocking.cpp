@@ -74,14 +74,15 @@ M* come_back(M*& m) {
   }
   m->retake.store(kRetakeNone, relaxed);
   G* g = m->cur;
+  // It counts as blocking until it has a P or is queued: a deadlock verdict in
+  // between would see nobody.
   if (m->p || (g->flags & kRouted)) {
-    rt->blocking.fetch_sub(1, seq_cst);
     if (!m->p) {  // bound to this M, or inside its domain
       want_p(m);
     }
+    rt->blocking.fetch_sub(1, seq_cst);
     return m;
   }
-  // It counts as blocking until it is queued (finish_slow): no deadlock verdict.
   m->after = After{.kind = AfterKind::yield_global, .g = g};
   return switch_to_loop(m, g->body);
 }
@@ -117,13 +118,7 @@ void retake_blocked(Runtime* rt) {
 void retake_surplus(Runtime* rt) {
   u32 n = rt->p_count.load(acquire);
   for (u32 i = rt->procs.load(relaxed); i < n; ++i) {
-    P* p = rt->ps[i];
-    PState was = PState::blocking;
-    if (p->state.compare_exchange_strong(was, PState::running, acq_rel,
-                                         relaxed)) {
-      rt->blocked_ps.fetch_sub(1, relaxed);
-      give_p(rt, p, false);  // whoever gets it retires it
-    }
+    retake_if_blocked(rt, rt->ps[i]);  // whoever gets it retires it
   }
 }
 

@@ -164,9 +164,7 @@ void finish_slow(M* m) {
       break;
     case AfterKind::yield_global: {
       a.g->state.store(State::runnable, relaxed);
-      G* one[1] = {a.g};
-      push_batch(m->rt, one, 1);
-      m->rt->blocking.fetch_sub(1, seq_cst);
+      push_unblocked(m->rt, a.g);
       wake_p(m->rt);  // a P may have gone idle since come_back looked
       break;
     }

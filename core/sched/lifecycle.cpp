@@ -32,8 +32,8 @@ void tag_give(u32 tag) {
 // About what a wake costs (linux.md 9): a spinner that gives in earlier sleeps
 // too often, a later one wastes a CPU.
 constexpr i64 kWakeCost = 30'000;
-constexpr i64 kLongCall =
-    50000;  // a blocking call that is worth another M (DESIGN 4)
+// A declared call that takes longer is worth another M (DESIGN 4).
+constexpr i64 kLongCall = 50'000;
 
 // cpu_ticks per kWakeCost, from a short look at both clocks.
 u64 measure_wake_ticks() {

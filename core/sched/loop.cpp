@@ -105,11 +105,11 @@ bool any_runs(Runtime* rt) {
 // Returns the threads of ours that are in there; 0: somebody can.
 u32 all_wait(Runtime* rt) {
   u32 runs = rt->running.load(relaxed);
-  bool wait = runs && !rt->blocking.load(seq_cst) &&
-              rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
-              !any_runs(rt) && earliest_timer(rt) == kForever &&
-              !has_work(rt) && !rt->starved_count.load(relaxed) &&
-              !rt->stopping.load(relaxed);
+  bool wait =
+      runs && !rt->blocking.load(seq_cst) && !rt->visitors.load(seq_cst) &&
+      rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
+      !any_runs(rt) && earliest_timer(rt) == kForever && !has_work(rt) &&
+      !rt->starved_count.load(relaxed) && !rt->stopping.load(relaxed);
   return wait ? rt->m_count + runs + (rt->sysmon_on ? 1 : 0) : 0;
 }
 
@@ -230,6 +230,10 @@ void starved(M* m, G* g, const char* why) {
 }  // namespace
 
 void feed_starved(Runtime* rt, u32 most) {
+  if (!rt->starved_count.load(relaxed)) {
+    return;
+  }
+  rt->visitors.fetch_add(1, seq_cst);  // what is between two queues is not dead
   while (most-- && rt->starved_count.load(relaxed)) {
     G* g;
     {
@@ -241,6 +245,7 @@ void feed_starved(Runtime* rt, u32 most) {
       route(nullptr, g, false);
     }
   }
+  rt->visitors.fetch_sub(1, release);
 }
 
 void stop_spinning(M* m) {

@@ -113,7 +113,7 @@ struct P {
         __builtin_prefetch(far);
       }
       if (G* mid = runq.ahead(4)) {
-        __builtin_prefetch(mid->body);
+        __builtin_prefetch(peek(mid->body));
       }
       if (G* near = runq.ahead(2)) {
         if (Body* b = peek(near->body)) {

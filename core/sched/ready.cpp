@@ -80,6 +80,13 @@ void push_batch(Runtime* rt, G** items, u32 n) {
   push_global(rt, batch);
 }
 
+void push_unblocked(Runtime* rt, G* g) {
+  Locked held(rt->lock);
+  rt->global.push(g);
+  rt->global_count.store(rt->global.count, relaxed);
+  rt->blocking.fetch_sub(1, seq_cst);  // before g can run on
+}
+
 void runq_put(M* m, P* p, G* g) {
   while (THRUM_UNLIKELY(!p->runq.put(g))) {
     G* half[kRing / 2];

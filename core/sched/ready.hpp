@@ -13,6 +13,8 @@ void put_all(M* m, Fifo<G>& gs);  // plain ones of this runtime, behind
 // this P (`next`: before the others), or the global queue of its runtime.
 void route(M* m, G* g, bool next);
 void raise_wake_fd(Runtime* rt);
+// To the global queue, in one step with the end of its declared blocking.
+void push_unblocked(Runtime* rt, G* g);
 
 // With rt->lock held:
 void idle_m_push(Runtime* rt, M* m);

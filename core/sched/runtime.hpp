@@ -78,7 +78,7 @@ struct Runtime {
   M* wanting_head;       // lock: Ms that want a P, FIFO
   M* wanting_tail;       // lock
   Atomic<u32> wanting;   // lock writes
-  Atomic<u32> visitors;  // atomic: threads of elsewhere that make a G ready
+  Atomic<u32> visitors;  // atomic: hands on a G between two queues, see route
   Atomic<u32> lent;      // atomic: threads inside run and pump
   Atomic<u32> running;   // lock writes: of these, inside run, their G spawned
   Atomic<M*> sleeper;    // the idle M that waits for the earliest timer

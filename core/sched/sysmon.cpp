@@ -52,6 +52,7 @@ void sysmon(void* arg) {
     i64 next = now + tick;
     u32 n = rt->p_count.load(acquire);
     bool due = false;
+    bool work = has_work(rt);
     for (u32 i = 0; i < n; ++i) {
       P* p = rt->ps[i];
       PState s = p->state.load(relaxed);
@@ -60,8 +61,7 @@ void sysmon(void* arg) {
         if (first > now) {
           next = min(next, first);
         }
-      } else if (s == PState::blocking &&
-                 (p->queued() || rt->global_count.load(relaxed))) {
+      } else if (s == PState::blocking && (work || p->queued())) {
         next = min(next, now + kBlockedTick);
         u64 d = p->dispatches.load(relaxed);
         if (looks[i].dispatches != d) {
@@ -73,7 +73,8 @@ void sysmon(void* arg) {
         due = true;
       }
     }
-    if (due || has_work(rt)) {
+    // Not at the cost of a declared call: those have had their patience above.
+    if (due || (work && rt->idle_count.load(relaxed))) {
       wake_p(rt);
     }
     if (rt->starved_count.load(relaxed)) {

@@ -124,7 +124,11 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
   if ((x->word.word.load(relaxed) & ~kMutexFlags) == me) {
     return deadline == kTry ? kEAGAIN : kEDEADLOCK;
   }
-  if (deadline != kTry && may_spin(m) && spin_for(m, x)) {
+  if (deadline == kTry) {
+    if (held(x->word.word.load(relaxed))) {
+      return kEAGAIN;  // and a bias stays
+    }
+  } else if (may_spin(m) && spin_for(m, x)) {
     return 0;
   }
   i64 since = 0;
@@ -179,6 +183,7 @@ THRUM_NOINLINE int mutex_unlock_slow(M* m, Mutex* x) {
   if ((v & ~kMutexFlags) != me) {
     return kEPERM;
   }
+  x->calm.store(0, relaxed);
   // Nobody to wake: no waiter, or one that is awake and will look for itself (and
   // hand over in order if it has waited long).
   while (!(v & (1 | kStarving)) && (!(v & kWaiters) || (v & kWoken))) {

@@ -2,21 +2,11 @@
 // with what its sender did in sight; a call that fails took and wrote nothing;
 // and after the last effect was seen the channel may go: nobody touches it.
 // SPDX-License-Identifier: MIT
-#include "chan/chan.hpp"
-
-#include "explore/explore.hpp"
-#include "explore/rig.hpp"
-#include "sched/ready.hpp"
+#include "letter.hpp"
 
 namespace {
 
 using namespace thrum;
-
-constexpr i64 kDue = 5000;
-
-struct Letter {
-  int written;
-};
 
 struct Shared {
   Chan* c;
@@ -33,10 +23,7 @@ void prepare(u32 capacity, unsigned ms) {
 }
 
 int send(int which, i64 deadline = kForever) {
-  M* m = this_m();
-  Letter* l = &s->letters[which];
-  l->written = which + 1;
-  return chan_send(m, s->c, &l, deadline);
+  return send_letter(s->c, s->letters, which, deadline);
 }
 
 // What arrived: the letter's number, or the error.

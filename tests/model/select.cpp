@@ -2,21 +2,11 @@
 // sides' eyes; no node of a losing arm stays behind; and once the call has
 // returned both channels may go.
 // SPDX-License-Identifier: MIT
-#include "chan/chan.hpp"
-
-#include "explore/explore.hpp"
-#include "explore/rig.hpp"
-#include "sched/ready.hpp"
+#include "letter.hpp"
 
 namespace {
 
 using namespace thrum;
-
-constexpr i64 kDue = 5000;
-
-struct Letter {
-  int written;
-};
 
 struct Shared {
   Chan* a;
@@ -42,10 +32,7 @@ void prepare(u32 capacity, unsigned ms) {
 }
 
 int send(Chan* c, int which, i64 deadline = kForever) {
-  M* m = this_m();
-  Letter* l = &s->letters[which];
-  l->written = which + 1;
-  return chan_send(m, c, &l, deadline);
+  return send_letter(c, s->letters, which, deadline);
 }
 
 void arrived(Letter* l) {

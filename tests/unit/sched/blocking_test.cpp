@@ -97,6 +97,18 @@ TEST_CASE("blocking: a quick place that is slow for once is found by sysmon") {
     sleep_until_set(word);
     (void)leave();
     (void)join(h);
+    // The one that was to run next waits no longer than the others.
+    word.store(0);
+    h = go([&] {
+      (void)park();
+      set(word);
+    });
+    wait_parked(h);
+    (void)unpark(h);
+    enter(kQuick);
+    sleep_until_set(word);
+    (void)leave();
+    (void)join(h);
   });
 }
 
