@@ -169,7 +169,7 @@ fi
 
 # Without the units: they count on a ring of 256 and on Gs that stay put.
 say 'stress build: rings of 4, a move at every resume'
-only='capi|stress|conform|proc'  # conform looks at the programs of proc
+only='capi|stress|conform|proc'  # conform reads the lists of all
 if build stress build/stress -Dstress=true -Dexamples=false; then
   suites stress build/stress --suite capi --suite conform --suite stress
 fi
@@ -184,7 +184,7 @@ if ! command -v apt-get >/dev/null; then
 elif why=$(sh tests/debs.sh trixie "$(dpkg --print-architecture)" \
   "$debs/mimalloc3" libmimalloc3 libmimalloc-dev 2>&1); then
   lib=$debs/mimalloc3/usr/lib/$triplet
-  only='unit|capi|conform|proc'
+  only='unit|capi|conform|proc|stress'
   if CPPFLAGS="-I$debs/mimalloc3/usr/include" LDFLAGS="-L$lib -Wl,-rpath,$lib" \
     build mimalloc3 build/mimalloc3 -Dexamples=false; then
     suites mimalloc3 build/mimalloc3 --suite unit --suite capi --suite conform

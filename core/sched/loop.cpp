@@ -55,11 +55,19 @@ bool spin(M* m) {
   return false;
 }
 
-// Found work while spinning: the next idle P may be worth waking.
+// Found work: the next idle P may be worth waking, if it was found by looking.
 void found(M* m) {
   if (m->spinning) {
     stop_spinning(m);
     maybe_wake(m->p);
+  }
+  // Timers of a P that will be busy now: somebody must sleep for them. When they
+  // were armed it looked as if this P would (timer_armed).
+  Runtime* rt = m->rt;
+  i64 first = m->p->earliest.load(relaxed);
+  if (first != kForever && rt->idle_count.load(relaxed) &&
+      first < rt->sleep_until.load(relaxed)) {
+    timer_armed(m->p, first, true);
   }
 }
 

@@ -435,6 +435,15 @@ inline bool limits_work() {
   setrlimit(RLIMIT_AS, &old);
   return p == MAP_FAILED;
 }
+// Bytes of it in use.
+inline size_t address_space() {
+  unsigned long pages = 0;
+  if (FILE* f = fopen("/proc/self/statm", "re")) {
+    pages = fscanf(f, "%lu", &pages) == 1 ? pages : 0;
+    fclose(f);
+  }
+  return pages * os::page_size();
+}
 constexpr int kNoLimits = 77;  // exit status of a child where they don't
 
 }  // namespace unit
