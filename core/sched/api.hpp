@@ -69,7 +69,8 @@ int park(M*& m, const char* reason, i64 deadline);
 i64 now_of(M* m);
 
 // ---- blocking.cpp, pinned.cpp --------------------------------------------------
-int enter_blocking(M*& m, u64 site = 0);  // site: the caller's return address
+// site: the caller's return address; 0: unknown, taken for one of long calls.
+int enter_blocking(M*& m, u64 site = 0);
 int exit_blocking(M*& m);
 // A parking call that finds M::retake set. True: inside a declared block, and it
 // has a P for its time; block_resume follows.

@@ -144,7 +144,7 @@ int exit_blocking(M*& m) {
   }
   if (--b->block_depth == 0) {
     site_of(m, b->block_site).quick =
-        cpu_ticks() - b->block_since <= m->rt->long_ticks;
+        b->block_site && cpu_ticks() - b->block_since <= m->rt->long_ticks;
     m = come_back(m);
     m->cur->state.store(State::running, relaxed);
     b->why.store(Why::none, relaxed);
