@@ -144,8 +144,7 @@ int thrum_check(void) {
 
 int thrum_enter_blocking(void) {
   Enter e;
-  u64 site = reinterpret_cast<u64>(__builtin_return_address(0));
-  return g_of(e.m) ? enter_blocking(e.m, site) : kENOTG;
+  return g_of(e.m) ? enter_blocking(e.m, THRUM_SITE()) : kENOTG;
 }
 
 int thrum_exit_blocking(void) {

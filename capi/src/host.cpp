@@ -150,6 +150,25 @@ int thrum_stack(void** lo, void** hi) {
   return 0;
 }
 
+int thrum_world_stop(thrum_rt* rt, int64_t deadline_ns) {
+  EnterParking e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r) {
+    return kEINVAL;
+  }
+  return r->stopping.load(acquire) == 2 ? kECLOSED
+                                        : world_stop(e.m, r, deadline_ns);
+}
+
+int thrum_world_start(thrum_rt* rt) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r) {
+    return kEINVAL;
+  }
+  return r->stopping.load(acquire) == 2 ? kECLOSED : world_start(e.m, r);
+}
+
 int thrum_on_thread(thrum_rt* rt, void (*start)(void* arg),
                     void (*stop)(void* arg), void* arg) {
   Runtime* r = rt_or_own(this_m(), rt);

@@ -23,7 +23,8 @@ int thrum_p_each(thrum_rt* rt,
                     p->steals.load(relaxed),
                     p->spawned.load(relaxed),
                     p->parks.load(relaxed),
-                    p->handoffs.load(relaxed)};
+                    p->handoffs.load(relaxed),
+                    p->retakes.load(relaxed)};
     fn(arg, &s);
   }
   return 0;

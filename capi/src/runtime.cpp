@@ -15,19 +15,28 @@ namespace {
 
 constexpr u32 kKnownFlags = THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED;
 
-u32 default_procs() {
-  if (const char* text = os::env("THRUM_PROCS")) {
+constexpr i64 kMostUs = 3'600'000'000;  // an hour
+
+// A whole number in these bounds from the environment, else `otherwise`.
+i64 env_number(const char* name, i64 least, i64 most, i64 otherwise) {
+  if (const char* text = os::env(name)) {
     char* end;
-    long n = strtol(text, &end, 10);
-    if (*end == 0 && n >= 1 && n <= static_cast<long>(kMaxProcs)) {
-      return static_cast<u32>(n);
+    long long n = strtoll(text, &end, 10);
+    if (end != text && *end == 0 && n >= least && n <= most) {
+      return n;
     }
   }
-  return min(budget_procs(), kMaxProcs);
+  return otherwise;
+}
+
+u32 default_procs() {
+  i64 n = env_number("THRUM_PROCS", 1, kMaxProcs, 0);
+  return n ? static_cast<u32>(n) : min(budget_procs(), kMaxProcs);
 }
 
 int to_config(Config& out, const thrum_config& in) {
-  if ((in.flags & ~kKnownFlags) || in.procs > kMaxProcs || in.slice_ns < 0) {
+  if ((in.flags & ~kKnownFlags) || in.procs > kMaxProcs || in.slice_ns < 0 ||
+      in.sysmon_ns < 0) {
     return kEINVAL;
   }
   out = Config{};
@@ -37,7 +46,12 @@ int to_config(Config& out, const thrum_config& in) {
   out.max_threads = in.max_threads ? in.max_threads : 10000;
   out.stack_class =
       mem::stack_class(in.stack_size ? in.stack_size : size_t{256} << 10);
-  out.slice_ns = in.slice_ns ? in.slice_ns : 10'000'000;
+  out.slice_ns = in.slice_ns
+                     ? in.slice_ns
+                     : env_number("THRUM_SLICE_US", 1, kMostUs, 10'000) * 1000;
+  out.sysmon_ns = in.sysmon_ns
+                      ? in.sysmon_ns
+                      : env_number("THRUM_SYSMON_US", 1, kMostUs, 0) * 1000;
   out.seed = in.seed;
   out.report = report_gs;
   return out.stack_class < mem::kStackClasses ? 0 : kEINVAL;

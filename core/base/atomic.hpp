@@ -29,6 +29,16 @@ T peek(const T& field) {
   return __atomic_load_n(&field, __ATOMIC_ACQUIRE);
 }
 
+// The same where nothing is read through it.
+template <class T>
+void show(T& field, T value) {
+  __atomic_store_n(&field, value, __ATOMIC_RELAXED);
+}
+template <class T>
+T glance(const T& field) {
+  return __atomic_load_n(&field, __ATOMIC_RELAXED);
+}
+
 // A word by halves, for an owner whose store and load must not be one (the biased
 // mutex, sync/mutex.cpp). Both CPUs are little-endian.
 using Half [[gnu::may_alias]] = unsigned;

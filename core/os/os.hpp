@@ -63,6 +63,8 @@ void wake_fd_clear(WakeFd& w);
 void wake_fd_at(WakeFd& w, i64 deadline);  // kForever: no timer
 
 // ---- process ---------------------------------------------------------------
+// "function+0x1f (file)" of a code address, as far as it can be told.
+void symbol(u64 pc, char* out, size_t size);
 const char* env(const char* name);  // null in set-uid programs
 int cpus_allowed();                 // affinity mask of the process, >= 1
 // CPU limit of the tightest cgroup on our path in 1/1000 CPU; 0: none.

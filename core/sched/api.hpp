@@ -58,8 +58,8 @@ int unpark(M* m, Runtime* rt, u64 handle);
 // ---- park.cpp: the calling G ---------------------------------------------------
 int check(M*& m);  // safepoint
 inline bool must_check(M* m, G* g) {
-  P* p = m->p;
-  return (p && p->attention.load(relaxed)) |
+  P* p = m->p;  // may be another's by now: then the door is called
+  return (p && p->attention.load(relaxed)) | m->door.called() |
          ((g->word.load(relaxed) & kCancel) != 0);
 }
 int park(M*& m, const char* reason, i64 deadline);
@@ -69,15 +69,22 @@ int park(M*& m, const char* reason, i64 deadline);
 i64 now_of(M* m);
 
 // ---- blocking.cpp, pinned.cpp --------------------------------------------------
-// site: the caller's return address; 0: unknown, taken for one of long calls.
+// site: where the guest's code goes on.
 int enter_blocking(M*& m, u64 site = 0);
 int exit_blocking(M*& m);
-// A parking call that finds M::retake set. True: inside a declared block, and it
-// has a P for its time; block_resume follows.
-bool enter_slow(M*& m);
-void block_resume(M*& m);
+// ---- retake.cpp: a call that finds something in the word of its door ------------
+void enter_apart(M* m);  // non-parking
+// Parking (or, with `parks` false, with THRUM_TRY). True: inside a declared
+// block, and it has a P for its time; block_resume follows.
+bool enter_slow(M*& m, bool parks);
+void enter_after_guest(M*& m);  // behind a callback
+void block_resume(M*& m);       // blocking.cpp
 int lock_thread(M* m);
 int unlock_thread(M* m);
+
+// ---- world.cpp
+int world_stop(M*& m, Runtime* rt, i64 deadline);
+int world_start(M* m, Runtime* rt);
 
 // ---- local.cpp -----------------------------------------------------------------
 int local_new(void (*drop)(void*), u32* out);

@@ -88,6 +88,9 @@ void drain(M* m, Domain* d, More more) {
   m->domain = d;
   m->slow.fetch_or(kSlowDomain, relaxed);
   while (G* g = more() ? next_of(m, d) : nullptr) {
+    if (THRUM_UNLIKELY(d->rt->world.load(relaxed))) {
+      world_wait(m);
+    }
     u64 word = g->word.load(relaxed);
     void* arg = g->arg;
     hook_switch(d, from, arg);
@@ -308,11 +311,7 @@ void domain_token_drop(G* token) {
 }
 
 void domain_left_behind(M*& m) {
-  u32 asked = kRetakeAsked;
-  if (m->retake.compare_exchange_strong(asked, kRetakeNone, acq_rel, relaxed)) {
-    return;  // in time
-  }
-  m->retake.store(kRetakeNone, relaxed);
+  m->door.word.store(m->door.word.load(relaxed) & ~kDomainTaken, relaxed);
   m->after = After{.kind = AfterKind::route, .g = m->cur};
   m = switch_to_loop(m, m->cur->body);
 }
@@ -320,8 +319,7 @@ void domain_left_behind(M*& m) {
 namespace {
 
 // Nobody has been dispatched for long, others wait, and the G is outside thrum:
-// the M is asked, all CPUs are fenced, and if it is outside still, the domain
-// goes. Asked and taken are told apart by one CAS; see M::retake.
+// the domain goes, whatever becomes of the P.
 void look_at(Runtime* rt, Domain* d, i64 now) {
   u64 n = d->switches.load(relaxed);
   if (n != d->seen) {
@@ -339,18 +337,7 @@ void look_at(Runtime* rt, Domain* d, i64 now) {
     if (d->hold != Hold::held || !m || d->queue.empty()) {
       return;
     }
-    u32 none = kRetakeNone;
-    if (m->in_core.load(relaxed) || !m->retake.compare_exchange_strong(
-                                        none, kRetakeAsked, seq_cst, relaxed)) {
-      return;
-    }
-    os::fence_all();
-    // acquire: pairs with the release store of leaving the core.
-    bool outside = !m->in_core.load(acquire);
-    u32 asked = kRetakeAsked;
-    if (!m->retake.compare_exchange_strong(
-            asked, outside ? kRetakeTaken : kRetakeNone, acq_rel, relaxed) ||
-        !outside) {
+    if (!m->door.take(kDomainTaken, os::fence_all, [] { return true; })) {
       return;
     }
     d->holder = nullptr;

@@ -10,8 +10,8 @@ void domain_run(M* m, G* token);           // becomes the holder and drains it
 void domains_free(Runtime* rt);            // the memory of released ones
 void domain_token_drop(G* token);          // at the stop: nobody runs it
 bool domain_closed(Domain* d);
-// The calling G was outside thrum for too long and its domain went to another M:
-// queues it there.
+// The calling G was outside thrum for too long and its domain went to another M
+// (kDomainTaken): queues it there.
 void domain_left_behind(M*& m);
 // sysmon: takes HOST_LOCK domains from Ms that have been outside thrum too long.
 // Returns when to look again.

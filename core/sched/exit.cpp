@@ -131,15 +131,14 @@ void g_main(void* carry) {
   for (;;) {
     G* g = m->cur;
     if (THRUM_LIKELY(!skip_fn(m, g))) {
-      m->in_core.store(0, release);
+      m->door.leave(0, reinterpret_cast<u64>(g->fn));
       g->fn(g->arg);
       m = this_m();
-      m->in_core.store(1, relaxed);
-      compiler_fence();
+      m->door.enter();
     }
-    if (THRUM_UNLIKELY(m->retake.load(relaxed) != kRetakeNone)) {
+    if (THRUM_UNLIKELY(m->door.called())) {
       m->cur->body->block_depth = 0;  // left inside a declared block
-      enter_slow(m);
+      enter_slow(m, true);
     }
     if (THRUM_UNLIKELY(m->cur->body->lock_depth != 0)) {
       m->cur->body->lock_depth = 1;  // ended while locked to its thread

@@ -83,6 +83,7 @@ M* m_make(Runtime* rt, bool lent) {
   new (m) M{};
   m->rt = rt;
   m->lent = lent;
+  m->door.fenced = !rt->fence_all;
   Locked held(rt->lock);
   m->id = rt->m_ids++;
   m->next_m = rt->ms;
@@ -94,7 +95,7 @@ void m_main(void* arg) {
   M* m = static_cast<M*>(arg);
   Runtime* rt = m->rt;
   set_this_m(m);
-  m->in_core.store(1, relaxed);
+  m->door.enter();
   m->eh = static_cast<EhGlobals*>(os::eh_globals());
   note_native(m->note0);
   if (rt->thread_start) {
@@ -329,7 +330,7 @@ M* m_lend(Runtime* rt) {
   }
   rt->lent.fetch_add(1, seq_cst);
   m->outer = this_m();
-  m->in_core.store(1, relaxed);
+  m->door.enter();
   m->eh = static_cast<EhGlobals*>(os::eh_globals());
   if (m->eh) {  // what the thread is catching is no G's
     m->outer_eh = *m->eh;

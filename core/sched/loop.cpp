@@ -84,8 +84,7 @@ bool go_idle(M* m) {
         p->attention.load(relaxed)) {
       return false;
     }
-    m->p = nullptr;
-    free_p(rt, p);  // nobody wants one: we looked
+    free_p(rt, leave_p(m));  // nobody wants one: we looked
     looked = m->spinning;
     m->spinning = false;
     idle_m_push(rt, m);  // from here on whoever wakes m owns the flag
@@ -113,11 +112,12 @@ bool any_runs(Runtime* rt) {
 // Returns the threads of ours that are in there; 0: somebody can.
 u32 all_wait(Runtime* rt) {
   u32 runs = rt->running.load(relaxed);
-  bool wait =
-      runs && !rt->blocking.load(seq_cst) && !rt->visitors.load(seq_cst) &&
-      rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
-      !any_runs(rt) && earliest_timer(rt) == kForever && !has_work(rt) &&
-      !rt->starved_count.load(relaxed) && !rt->stopping.load(relaxed);
+  bool wait = runs && !rt->blocking.load(seq_cst) &&
+              !rt->visitors.load(seq_cst) &&
+              rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
+              !any_runs(rt) && earliest_timer(rt) == kForever &&
+              !has_work(rt) && !rt->starved_count.load(relaxed) &&
+              !rt->stopping.load(relaxed) && !rt->world.load(relaxed);
   return wait ? rt->m_count + runs + (rt->sysmon_on ? 1 : 0) : 0;
 }
 
@@ -181,6 +181,10 @@ void sleep_idle(M* m) {
     }
   }
   bool judge = rt->running.load(relaxed) && until == kForever;
+  if (rt->world.load(relaxed)) {
+    until = kForever;  // world_start wakes us
+    judge = false;
+  }
   if (rt->starved_count.load(relaxed)) {
     until = min(until, os::now_ns() + kStarvedRetry);
   } else if (judge && all_dead(rt)) {
@@ -285,8 +289,7 @@ void take_p(M* m, P* p) {
 
 void drop_p(M* m) {
   Runtime* rt = m->rt;
-  P* p = m->p;
-  m->p = nullptr;
+  P* p = leave_p(m);
   stop_spinning(m);
   // With timers too: somebody must sleep until they are due.
   if (p->queued() || rt->global_count.load(relaxed) ||
@@ -342,6 +345,9 @@ G* find_runnable(M* m, bool may_wait) {
         sleep_idle(m);
       }
       continue;
+    }
+    if (THRUM_UNLIKELY(rt->world.load(relaxed))) {
+      world_wait(m);
     }
     if (G* g = m->next_g) {
       m->next_g = nullptr;
@@ -420,10 +426,9 @@ void execute(M* m, G* g) {
   if (!g->body && !bind(m, g)) {
     m->next_g = nullptr;
     if (g->affinity == kPinStarted && m->lent && owns_threads(m->rt)) {
-      P* p = m->p;
-      m->p = nullptr;
+      P* p = leave_p(m);
       if (!start_m(m->rt, p, g, false, true)) {
-        m->p = p;
+        take_p(m, p);
         starved(m, g, "thread to pin it to");
       }
       return;
@@ -436,7 +441,7 @@ void execute(M* m, G* g) {
   note_leave(m->note0, g->body->note, false);
   M* back = static_cast<M*>(context_switch(&m->sp0, g->body->sp, m));
   note_arrive(m->note0, nullptr);
-  back->cur = nullptr;
+  show<G*>(back->cur, nullptr);
   finish(back);
 }
 

@@ -5,6 +5,7 @@
 #include "base/list.hpp"
 #include "os/lock.hpp"
 #include "os/os.hpp"
+#include "sched/door.hpp"
 #include "sched/g.hpp"
 
 namespace thrum {
@@ -53,34 +54,19 @@ struct After {
   }
 };
 
-// M::retake (DESIGN 4): what was taken, or is being taken, from a G that has left
-// the core. The door of every call looks at it (sched/enter.hpp). Only sysmon
-// writes kRetakeAsked; CAS from there decides: back to none by the M that enters
-// the core, to kRetakeTaken by sysmon.
-constexpr u32 kRetakeNone = 0;
-constexpr u32 kRetakeBlocked = 1;  // in a declared blocking call, P let go
-constexpr u32 kRetakeAsked = 2;    // sysmon would take the domain
-constexpr u32 kRetakeTaken = 3;    // another M may enter the domain
-
 // Bits of M::slow: every switch goes through the loop.
 constexpr u32 kSlowPump = 1;     // a budget is checked at each switch
 constexpr u32 kSlowStop = 2;     // the lent thread's call is over
 constexpr u32 kSlowSeeded = 4;   // deterministic
 constexpr u32 kSlowDomain = 8;   // drains a domain
 constexpr u32 kSlowLocked = 16;  // belongs to one G (thrum_lock_thread)
-
-// A place in the host's code that declares blocking calls.
-struct BlockSite {
-  u64 pc;      // the return address
-  bool quick;  // its last call was not worth handing a P over
-};
+constexpr u32 kSlowWorld = 32;   // its G has stopped the world
 
 struct M {
-  G* cur;               // owner: the G on this M, null in the loop
+  G* cur;               // owner: the G on this M, null in the loop; seen
   P* p;                 // owner
   Runtime* rt;          // const
-  Atomic<u32> in_core;  // owner writes, sysmon reads (DESIGN 4)
-  Atomic<u32> retake;   // see kRetake…
+  Door door;            // between its G and the core
   Atomic<u32> slow;     // atomic bits
   After after;          // owner
   EhGlobals* eh;        // const: this thread's exception globals
@@ -88,8 +74,6 @@ struct M {
   StackNote note0;      // owner
   G* next_g;            // owner: run this first, in the loop
   Domain* domain;       // owner: the domain whose Gs it runs
-  BlockSite sites[16];  // owner: by a hash of pc
-  P* blocked_p;         // owner: the P it had when a declared block began
   bool spinning;        // owner
   bool lent;            // const: a thread of the host
   bool arrived_native;  // owner: the last switch came from the loop
@@ -110,6 +94,8 @@ struct M {
   Atomic<u32> pinned_n;  // Runtime.lock writes, owner reads
   u32 pinned_turn;       // owner: pinned Gs and the P's own take turns
   bool locked_served;    // owner: `locked` has run since others had a turn
+  Atomic<u32> bound;     // atomic: Gs alive that run only here
+  bool gone;             // Runtime.lock: its thread has ended; to be used again
 
   M* next_m;           // Runtime.lock: all Ms
   os::Thread thread;   // const; not for lent ones

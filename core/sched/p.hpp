@@ -40,10 +40,10 @@ inline void prefetch_context(const Body* b) {
 }
 
 enum class PState : u32 {
-  idle,      // in the idle list
-  running,   // an M holds it
-  blocking,  // its M is in a declared blocking call; anyone may CAS it away
-  dead,      // surplus: above procs
+  idle,     // in the idle list
+  running,  // an M holds it
+  stopped,  // an M holds it and waits for the world
+  dead,     // surplus: above procs
 };
 
 // Bits of P::attention: the owner leaves its G at the next dispatch and looks.
@@ -51,6 +51,13 @@ constexpr u32 kAttnWanted = 1;  // an M with a pinned or domain G wants a P
 constexpr u32 kAttnRetire = 2;  // the P is surplus
 constexpr u32 kAttnSlice = 4;   // the slice is over (sysmon)
 constexpr u32 kAttnTimers = 8;  // timers are due (sysmon)
+constexpr u32 kAttnWorld = 16;  // the world stops
+
+// A place in the host's code that declares blocking calls.
+struct BlockSite {
+  u64 pc;     // the return address
+  bool slow;  // its last call was worth handing a P over
+};
 
 struct P {
   u32 id;       // const
@@ -60,7 +67,7 @@ struct P {
   // for good when a second P comes; see end_alone in procs.cpp.
   Atomic<bool> alone;     // set_procs writes, owner reads
   Atomic<PState> state;   // atomic
-  Atomic<M*> m;           // owner writes
+  Atomic<M*> m;           // owner writes: who holds it, null on the way
   Atomic<u32> attention;  // atomic
   u32 fair_in;            // owner: dispatches until the fairness tick
   u32 turn;               // owner: counts picks
@@ -70,15 +77,17 @@ struct P {
   Atomic<u32> mean_run;   // owner: ticks per dispatch, smoothed; 0: unknown
 
   Atomic<u64> dispatches;  // owner writes; sysmon and observers read
-  Atomic<u64> spawned, exited, parks, steals, stolen, handoffs;  // likewise
+  Atomic<u64> spawned, exited, parks, steals, handoffs;  // likewise
+  Atomic<u64> retakes;  // sysmon writes: taken from undeclared blockers
 
   P* next_idle;  // Runtime.lock
 
-  G* free_g;           // owner: slots
-  u32 free_g_count;    // owner
-  u32 bump, bump_end;  // owner: slots never used yet
-  Body* bodies;        // owner: warm, default size
-  u32 body_count;      // owner
+  G* free_g;            // owner: slots
+  u32 free_g_count;     // owner
+  u32 bump, bump_end;   // owner: slots never used yet
+  BlockSite sites[16];  // owner: by a hash of pc
+  Body* bodies;         // owner: warm, default size
+  u32 body_count;       // owner
 
   WordLock timer_lock;
   TimerHeap timers;      // timer_lock

@@ -157,14 +157,19 @@ void commit_late(M* m, const After& a, u64 old) {
   }
 }
 
+void leave_for_loop(M*& m) {
+  G* g = m->cur;
+  m->after = After{
+      .kind = g->flags & kRouted ? AfterKind::route : AfterKind::yield, .g = g};
+  m = switch_away(m, g->body);
+}
+
 // The parts of yield that few take: a cancel, or a class that queues elsewhere.
 int yield_slow(M*& m, G* g) {
   if (take_cancel(m, g)) {
     return kECANCELED;
   }
-  m->after = After{
-      .kind = g->flags & kRouted ? AfterKind::route : AfterKind::yield, .g = g};
-  m = switch_away(m, g->body);
+  leave_for_loop(m);
   return 0;
 }
 

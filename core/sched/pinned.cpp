@@ -44,7 +44,7 @@ void ready_pinned(M* m, M* pin, G* g) {
   } else if (pin->lent && !owns_threads(rt)) {
     raise_wake_fd(rt);
   } else if (pin != m) {
-    retake_blocked(rt);
+    sysmon_prompt(rt);
   }
 }
 
@@ -139,7 +139,7 @@ void want_p(M* m) {
     waits = !m->next_p;
   }
   if (waits) {
-    retake_blocked(rt);
+    sysmon_prompt(rt);
   }
   await_p(m);
 }

@@ -47,7 +47,8 @@ void end_alone(M* self, Runtime* rt) {
   for (;;) {
     M* m = p->m.load(acquire);
     if (!m || m == self || p->state.load(acquire) != PState::running ||
-        !m->in_core.load(acquire) || p->dispatches.load(relaxed) != before) {
+        !m->door.in_core.load(acquire) ||
+        p->dispatches.load(relaxed) != before) {
       return;
     }
     os::thread_yield();
@@ -58,7 +59,6 @@ void end_alone(M* self, Runtime* rt) {
 
 bool give_wanted(M* m) {
   Runtime* rt = m->rt;
-  P* p = m->p;
   M* to;
   if (!rt->wanting.load(seq_cst)) {
     return false;
@@ -69,8 +69,7 @@ bool give_wanted(M* m) {
     if (!to) {
       return false;
     }
-    to->next_p = p;
-    m->p = nullptr;
+    to->next_p = leave_p(m);
   }
   stop_spinning(m);
   note_wake(to);
@@ -93,6 +92,9 @@ P* p_make(Runtime* rt, u32 id) {
 
 bool attend(M* m, P* p) {
   u32 bits = p->attention.exchange(0, relaxed);
+  if (THRUM_UNLIKELY(bits & kAttnWorld)) {
+    world_wait(m);
+  }
   if (bits & kAttnTimers) {
     run_timers(m, p, os::now_ns());
   }
@@ -106,9 +108,7 @@ bool attend(M* m, P* p) {
     {
       Locked held(m->rt->lock);
       if (surplus(p)) {  // still: procs may have grown meanwhile
-        p->state.store(PState::dead, relaxed);
-        p->m.store(nullptr, relaxed);
-        m->p = nullptr;
+        leave_p(m)->state.store(PState::dead, relaxed);
       }
     }
     if (!m->p) {
@@ -166,7 +166,7 @@ int set_procs(M* m, Runtime* rt, u32 n) {
       rt->idle_count.store(rt->idle_count.load(relaxed) - 1, seq_cst);
     }
   }
-  retake_surplus(rt);
+  sysmon_prompt(rt);  // Ms outside may hold surplus ones
   while (fresh-- && has_work(rt)) {
     wake_p(rt);
   }

@@ -201,7 +201,6 @@ M* pop_idle_m(Runtime* rt, bool owned) {
 
 void idle_p_push(Runtime* rt, P* p) {
   p->state.store(PState::idle, relaxed);
-  p->m.store(nullptr, relaxed);
   p->next_idle = rt->idle_p;
   rt->idle_p = p;
   rt->idle_count.store(rt->idle_count.load(relaxed) + 1, seq_cst);
@@ -258,11 +257,10 @@ void wanted_remove(Runtime* rt, M* m) {
 
 M* free_p(Runtime* rt, P* p) {
   if (p->id >= rt->procs.load(relaxed) && !p->queued()) {
-    p->m.store(nullptr, relaxed);
     p->state.store(PState::dead, relaxed);  // surplus: nobody is to wake it
     return nullptr;
   }
-  M* to = wanted_pop(rt);
+  M* to = rt->world.load(relaxed) ? nullptr : wanted_pop(rt);
   if (to) {
     p->state.store(PState::running, relaxed);
     to->next_p = p;
@@ -273,13 +271,13 @@ M* free_p(Runtime* rt, P* p) {
 }
 
 P* idle_p_pop(Runtime* rt) {
-  P* p = rt->idle_p;
+  P* p = rt->world.load(relaxed) ? nullptr : rt->idle_p;
   if (p) {
     rt->idle_p = p->next_idle;
     rt->idle_count.store(rt->idle_count.load(relaxed) - 1, seq_cst);
     p->state.store(PState::running, relaxed);
-    if (THRUM_UNLIKELY(
-            rt->sysmon_asleep.load(seq_cst))) {  // Dekker with sysmon
+    // seq_cst: Dekker with sysmon's rest.
+    if (THRUM_UNLIKELY(rt->sysmon_rest.load(seq_cst) == kRestAsleep)) {
       sysmon_wake(rt);
     }
   }
@@ -354,7 +352,7 @@ void give_p(Runtime* rt, P* p, bool spinning) {
 
 void wake_p(Runtime* rt) {
   if (rt->idle_count.load(seq_cst) == 0) {
-    retake_blocked(rt);
+    sysmon_prompt(rt);
     return;
   }
   u32 none = 0;

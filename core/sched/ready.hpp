@@ -27,6 +27,14 @@ void wanted_remove(Runtime* rt, M* m);  // if it is there
 // to the idle list (null).
 M* free_p(Runtime* rt, P* p);
 
+// The P of m, on its way to another M.
+inline P* leave_p(M* m) {
+  P* p = m->p;
+  m->p = nullptr;
+  p->m.store(nullptr, relaxed);
+  return p;
+}
+
 void note_wake(M* m);  // null: nobody
 void note_wait(M* m, i64 deadline);
 
@@ -36,10 +44,20 @@ bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned);
 // The same for a P without a first G; keeps it as idle if no M can be had.
 void give_p(Runtime* rt, P* p, bool spinning);
 
+void sysmon_wake(Runtime* rt);
+// Work waits behind busy Ps: sysmon looks again, if it took a rest meanwhile.
+inline void sysmon_prompt(Runtime* rt) {
+  if (THRUM_UNLIKELY(rt->sysmon_rest.load(relaxed) == kRestLazy)) {
+    sysmon_wake(rt);
+  }
+}
+
 inline void maybe_wake(P* p) {
   Runtime* rt = p->rt;
-  if (THRUM_LIKELY(rt->idle_count.load(relaxed) == 0 ||
-                   rt->spinning.load(relaxed) != 0)) {
+  if (THRUM_LIKELY(rt->idle_count.load(relaxed) == 0)) {
+    return sysmon_prompt(rt);
+  }
+  if (THRUM_LIKELY(rt->spinning.load(relaxed) != 0)) {
     return;
   }
   u64 mean = p->mean_run.load(relaxed);
@@ -90,14 +108,20 @@ G* draw(M* m);  // lets virtual time jump if nothing else can run
 bool drawer_reserve(Runtime* rt, u32 domains);
 void drawer_put(Runtime* rt, G* g);
 
-// ---- blocking.cpp, procs.cpp, sysmon.cpp, lifecycle.cpp --------------------------
-void retake_blocked(Runtime* rt);
-bool retake_if_blocked(Runtime* rt, P* p);
-void retake_surplus(Runtime* rt);  // retires surplus Ps in state blocking
-bool attend(M* m, P* p);           // P::attention; false: the P is gone
-bool give_wanted(M* m);            // the P, to the first M that wants one
+// ---- blocking.cpp, retake.cpp, procs.cpp, sysmon.cpp, lifecycle.cpp ---------------
+// The calling G has no P: it gets one, or is queued. Returns the M it goes on on.
+M* come_back(M*& m);
+// sysmon: takes p from m, whose G is outside since dispatch `dispatches`.
+bool retake(Runtime* rt, P* p, M* m, u64 dispatches);
+Suspect& suspect_of(Runtime* rt, u64 site);
+bool attend(M* m, P* p);  // P::attention; false: the P is gone
+bool give_wanted(M* m);   // the P, to the first M that wants one
 P* p_make(Runtime* rt, u32 id);
-void sysmon_wake(Runtime* rt);
+// world.cpp: in the loop, with a P: waits until the world runs. world_call: a
+// parking call of a G that finds kWorld.
+void world_wait(M* m);
+void world_call(M*& m);
+void leave_for_loop(M*& m);  // park.cpp: as a yield does, whatever is pending
 void sysmon_start(Runtime* rt);  // with the first M; once
 M* m_lend(Runtime* rt);          // the calling thread as an M; null: no memory
 void m_unlend(M* m);

@@ -22,6 +22,7 @@ struct Config {
   bool hosted;
   u32 stack_class;
   i64 slice_ns;
+  i64 sysmon_ns;  // its tick
   u64 seed;
   // Says on stderr which Gs there are and what they wait for. Observing lives
   // above sched; the composition root hands it in.
@@ -31,8 +32,21 @@ struct Config {
 // What sysmon saw of a P.
 struct Look {
   u64 dispatches;
-  i64 since;
+  i64 since;   // seen with this number first
+  i64 marked;  // when its M was marked as outside
+  u64 site;    // where it was outside then
 };
+
+// A place in guest code that does not declare what it does.
+struct Suspect {
+  u64 site;
+  u32 row;  // retakes in a row
+};
+
+// Runtime::sysmon_rest.
+constexpr u32 kRestTick = 0;    // it looks again within a tick
+constexpr u32 kRestAsleep = 1;  // every P is idle: until one is taken
+constexpr u32 kRestLazy = 2;    // nobody waits: until somebody does
 
 // Gs of a deterministic runtime: all runnable ones, drawn by the seed.
 struct Drawer {
@@ -75,6 +89,7 @@ struct Runtime {
   bool closing;          // lock: no more threads
   u32 m_ids;             // lock
   M* idle_m;             // lock: LIFO, the warmest first
+  u32 idle_ms;           // lock: how many
   M* wanting_head;       // lock: Ms that want a P, FIFO
   M* wanting_tail;       // lock
   Atomic<u32> wanting;   // lock writes
@@ -95,8 +110,7 @@ struct Runtime {
   Atomic<u32> stop_note;        // futex: bumped when a G ends while stopping
   Atomic<u64> foreign_spawned;  // atomic: by threads without a P
   Atomic<u64> foreign_exited;   // atomic
-  Atomic<u32> blocking;         // atomic: Gs in a declared blocking call
-  Atomic<u32> blocked_ps;       // atomic: Ps in state blocking
+  Atomic<u32> blocking;         // atomic: Gs on their Ms without a P
   WordLock join_locks[kJoinLocks];  // by slot: G::joiners
   Domain* domains;                  // lock: all of them
   Domain* spare_domains;            // lock: memory of released ones
@@ -104,6 +118,12 @@ struct Runtime {
   void (*thread_start)(void*);      // const after the first spawn
   void (*thread_stop)(void*);
   void* thread_arg;
+
+  // Stopping the world
+  Atomic<u32> world;       // lock writes: 1: no P is to be taken, none to run
+  u64 world_owner;         // lock: the G or thread that stopped it
+  u32 world_depth;         // lock: how often
+  Atomic<u32> world_note;  // futex: bumped when it starts again
 
   // Deterministic mode
   Drawer drawer;            // the one M
@@ -119,9 +139,11 @@ struct Runtime {
   os::Thread sysmon;          // stop joins
   bool sysmon_on;             // lock
   Atomic<u32> sysmon_note;    // futex
-  Atomic<u32> sysmon_asleep;  // 1: waits for work without a tick
+  Atomic<u32> sysmon_rest;    // sysmon writes: kRest…, how long it sleeps
   Atomic<bool> sysmon_leave;  // atomic
   Look looks[kMaxProcs];      // sysmon
+  Suspect suspects[64];       // sysmon: by a hash of the site
+  Atomic<u32> said_capped;    // atomic: reported once
 };
 
 // A thrum_run in progress.

@@ -115,7 +115,7 @@ THRUM_INLINE void finish(M* m) {
 }
 
 inline void start_running(M* m, G* g) {
-  m->cur = g;
+  show(m->cur, g);
   g->state.store(State::running, relaxed);
   bump(m->p->dispatches);
 }

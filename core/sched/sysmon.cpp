@@ -1,10 +1,17 @@
 // sysmon: a thread without a P that looks at the Ps from outside. It reads
-// dispatch counters, so that no P reads a clock for it.
+// dispatch counters, so that no P reads a clock for it, and is the one asker at
+// the Ms' doors (door.hpp).
 //
 // Each tick (a quarter slice): a G that has kept its P for a slice while others
-// wait gets the slice flag; due timers of a busy P are announced; an idle P is
-// woken for any work there is. With every P idle it lingers 50 ms and then
-// sleeps until a P is taken again: a quiescent runtime costs nothing.
+// wait gets the slice flag, and if it is outside thrum its P is taken (retake).
+// One that declared to block, or left thrum where it has been caught before,
+// keeps its P for 200 us only. Due timers of a busy P are announced; an idle P is
+// woken for any work there is.
+//
+// It rests while nothing can go wrong: with every P idle it looks at growing
+// distances and then sleeps until a P is taken again (a quiescent runtime costs
+// nothing); with every P at work on one long G each and nobody waiting it sleeps
+// until somebody does (sysmon_prompt).
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
 
@@ -14,102 +21,178 @@ namespace {
 
 constexpr i64 kLinger = 50'000'000;
 constexpr i64 kTickLeast = 50'000;
-constexpr i64 kBlockedTick = 200'000;  // a declared call with work behind it
+constexpr i64 kQuickTick = 200'000;
+constexpr u32 kCaught = 3;  // retakes in a row that make a place a suspect
+constexpr i64 kLazyTicks = 16;
 
-// Returns its earliest timer; `stuck`: work waits behind one G for a tick.
-i64 look_at(Runtime* rt, P* p, Look& seen, i64 now, bool& stuck) {
+// One look at all Ps, and what follows for the next.
+struct Round {
+  i64 now;
+  i64 next;      // look again then
+  bool work;     // in some queue
+  bool waits;    // behind a busy P
+  bool moving;   // some P has dispatched since the last look
+  bool due;      // a timer, of a P that does not see to it
+  bool running;  // some P is
+};
+
+// The G of p has moved on by itself: where it was outside is no suspect.
+void moved(Runtime* rt, Look& seen) {
+  Suspect& s = suspect_of(rt, seen.site);
+  if (seen.site && s.site == seen.site) {
+    s.row = 0;
+  }
+  seen.site = 0;
+  seen.marked = 0;
+}
+
+// Has its G been outside for 200 us without a call, where that is known to be
+// long?
+bool quick_case(Runtime* rt, M* m, Look& seen, Round& r) {
+  u64 site = m->door.site.load(relaxed);
+  Suspect& s = suspect_of(rt, site);
+  bool quick = (m->door.word.load(relaxed) & kDeclared) ||
+               (s.site == site && s.row >= kCaught);
+  if (!quick) {
+    return false;
+  }
+  r.next = min(r.next, r.now + kQuickTick);
+  if (seen.marked && m->door.marked()) {
+    return r.now - seen.marked >= kQuickTick - kQuickTick / 8;
+  }
+  if (seen.marked) {
+    moved(rt, seen);
+  }
+  m->door.mark();
+  if (m->door.marked()) {
+    seen.marked = r.now;
+    seen.site = site;
+  }
+  return false;
+}
+
+void look_at(Runtime* rt, P* p, Look& seen, Round& r) {
   u64 d = p->dispatches.load(relaxed);
-  if (d != seen.dispatches) {
+  bool same = d == seen.dispatches;
+  if (!same) {
+    moved(rt, seen);
     seen.dispatches = d;
-    seen.since = now;
+    seen.since = r.now;
+    r.moving = true;
   } else {
     p->mean_run.store(0, relaxed);  // the sample is of other times
-    stuck |= p->queued() != 0 || p->earliest.load(relaxed) <= now;
-    if (now - seen.since >= rt->config.slice_ns &&
-        (p->queued() || rt->global_count.load(relaxed))) {
-      p->attention.fetch_or(kAttnSlice, relaxed);
-    }
   }
   i64 first = p->earliest.load(relaxed);
-  if (first <= now) {
+  if (first <= r.now) {
     p->attention.fetch_or(kAttnTimers, relaxed);
+    r.due |= same;
+  } else {
+    r.next = min(r.next, first);
   }
-  return first;
+  if (!r.work && !p->queued() && first > r.now &&
+      p->id < rt->procs.load(relaxed)) {
+    return;
+  }
+  r.waits = true;
+  bool over = r.now - seen.since >= rt->config.slice_ns;
+  if (over) {
+    p->attention.fetch_or(kAttnSlice, relaxed);
+  }
+  M* m = p->m.load(acquire);  // pairs with take_p
+  if (m && (quick_case(rt, m, seen, r) || over) && retake(rt, p, m, d)) {
+    seen.site = 0;
+    seen.marked = 0;
+  }
+}
+
+void look_at_ps(Runtime* rt, Round& r) {
+  u32 n = rt->p_count.load(acquire);
+  for (u32 i = 0; i < n; ++i) {
+    P* p = rt->ps[i];
+    if (p->state.load(relaxed) == PState::running) {
+      r.running = true;
+      look_at(rt, p, rt->looks[i], r);
+    } else if (p->earliest.load(relaxed) <= r.now) {
+      r.due = true;
+    }
+  }
 }
 
 bool all_idle(Runtime* rt) {
   return rt->idle_count.load(seq_cst) >= rt->procs.load(relaxed);
 }
 
+bool any_waits(Runtime* rt) {
+  bool waits = has_work(rt) || rt->wanting.load(relaxed);
+  for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
+    waits |= rt->ps[i]->queued() != 0;
+  }
+  return waits;
+}
+
+// Sleeps until then, or as long as it may rest; see Runtime::sysmon_rest.
+void rest(Runtime* rt, i64 until, u32 how) {
+  if (how != kRestTick) {
+    // seq_cst: Dekker with idle_p_pop, and, up to a bounded delay, with those
+    // that queue work (sysmon_prompt).
+    rt->sysmon_rest.store(how, seq_cst);
+    if (how == kRestAsleep ? !all_idle(rt) : any_waits(rt)) {
+      rt->sysmon_rest.store(kRestTick, relaxed);
+      return;
+    }
+  }
+  os::futex_wait(&rt->sysmon_note, 0, until);
+  rt->sysmon_note.store(0, relaxed);
+  rt->sysmon_rest.store(kRestTick, relaxed);
+}
+
 void sysmon(void* arg) {
   Runtime* rt = static_cast<Runtime*>(arg);
   os::timer_slack(1);
-  Look* looks = rt->looks;
-  i64 tick = max(rt->config.slice_ns / 4, kTickLeast);
+  i64 tick =
+      rt->config.sysmon_ns ? rt->config.sysmon_ns : rt->config.slice_ns / 4;
+  tick = max(tick, kTickLeast);
   i64 idle_since = 0;
-  for (;;) {
-    i64 now = os::now_ns();
-    i64 next = now + tick;
-    u32 n = rt->p_count.load(acquire);
-    bool due = false;
-    bool work = has_work(rt);
-    for (u32 i = 0; i < n; ++i) {
-      P* p = rt->ps[i];
-      PState s = p->state.load(relaxed);
-      if (s == PState::running) {
-        i64 first = look_at(rt, p, looks[i], now, due);
-        if (first > now) {
-          next = min(next, first);
-        }
-      } else if (s == PState::blocking && (work || p->queued())) {
-        next = min(next, now + kBlockedTick);
-        u64 d = p->dispatches.load(relaxed);
-        if (looks[i].dispatches != d) {
-          looks[i] = Look{d, now};
-        } else if (now - looks[i].since >= kBlockedTick) {
-          retake_if_blocked(rt, p);
-        }
-      } else if (p->earliest.load(relaxed) <= now) {
-        due = true;
-      }
+  while (!rt->sysmon_leave.load(acquire)) {
+    if (rt->world.load(relaxed)) {
+      rest(rt, os::now_ns() + tick, kRestTick);
+      continue;
     }
-    // Not at the cost of a declared call: those have had their patience above.
-    if (due || (work && rt->idle_count.load(relaxed))) {
+    Round r{};
+    r.now = os::now_ns();
+    r.next = r.now + kLazyTicks * tick;
+    r.work = has_work(rt) || rt->wanting.load(relaxed);
+    look_at_ps(rt, r);
+    if (r.due || (r.work && rt->idle_count.load(relaxed))) {
       wake_p(rt);
     }
+    bool lazy = r.running && !r.waits && !r.moving && !r.work && !r.due;
     if (rt->starved_count.load(relaxed)) {
       feed_starved(rt, UINT32_MAX);
-      next = min(next, now + kStarvedRetry);
-      idle_since = now;
+      r.next = min(r.next, r.now + kStarvedRetry);
+      idle_since = r.now;
     }
     if (rt->wanting.load(relaxed)) {
-      for (u32 i = 0; i < n; ++i) {
+      for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
         rt->ps[i]->attention.fetch_or(kAttnWanted, relaxed);
       }
     }
-    if (rt->fence_all) {
-      next = min(next, domains_look(rt, now));
-    }
-    i64 until = max(next, now + kTickLeast);
+    r.next = min(r.next, domains_look(rt, r.now));
     if (!all_idle(rt)) {
       idle_since = 0;
-    } else if (!idle_since) {
-      idle_since = now;
-    } else if (now - idle_since > kLinger) {
-      rt->sysmon_asleep.store(1, seq_cst);
-      if (all_idle(rt)) {  // Dekker with idle_p_pop
-        until = kForever;
-      }
+      i64 next = lazy ? r.next : min(r.next, r.now + tick);
+      rest(rt, max(next, r.now + kTickLeast), lazy ? kRestLazy : kRestTick);
+      continue;
+    }
+    if (!idle_since) {
+      idle_since = r.now;
+    }
+    i64 idle = r.now - idle_since;
+    if (idle > kLinger) {
+      rest(rt, kForever, kRestAsleep);
       idle_since = 0;
-    }
-    if (rt->sysmon_leave.load(acquire)) {
-      return;
-    }
-    os::futex_wait(&rt->sysmon_note, 0, until);
-    rt->sysmon_note.store(0, relaxed);
-    rt->sysmon_asleep.store(0, relaxed);
-    if (rt->sysmon_leave.load(acquire)) {
-      return;
+    } else {
+      rest(rt, min(r.next, r.now + max(tick, idle)), kRestTick);
     }
   }
 }

@@ -98,6 +98,8 @@ void timer_armed(P* p, i64 when, bool busy) {
   }
   if (m) {
     note_wake(m);  // it looks at the timers and sleeps again
+  } else {
+    sysmon_prompt(rt);
   }
 }
 

@@ -207,7 +207,7 @@ HOLDS(sizeof(thrum_wg) == 32);
 HOLDS(sizeof(thrum_sem) == 32);
 HOLDS(sizeof(thrum_once) == 32);
 
-HOLDS(sizeof(thrum_config) == 40);
+HOLDS(sizeof(thrum_config) == 48);
 HOLDS(offsetof(thrum_config, struct_size) == 0);
 HOLDS(offsetof(thrum_config, procs) == 4);
 HOLDS(offsetof(thrum_config, max_threads) == 8);
@@ -215,6 +215,7 @@ HOLDS(offsetof(thrum_config, flags) == 12);
 HOLDS(offsetof(thrum_config, stack_size) == 16);
 HOLDS(offsetof(thrum_config, slice_ns) == 24);
 HOLDS(offsetof(thrum_config, seed) == 32);
+HOLDS(offsetof(thrum_config, sysmon_ns) == 40);
 
 /* Structs with pointers: of the 64-bit platforms. */
 #define HOLDS_64(cond) HOLDS(sizeof(void*) != 8 || (cond))

@@ -118,6 +118,15 @@ static int spawn_with(thrum_rt* rt, enum opts_field field, uint64_t value,
   }
   return thrum_spawn(rt, &o.known, fn, NULL, NULL);
 }
+/* Stops the world and starts it again, twice over. */
+static int nested_stop(thrum_rt* rt) {
+  int rc = thrum_world_stop(rt, THRUM_FOREVER);
+  if (rc)
+    return rc;
+  CHECK_EQ(thrum_world_stop(rt, THRUM_TRY), 0);
+  CHECK_EQ(thrum_world_start(rt), 0);
+  return thrum_world_start(rt);
+}
 static int domain_with(thrum_rt* rt, uint32_t size, uint32_t flags) {
   thrum_domain_ops ops;
   thrum_domain* d = NULL;
@@ -419,6 +428,11 @@ static thrum_domain* unwanted;
     THRUM_EINVAL, NEGATIVE)                                                    \
   R(thrum_on_thread, "too late", thrum_on_thread(w->rt, never, never, NULL),   \
     NEGATIVE, NEGATIVE)                                                        \
+  R(thrum_world_stop, "rt NULL", nested_stop(NULL), THRUM_EINVAL, 0)           \
+  R(thrum_world_start, "rt NULL", thrum_world_start(NULL), THRUM_EINVAL,       \
+    THRUM_EPERM)                                                               \
+  R(thrum_world_start, "not stopped", thrum_world_start(w->rt), THRUM_EPERM,   \
+    THRUM_EPERM)                                                               \
   R(thrum_chan_set_drop, "NULL", thrum_chan_set_drop(NULL, never_elem, NULL),  \
     THRUM_EINVAL, THRUM_EINVAL)
 
@@ -458,6 +472,10 @@ static thrum_domain* unwanted;
   R(thrum_domain_close, "stopped", thrum_domain_close(w->domain), ANY, ANY)  \
   R(thrum_g_each, "stopped", thrum_g_each(w->rt, never_each, NULL),          \
     THRUM_ECLOSED, THRUM_ECLOSED)                                            \
+  R(thrum_world_stop, "stopped", thrum_world_stop(w->rt, THRUM_FOREVER),     \
+    THRUM_ECLOSED, THRUM_ECLOSED)                                            \
+  R(thrum_world_start, "stopped", thrum_world_start(w->rt), THRUM_ECLOSED,   \
+    THRUM_ECLOSED)                                                           \
   R(thrum_on_thread, "stopped", thrum_on_thread(w->rt, never, never, NULL),  \
     NEGATIVE, NEGATIVE)
 

@@ -131,11 +131,11 @@ void two_thread(unsigned i) {
 // A G that queues others on its P; another M may come and steal.
 void breeds(void* arg) {
   M* m = this_m();
-  m->in_core.store(1, relaxed);
+  m->door.in_core.store(1, relaxed);
   for (int g = 1; g < s->total; ++g) {
     runq_put(m, m->p, s->gs[g]);
   }
-  m->in_core.store(0, relaxed);
+  m->door.in_core.store(0, relaxed);
   runs(arg);
 }
 void breed(int total) {

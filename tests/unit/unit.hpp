@@ -98,7 +98,6 @@ inline void check_stopped(Runtime* rt) {
   CHECK(live_gs(rt) == 0);
   CHECK(rt->global.empty());
   CHECK(rt->blocking.load() == 0);
-  CHECK(rt->blocked_ps.load() == 0);
   CHECK(rt->wanting.load() == 0);
   CHECK(rt->spinning.load() == 0);
   CHECK(rt->lent.load() == 0);

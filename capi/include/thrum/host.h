@@ -203,6 +203,30 @@ THRUM_API int thrum_stack(void** lo, void** hi);
 THRUM_API int thrum_on_thread(thrum_rt* rt, void (*start)(void* arg),
                               void (*stop)(void* arg), void* arg);
 
+/* ---- Stopping the world -----------------------------------------------------
+ * For hosts with a collector. While the world is stopped no G of the runtime
+ * runs guest code, but for the one that stopped it: all others are parked, wait
+ * for their turn at a safepoint, or are declared blocking and held in
+ * thrum_exit_blocking. Safepoints are thrum_check and every parking call.
+ * (examples/learn: collector)
+ */
+/* Stops the world and returns 0, or gives up at the deadline: a G is in code
+ * that calls no thrum (it is named on stderr), and the world runs on. Nests: as
+ * many thrum_world_start are due. A second G or thread waits for the first to
+ * start the world again. A G that has stopped the world must not park before it
+ * starts it: nobody would run it again. Stopped or not, threads of the host run
+ * on, and what they spawn or ready waits.
+ * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EAGAIN (with THRUM_TRY) THRUM_ETIMEDOUT
+ *   THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_world_stop(thrum_rt* rt, int64_t deadline_ns);
+
+/* Starts the world again; from any thread.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EPERM (it is not stopped) THRUM_ECLOSED
+ *   THRUM_EFORKED */
+THRUM_API int thrum_world_start(thrum_rt* rt);
+
 /* Sets what becomes of elements that are left in the buffer when the channel
  * is freed: drop(arg, elem) for each, on the thread of the last release, with
  * no lock held; it must not park. Call it before the channel's first use.

@@ -19,7 +19,9 @@ typedef struct thrum_p_stats {
   uint64_t steals;      /* successful visits to another P's queues */
   uint64_t spawns;      /* Gs made by Gs of this P */
   uint64_t parks;       /* waits begun */
-  uint64_t handoffs;    /* times it was taken from an M in a blocking call */
+  uint64_t handoffs;    /* times it left an M in a declared blocking call */
+  uint64_t retakes;     /* times it was taken from an M outside thrum, whose G
+                           blocked or computed longer than the slice */
 } thrum_p_stats;
 
 /* Calls fn(arg, stats) for each P ever in service, in order of their numbers.

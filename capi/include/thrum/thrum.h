@@ -263,8 +263,12 @@ typedef struct thrum_config {
   uint32_t flags;       /* THRUM_RT_* */
   uint64_t stack_size;  /* virtual bytes per G, committed as used. 0: 256 KiB */
   int64_t slice_ns;     /* how long a G keeps its P while others wait.
-                           0: 10 ms */
+                           0: $THRUM_SLICE_US, else 10 ms */
   uint64_t seed;        /* with THRUM_RT_DETERMINISTIC */
+  int64_t sysmon_ns;    /* how often busy Ps are looked at: what blocks or
+                           computes outside thrum loses its P within a slice
+                           and one such period. 0: $THRUM_SYSMON_US, else a
+                           quarter slice. At least 50 us */
 } thrum_config;
 
 /* One M; every free choice comes from the seed; a virtual clock that begins at

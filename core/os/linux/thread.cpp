@@ -80,6 +80,9 @@ bool fence_all_ready() { return g_fence_ready.load(acquire); }
 
 void fence_all() {
   ErrnoKeep keep;
+  if (!fence_all_ready()) {
+    return fence(seq_cst);  // the other side takes one too
+  }
   constexpr int kPrivateExpedited = 1 << 3;
   syscall(SYS_membarrier, kPrivateExpedited, 0, 0);
 }

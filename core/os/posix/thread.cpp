@@ -2,7 +2,9 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "os/os.hpp"
@@ -57,6 +59,17 @@ void thread_sleep(i64 ns) {
   timespec ts{static_cast<time_t>(ns / 1'000'000'000),
               static_cast<long>(ns % 1'000'000'000)};
   clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, nullptr);
+}
+
+void symbol(u64 pc, char* out, size_t size) {
+  Dl_info info{};
+  bool known = dladdr(reinterpret_cast<void*>(pc), &info) && info.dli_fname;
+  const char* file = known ? strrchr(info.dli_fname, '/') : nullptr;
+  file = file ? file + 1 : (known ? info.dli_fname : "?");
+  bool named = known && info.dli_sname;
+  u64 base = reinterpret_cast<u64>(named ? info.dli_saddr : info.dli_fbase);
+  snprintf(out, size, "%s+0x%llx (%s)", named ? info.dli_sname : "",
+           static_cast<unsigned long long>(pc - base), file);
 }
 
 const char* env(const char* name) {

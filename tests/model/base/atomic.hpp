@@ -35,6 +35,15 @@ T peek(const T& field) {
   return field;
 }
 
+template <class T>
+void show(T& field, T value) {
+  field = value;
+}
+template <class T>
+T glance(const T& field) {
+  return field;
+}
+
 inline void fence(std::memory_order order, THRUM_AT_) {
   explore::fence(static_cast<explore::Order>(order), {file, line});
 }

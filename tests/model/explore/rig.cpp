@@ -44,13 +44,14 @@ void hide_dull(Runtime* r, M* m, P* p) {
   if (r) {
     hide(r->p_count);
     hide(r->procs);
-    hide(r->sysmon_asleep);
+    hide(r->sysmon_rest);
+    hide(r->world);
     hide(r->starved_count);
     hide(r->visitors);
     hide(r->table.chunks[0]);
   }
   if (m) {
-    hide(m->in_core);
+    hide(m->door.in_core);
   }
   if (p) {
     hide(p->dispatches);
@@ -125,7 +126,6 @@ void real(unsigned n, unsigned p_count) {
   hide(rt->sleeper);
   hide(rt->sleep_until);
   hide(rt->wanting);
-  hide(rt->blocked_ps);
   hide(rt->blocking);
   hide(rt->lent);
   hide(rt->running);
@@ -138,7 +138,7 @@ void real(unsigned n, unsigned p_count) {
   for (unsigned i = 0; i < n; ++i) {
     hide(ms[i]->slow);
     hide(ms[i]->pinned_n);
-    hide(ms[i]->retake);
+    hide(ms[i]->door.word);
   }
   for (unsigned i = p_count; i-- > 0;) {
     free_p(rt, rt->ps[i]);
