@@ -165,6 +165,40 @@ int thrum_unlock_thread(void) {
   return g_of(e.m) ? unlock_thread(e.m) : kENOTG;
 }
 
+int thrum_pin_cpu(const uint64_t* mask, uint32_t words) {
+  Enter e;
+  return g_of(e.m) ? pin_cpu(e.m, mask, words) : kENOTG;
+}
+
+int thrum_pin_threads(thrum_rt* rt, const uint64_t* mask, uint32_t words) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r) {
+    return kEINVAL;
+  }
+  return r->stopping.load(acquire) == 2 ? kECLOSED
+                                        : pin_threads(r, mask, words);
+}
+
+int thrum_cpus(uint64_t* mask, uint32_t words) {
+  u64 cpus[kCpuWords];
+  if (!mask && words) {
+    return kEINVAL;
+  }
+  if (int err = os::affinity_get(0, cpus, kCpuWords)) {
+    return err;
+  }
+  int n = 0;
+  for (u32 i = 0; i < max(words, kCpuWords); ++i) {
+    u64 w = i < kCpuWords ? cpus[i] : 0;
+    n += __builtin_popcountll(w);
+    if (i < words) {
+      mask[i] = w;
+    }
+  }
+  return n;
+}
+
 void* thrum_alloc(size_t size) { return mem::alloc(size); }
 void* thrum_calloc(size_t count, size_t size) {
   return mem::zalloc(count, size);

@@ -26,6 +26,14 @@ u32 thread_id();           // gettid
 int thread_count();        // threads of this process now, -errno
 void timer_slack(u64 ns);  // of the calling thread
 
+// ---- the kernel's scheduler ---------------------------------------------------
+// tid 0: the calling thread. CPU n is bit n % 64 of word n / 64. 0 or -errno.
+int affinity_set(u32 tid, const u64* mask, u32 words);
+int affinity_get(u32 tid, u64* mask, u32 words);
+// How long the thread would like to run in one piece; 0: the default. Returns
+// what it was. Does nothing where the kernel does not know it.
+u64 slice_set(u32 tid, u64 ns);
+
 // ---- futex note ------------------------------------------------------------
 // Sleeps while *word == expected, until the deadline (CLOCK_MONOTONIC, kForever
 // for none). May return early.

@@ -82,6 +82,10 @@ void block_resume(M*& m);       // blocking.cpp
 int lock_thread(M* m);
 int unlock_thread(M* m);
 
+// ---- cpus.cpp: masks of `words` words, see os::affinity_set ----------------------
+int pin_cpu(M* m, const u64* mask, u32 words);
+int pin_threads(Runtime* rt, const u64* mask, u32 words);
+
 // ---- world.cpp
 int world_stop(M*& m, Runtime* rt, i64 deadline);
 int world_start(M* m, Runtime* rt);

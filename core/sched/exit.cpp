@@ -85,6 +85,9 @@ M* leave_for_good(M* m, G* g) {
     run = g->ext->run ? run_take(m->rt, g->ext) : nullptr;
   }
   b->eh = EhGlobals{};
+  if (THRUM_UNLIKELY(g->affinity != kMigrate)) {
+    b->pin->bound.fetch_sub(1, relaxed);
+  }
   retire(m, g);
   if (THRUM_UNLIKELY(g->ext != nullptr)) {
     lost = dismiss(m, g);  // after the handle is stale: observers read the Ext
@@ -143,6 +146,7 @@ void g_main(void* carry) {
     if (THRUM_UNLIKELY(m->cur->body->lock_depth != 0)) {
       m->cur->body->lock_depth = 1;  // ended while locked to its thread
       unlock_thread(m);
+      thread_is_spoilt(m);
     }
     if (THRUM_UNLIKELY(g->ext != nullptr)) {
       settle(m, g);

@@ -96,6 +96,8 @@ void m_main(void* arg) {
   Runtime* rt = m->rt;
   set_this_m(m);
   m->door.enter();
+  m->tid.store(os::thread_id(), relaxed);
+  pin_at_start(m);
   m->eh = static_cast<EhGlobals*>(os::eh_globals());
   note_native(m->note0);
   if (rt->thread_start) {
@@ -112,6 +114,34 @@ void m_main(void* arg) {
     rt->thread_stop(rt->thread_arg);
   }
   set_this_m(nullptr);
+  Locked held(rt->lock);
+  if (!m->leaving.load(relaxed)) {
+    m->gone = true;
+    --rt->m_count;
+    ++rt->gone_ms;
+  }
+}
+
+// One whose thread has ended, to begin anew; null: there is none.
+M* m_again(Runtime* rt) {
+  M* m;
+  {
+    Locked held(rt->lock);
+    m = rt->gone_ms ? rt->ms : nullptr;
+    while (m && !m->gone) {
+      m = m->next_m;
+    }
+    if (!m) {
+      return nullptr;
+    }
+    m->gone = false;
+    --rt->gone_ms;
+  }
+  os::thread_join(m->thread);
+  m->door.word.store(0, relaxed);
+  m->slow.store(0, relaxed);
+  m->note.store(0, relaxed);
+  return m;
 }
 
 // Ends and joins every M and sysmon. Every G has ended.
@@ -278,25 +308,24 @@ int rt_on_thread(Runtime* rt, void (*start)(void*), void (*stop)(void*),
 }
 
 bool m_create(Runtime* rt, P* p, G* g, bool spinning) {
-  M* m = m_make(rt, false);
-  if (!m) {
+  M* m = m_again(rt);
+  if (!m && !(m = m_make(rt, false))) {
     return false;
   }
   m->next_p = p;
   m->next_g = g;
   m->spinning = spinning;
   sysmon_start(rt);
+  inherit_cpus(this_m(), m);
   if (os::thread_start(m->thread, m_main, m, "thrum-m") == 0) {
     return true;
   }
   say("no more threads: %u run", rt->m_count - 1);
+  m->next_p = nullptr;
+  m->next_g = nullptr;
   Locked held(rt->lock);
-  M** at = &rt->ms;
-  while (*at != m) {
-    at = &(*at)->next_m;
-  }
-  *at = m->next_m;
-  mem::free(m);
+  m->gone = true;
+  ++rt->gone_ms;
   return false;
 }
 
@@ -331,6 +360,7 @@ M* m_lend(Runtime* rt) {
   rt->lent.fetch_add(1, seq_cst);
   m->outer = this_m();
   m->door.enter();
+  m->tid.store(os::thread_id(), relaxed);
   m->eh = static_cast<EhGlobals*>(os::eh_globals());
   if (m->eh) {  // what the thread is catching is no G's
     m->outer_eh = *m->eh;

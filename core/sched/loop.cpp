@@ -163,10 +163,19 @@ void declare_dead(Runtime* rt) {
   }
 }
 
+// Threads that a storm of blocking calls has left over end after so long.
+constexpr i64 kIdleMost = 1'000'000'000;
+
+bool left_over(Runtime* rt, M* m) {
+  return m->idle && !m->lent && owns_threads(rt) &&
+         rt->idle_ms > rt->procs.load(relaxed) && !m->bound.load(relaxed);
+}
+
 // Sleeps without a P until woken with one, or until the earliest timer.
 void sleep_idle(M* m) {
   Runtime* rt = m->rt;
   i64 until = kForever;
+  i64 end = kForever;
   {
     Locked held(rt->lock);
     if (m->idle) {
@@ -177,6 +186,9 @@ void sleep_idle(M* m) {
       }
       if (rt->sleeper.load(relaxed) == m) {
         until = min(first, rt->sleep_until.load(relaxed));
+      }
+      if (left_over(rt, m)) {
+        end = os::now_ns() + kIdleMost;
       }
     }
   }
@@ -193,7 +205,7 @@ void sleep_idle(M* m) {
     // A thread of the host may end without waking anybody: look again.
     until = os::now_ns() + 1'000'000'000;
   }
-  note_wait(m, until);
+  note_wait(m, min(until, end));
   feed_starved(rt, UINT32_MAX);
   P* p;
   {
@@ -208,6 +220,10 @@ void sleep_idle(M* m) {
         return;  // all Ps are busy and look at their timers themselves
       }
       idle_m_remove(rt, m);
+    } else if (left_over(rt, m) && end <= os::now_ns()) {
+      idle_m_remove(rt, m);
+      m->slow.fetch_or(kSlowStop, relaxed);
+      return;
     } else {
       p = m->next_p;
       m->next_p = nullptr;

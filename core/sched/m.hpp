@@ -62,6 +62,8 @@ constexpr u32 kSlowDomain = 8;   // drains a domain
 constexpr u32 kSlowLocked = 16;  // belongs to one G (thrum_lock_thread)
 constexpr u32 kSlowWorld = 32;   // its G has stopped the world
 
+constexpr u32 kCpuWords = 16;  // 1024 CPUs
+
 struct M {
   G* cur;               // owner: the G on this M, null in the loop; seen
   P* p;                 // owner
@@ -94,8 +96,12 @@ struct M {
   Atomic<u32> pinned_n;  // Runtime.lock writes, owner reads
   u32 pinned_turn;       // owner: pinned Gs and the P's own take turns
   bool locked_served;    // owner: `locked` has run since others had a turn
-  Atomic<u32> bound;     // atomic: Gs alive that run only here
-  bool gone;             // Runtime.lock: its thread has ended; to be used again
+  Atomic<u32> tid;       // owner writes: its thread, 0: none yet
+  u64 slice;             // asker; owner after kTaken: the kernel's, before
+  bool pinned_cpus;     // owner: by thrum_pin_cpu; `cpus` is what it had before
+  u64 cpus[kCpuWords];  // owner
+  Atomic<u32> bound;    // atomic: Gs alive that run only here
+  bool gone;            // Runtime.lock: its thread has ended; to be used again
 
   M* next_m;           // Runtime.lock: all Ms
   os::Thread thread;   // const; not for lent ones

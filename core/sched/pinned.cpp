@@ -161,6 +161,15 @@ int lock_thread(M* m) {
   return 0;
 }
 
+// A G has ended without unlocking: its thread is in whatever state it left it in
+// (signal mask, namespaces, affinity), and ends too, as Go's does. A lent one is
+// the host's, and one that others are bound to must stay.
+void thread_is_spoilt(M* m) {
+  if (!m->lent && owns_threads(m->rt) && !m->bound.load(relaxed)) {
+    m->slow.fetch_or(kSlowStop, relaxed);
+  }
+}
+
 int unlock_thread(M* m) {
   G* g = m->cur;
   Body* b = g->body;
@@ -169,6 +178,9 @@ int unlock_thread(M* m) {
   }
   if (--b->lock_depth > 0) {
     return 0;
+  }
+  if (m->pinned_cpus) {
+    unpin_cpus(m);
   }
   m->locked = nullptr;
   m->slow.fetch_and(~kSlowLocked, relaxed);

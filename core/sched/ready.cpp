@@ -177,6 +177,7 @@ void list_remove_idle(Runtime* rt, M* m) {
     m->next_idle->prev_idle = m->prev_idle;
   }
   m->idle = false;
+  --rt->idle_ms;
 }
 
 // The warmest idle M, but not the one that waits for a timer if another is
@@ -216,6 +217,7 @@ void idle_m_push(Runtime* rt, M* m) {
   }
   rt->idle_m = m;
   m->idle = true;
+  ++rt->idle_ms;
 }
 
 void idle_m_remove(Runtime* rt, M* m) { list_remove_idle(rt, m); }

@@ -96,11 +96,17 @@ void timer_armed(P* p, i64 when, bool busy);
 void ready_pinned(M* m, M* pin, G* g);
 G* take_pinned(M* m);
 void sleep_locked(M* m);
+void thread_is_spoilt(M* m);
 // Waits, as an OS thread, until this M has a P.
 void want_p(M* m);
 // With rt->lock held: m gets an idle P as its next, or stands in the queue of
 // those that want one.
 void next_p_or_wait(Runtime* rt, M* m);
+
+// ---- cpus.cpp
+void inherit_cpus(M* maker, M* m);  // before m's thread begins
+void pin_at_start(M* m);            // on it
+void unpin_cpus(M* m);              // its G has unlocked
 
 // ---- seeded.cpp ------------------------------------------------------------------
 G* draw(M* m);  // lets virtual time jump if nothing else can run

@@ -19,6 +19,10 @@ bool m_to_spare(Runtime* rt) {
   return rt->idle_m || (rt->m_count < rt->config.max_threads && !rt->closing);
 }
 
+// EEVDF gives a thread with a long request later deadlines, so the one that holds
+// the P now runs first (linux.md 2). Needs no privilege.
+constexpr u64 kLongSlice = 100'000'000;
+
 // Which places hold how many Ms, most first; a few.
 struct Place {
   u64 site;
@@ -80,6 +84,9 @@ bool retake(Runtime* rt, P* p, M* m, u64 dispatches) {
   }
   u64 site = m->door.site.load(relaxed);
   bool declared = m->door.word.load(relaxed) & kDeclared;
+  // While it has no P it would rather run in long pieces and be passed by.
+  u32 tid = m->tid.load(relaxed);
+  m->slice = os::slice_set(tid, kLongSlice);
   // Before it is taken: the G counts as one that may wake others.
   rt->blocking.fetch_add(1, seq_cst);
   bool taken = m->door.take(kTaken, os::fence_all, [&] {
@@ -88,6 +95,7 @@ bool retake(Runtime* rt, P* p, M* m, u64 dispatches) {
            p->dispatches.load(relaxed) == dispatches;
   });
   if (!taken) {
+    os::slice_set(tid, m->slice);
     rt->blocking.fetch_sub(1, seq_cst);
     return false;
   }
@@ -109,6 +117,7 @@ void enter_apart(M* m) {
   u32 w = m->door.settle(&kept);
   if (w & kTaken) {
     m->p = nullptr;
+    os::slice_set(0, m->slice);
     w = (w & ~(kTaken | kDeclared)) | kApart;
     m->door.word.store(w, relaxed);
   } else if (kept && m->p) {

@@ -86,6 +86,7 @@ struct Runtime {
   M* ms;                 // lock
   u32 m_count;           // lock: owned threads alive
   u32 m_creating;        // lock: of these, not yet joinable
+  u32 gone_ms;           // lock: Ms whose threads have ended
   bool closing;          // lock: no more threads
   u32 m_ids;             // lock
   M* idle_m;             // lock: LIFO, the warmest first
@@ -115,6 +116,8 @@ struct Runtime {
   Domain* domains;                  // lock: all of them
   Domain* spare_domains;            // lock: memory of released ones
   bool fence_all;                   // const: the kernel has membarrier
+  u64 cpus[kCpuWords];              // lock: for the Ms it makes
+  bool cpus_set;                    // lock: by thrum_pin_threads
   void (*thread_start)(void*);      // const after the first spawn
   void (*thread_stop)(void*);
   void* thread_arg;

@@ -30,7 +30,10 @@ Ext* ext_make(M* m, Runtime* rt, const SpawnOpts& o) {
   if (o.run) {
     o.run->main = e;
   }
-  e->pin = o.affinity == kPinM ? m : nullptr;
+  if (o.affinity == kPinM) {
+    e->pin = m;
+    m->bound.fetch_add(1, relaxed);
+  }
   e->stack_class = o.stack_class == SpawnOpts::kStackDefault
                        ? rt->config.stack_class
                        : o.stack_class;
@@ -220,7 +223,12 @@ void body_dress(M* m, G* g, Body* b) {
   publish(g->body, b);
   g->flags |= kStarted;
   if (THRUM_UNLIKELY(g->affinity != 0)) {
-    b->pin = g->affinity == kPinM ? g->ext->pin : m;
+    if (g->affinity == kPinM) {
+      b->pin = g->ext->pin;
+    } else {
+      b->pin = m;
+      m->bound.fetch_add(1, relaxed);
+    }
     g->flags |= kRouted;
   }
 }

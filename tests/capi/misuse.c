@@ -70,6 +70,7 @@ struct world {
   thrum_cond cond;
   thrum_wg wg;
   thrum_sem sem;
+  uint64_t none; /* a mask of no CPU */
   thrum_once once;
 };
 
@@ -433,6 +434,13 @@ static thrum_domain* unwanted;
     THRUM_EPERM)                                                               \
   R(thrum_world_start, "not stopped", thrum_world_start(w->rt), THRUM_EPERM,   \
     THRUM_EPERM)                                                               \
+  R(thrum_pin_cpu, "not locked", thrum_pin_cpu(NULL, 0), THRUM_ENOTG,          \
+    THRUM_EPERM)                                                               \
+  R(thrum_pin_threads, "rt NULL", thrum_pin_threads(NULL, NULL, 0),            \
+    THRUM_EINVAL, 0)                                                           \
+  R(thrum_pin_threads, "no CPU", thrum_pin_threads(w->rt, &w->none, 1),        \
+    NEGATIVE, NEGATIVE)                                                        \
+  R(thrum_cpus, "NULL", thrum_cpus(NULL, 1), THRUM_EINVAL, THRUM_EINVAL)       \
   R(thrum_chan_set_drop, "NULL", thrum_chan_set_drop(NULL, never_elem, NULL),  \
     THRUM_EINVAL, THRUM_EINVAL)
 
@@ -471,6 +479,8 @@ static thrum_domain* unwanted;
     NEGATIVE, NEGATIVE)                                                      \
   R(thrum_domain_close, "stopped", thrum_domain_close(w->domain), ANY, ANY)  \
   R(thrum_g_each, "stopped", thrum_g_each(w->rt, never_each, NULL),          \
+    THRUM_ECLOSED, THRUM_ECLOSED)                                            \
+  R(thrum_pin_threads, "stopped", thrum_pin_threads(w->rt, NULL, 0),         \
     THRUM_ECLOSED, THRUM_ECLOSED)                                            \
   R(thrum_world_stop, "stopped", thrum_world_stop(w->rt, THRUM_FOREVER),     \
     THRUM_ECLOSED, THRUM_ECLOSED)                                            \

@@ -16,11 +16,13 @@ namespace {
 struct Start {
   void (*fn)(void*);
   void* arg;
+  const char* name;
 };
 
 void* enter(void* p) {
   Start s = *static_cast<Start*>(p);
   free(p);
+  pthread_setname_np(pthread_self(), s.name);
   s.fn(s.arg);
   return nullptr;
 }
@@ -32,21 +34,24 @@ int thread_start(Thread& t, void (*fn)(void*), void* arg, const char* name) {
   if (!s) {
     return -ENOMEM;
   }
-  *s = Start{fn, arg};
-  pthread_t handle;
-  int err = pthread_create(&handle, nullptr, enter, s);
+  *s = Start{fn, arg, name};
+  // Written before the thread begins (glibc): it may end, and be joined through
+  // t, before this call returns.
+  static_assert(sizeof t.handle == sizeof(pthread_t));
+  int err = pthread_create(&t.handle, nullptr, enter, s);
   if (err) {
+    t.handle = 0;
     free(s);
-    return -err;
   }
-  pthread_setname_np(handle, name);
-  t.handle = handle;
-  return 0;
+  return -err;
 }
 
 void thread_join(Thread& t) {
   ErrnoKeep keep;
-  pthread_join(t.handle, nullptr);
+  if (t.handle) {
+    pthread_join(t.handle, nullptr);
+    t.handle = 0;
+  }
 }
 
 void thread_yield() {

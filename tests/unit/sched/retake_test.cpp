@@ -363,3 +363,58 @@ TEST_CASE("retake: doors with a true fence, for kernels without membarrier") {
   until([&] { return live_gs(rt.rt) == 0; });
   CHECK(ended.load() == 20);
 }
+
+TEST_CASE("retake: after a storm the threads go home") {
+  Rt rt(brisk(1));
+  static constexpr u32 kGs = 24;
+  Atomic<u32> inside{0}, word{0};
+  for (u32 i = 0; i < kGs; ++i) {
+    (void)go_in(rt.rt, [&] {
+      inside.fetch_add(1);
+      block_until(word);
+    });
+  }
+  until([&] { return inside.load() == kGs; });
+  CHECK(rt->m_count >= kGs);
+  set(word);
+  until([&] { return live_gs(rt.rt) == 0; });
+  u32 ms;
+  until([&] {
+    os::thread_sleep(10 * kMs);
+    Locked held(rt->lock);
+    ms = rt->m_count;
+    return ms <= 2;
+  });
+  CHECK(ms >= 1);
+  // And come again, as the same Ms.
+  u32 ids = rt->m_ids;
+  inside.store(0);
+  word.store(0);
+  for (u32 i = 0; i < kGs / 2; ++i) {
+    (void)go_in(rt.rt, [&] {
+      inside.fetch_add(1);
+      block_until(word);
+    });
+  }
+  until([&] { return inside.load() == kGs / 2; });
+  CHECK(rt->m_ids == ids);
+  set(word);
+}
+
+TEST_CASE("retake: the thread of a G that ended locked is not used again") {
+  Rt rt(brisk(1));
+  u32 threads = 0;
+  for (u32 i = 0; i < rounds(20); ++i) {
+    Atomic<u32> tid{0}, other{0};
+    u64 h = go_in(rt.rt, [&] {
+      Enter e;
+      (void)lock_thread(e.m);
+      tid.store(os::thread_id());
+    });
+    CHECK(join(h, rt.rt, soon()) == 0);
+    h = go_in(rt.rt, [&] { other.store(os::thread_id()); });
+    CHECK(join(h, rt.rt, soon()) == 0);
+    threads += tid.load() != other.load();
+  }
+  CHECK(threads == rounds(20));
+}

@@ -1,0 +1,102 @@
+// CPUs that Ms are pinned to, on the host's word only.
+//
+// A new thread has the CPUs of the one that makes it. So an M that was pinned for
+// its locked G hands down what it had before (inherit_cpus).
+// SPDX-License-Identifier: MIT
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+namespace {
+
+// mask, cut or filled up to kCpuWords. False: it names no CPU, or one beyond.
+bool widen(const u64* mask, u32 words, u64* out) {
+  u64 any = 0;
+  u64 beyond = 0;
+  for (u32 i = 0; i < max(words, kCpuWords); ++i) {
+    u64 w = i < words ? mask[i] : 0;
+    if (i < kCpuWords) {
+      out[i] = w;
+      any |= w;
+    } else {
+      beyond |= w;
+    }
+  }
+  return any && !beyond;
+}
+
+}  // namespace
+
+int pin_cpu(M* m, const u64* mask, u32 words) {
+  if (m->cur->body->lock_depth == 0) {
+    return kEPERM;
+  }
+  if (!mask) {
+    if (m->pinned_cpus) {
+      unpin_cpus(m);
+    }
+    return 0;
+  }
+  u64 cpus[kCpuWords];
+  if (!widen(mask, words, cpus)) {
+    return kEINVAL;
+  }
+  if (!m->pinned_cpus) {
+    if (int err = os::affinity_get(0, m->cpus, kCpuWords)) {
+      return err;
+    }
+  }
+  int err = os::affinity_set(0, cpus, kCpuWords);
+  m->pinned_cpus |= !err;
+  return err;
+}
+
+void unpin_cpus(M* m) {
+  m->pinned_cpus = false;
+  (void)os::affinity_set(0, m->cpus, kCpuWords);
+}
+
+int pin_threads(Runtime* rt, const u64* mask, u32 words) {
+  u64 cpus[kCpuWords];
+  int err = mask ? (widen(mask, words, cpus) ? 0 : kEINVAL)
+                 : os::affinity_get(0, cpus, kCpuWords);
+  if (err) {
+    return err;
+  }
+  Locked held(rt->lock);
+  for (M* m = rt->ms; m; m = m->next_m) {
+    u32 tid = m->tid.load(relaxed);
+    if (m->lent || m->gone || !tid || (m->slow.load(relaxed) & kSlowLocked)) {
+      continue;
+    }
+    if (int e = os::affinity_set(tid, cpus, kCpuWords)) {
+      return e;
+    }
+  }
+  for (u32 i = 0; i < kCpuWords; ++i) {
+    rt->cpus[i] = cpus[i];
+  }
+  rt->cpus_set = true;
+  return 0;
+}
+
+void inherit_cpus(M* maker, M* m) {
+  m->pinned_cpus = maker && maker->pinned_cpus;
+  if (m->pinned_cpus) {
+    for (u32 i = 0; i < kCpuWords; ++i) {
+      m->cpus[i] = maker->cpus[i];
+    }
+  }
+}
+
+void pin_at_start(M* m) {
+  if (m->pinned_cpus) {
+    unpin_cpus(m);
+  }
+  Locked held(m->rt->lock);
+  if (m->rt->cpus_set) {
+    (void)os::affinity_set(0, m->rt->cpus, kCpuWords);
+  }
+}
+
+}  // namespace thrum
