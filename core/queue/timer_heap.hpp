@@ -1,12 +1,15 @@
 // A 4-ary heap of deadlines in ns: earliest first, equal ones in order of
 // arming (or by a seeded tie in a deterministic runtime).
 //
-// A dense table maps ids to places, so that sifting touches two small arrays and
-// never the timers themselves (100,000 of them would each be a cache miss).
+// Entries are 16 bytes and the four children of one share a cache line: of 100,000
+// timers a sift meets one miss a level. A dense table maps ids to places and
+// timers, so that sifting never touches the timers themselves.
 // Guarded by the caller's lock.
 // `reserve` first: then `arm` cannot fail.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <string.h>
+
 #include "base/atomic.hpp"
 #include "base/defs.hpp"
 #include "mem/heap.hpp"
@@ -23,8 +26,10 @@ struct Timer {
 class TimerHeap {
  public:
   void destroy() {
-    mem::free(heap_);
+    mem::free(heap_ ? heap_ - kSkew : nullptr);
     mem::free(table_);
+    mem::free(timers_);
+    timers_ = nullptr;
     heap_ = nullptr;
     table_ = nullptr;
     count_.store(0, relaxed);
@@ -44,16 +49,26 @@ class TimerHeap {
       return true;
     }
     u32 n = capacity_ ? capacity_ * 2 : 16;
-    void* h = mem::realloc(heap_, n * sizeof(Entry));
-    if (!h) {
-      return false;
-    }
-    heap_ = static_cast<Entry*>(h);
     void* t = mem::realloc(table_, n * sizeof(u32));
     if (!t) {
       return false;
     }
     table_ = static_cast<u32*>(t);
+    void* p = mem::realloc(timers_, n * sizeof(Timer*));
+    if (!p) {
+      return false;
+    }
+    timers_ = static_cast<Timer**>(p);
+    void* h = mem::alloc_aligned((n + kSkew) * sizeof(Entry), kCacheLine);
+    if (!h) {
+      return false;
+    }
+    Entry* wider = static_cast<Entry*>(h) + kSkew;
+    if (heap_) {
+      memcpy(wider, heap_, count() * sizeof(Entry));
+      mem::free(heap_ - kSkew);
+    }
+    heap_ = wider;
     for (u32 i = n; i-- > capacity_;) {
       table_[i] = free_;
       free_ = i;
@@ -70,7 +85,8 @@ class TimerHeap {
     t->id.store(id, relaxed);
     u32 at = count();
     count_.store(at + 1, relaxed);
-    place(at, Entry{when, t, tie, id});
+    timers_[id] = t;
+    place(at, Entry{when, tie, id});
     sift_up(at);
     return heap_[0].id == id;
   }
@@ -90,7 +106,7 @@ class TimerHeap {
       return nullptr;
     }
     u32 id = heap_[0].id;
-    Timer* t = heap_[0].timer;
+    Timer* t = timers_[id];
     remove(0);
     table_[id] = free_;
     free_ = id;
@@ -101,10 +117,12 @@ class TimerHeap {
  private:
   struct Entry {
     i64 when;
-    Timer* timer;
     u32 tie;
     u32 id;
   };
+  static_assert(4 * sizeof(Entry) == kCacheLine);
+  // heap_[1] begins a cache line, and with it each group of four children.
+  static constexpr u32 kSkew = 3;
 
   static bool before(const Entry& a, const Entry& b) {
     return a.when != b.when ? a.when < b.when
@@ -166,7 +184,8 @@ class TimerHeap {
     place(at, e);
   }
 
-  Entry* heap_ = nullptr;
+  Entry* heap_ = nullptr;     // kSkew into its block
+  Timer** timers_ = nullptr;  // by id
   u32* table_ = nullptr;  // by id: its place in heap_, or the next free id
   Atomic<u32> count_{0};  // owner adds, anyone takes; under the lock
   u32 capacity_ = 0;
