@@ -1,10 +1,31 @@
 // SPDX-License-Identifier: MIT
 #include "thrum/observe.h"
 
+#include "observe/watchdog.hpp"
 #include "translate.hpp"
 
 using namespace thrum;
 using namespace thrum::capi;
+
+namespace {
+
+using TellStall = void (*)(void* arg, const thrum_stall* stall);
+
+void show_stall(const Watch& w, const StallView& v) {
+  thrum_stall s{};
+  s.struct_size = sizeof s;
+  s.state = static_cast<u32>(v.g.state);
+  s.g = v.g.handle;
+  s.name = v.g.name;
+  s.lasted_ns = v.lasted;
+  s.done = static_cast<u32>(v.done);
+  s.frames = v.frames;
+  s.pcs = v.pcs;
+  s.exact = v.exact;
+  reinterpret_cast<TellStall>(w.fn)(w.arg, &s);
+}
+
+}  // namespace
 
 extern "C" {
 
@@ -33,6 +54,20 @@ int thrum_p_each(thrum_rt* rt,
 int64_t thrum_live(thrum_rt* rt) {
   Runtime* r = rt_or_own(this_m(), rt);
   return r ? static_cast<int64_t>(live_gs(r)) : int64_t{kEINVAL};
+}
+
+int thrum_watchdog(thrum_rt* rt, int64_t limit_ns, TellStall fn, void* arg) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r) {
+    return kEINVAL;
+  }
+  if (r->stopping.load(acquire) == 2) {
+    return kECLOSED;
+  }
+  i64 limit = limit_ns ? max(limit_ns, i64{0}) : 100'000'000;
+  return watchdog(r, limit, fn ? show_stall : nullptr,
+                  reinterpret_cast<void*>(fn), arg);
 }
 
 uint64_t thrum_trace_hash(thrum_rt* rt) {

@@ -10,10 +10,22 @@ namespace thrum {
 
 namespace {
 
+void line(void* arg, const GView& v) {
+  u32& n = *static_cast<u32*>(arg);
+  if (n++ < 64) {
+    char name[48];
+    plain_text(v.name, name, sizeof name);
+    say("  G %u \"%s\" %s %s", handle_slot(v.handle), name, state_name(v.state),
+        v.reason);
+  }
+}
+
+}  // namespace
+
 // Copies what can be seen of a G while it may go on, end, and its slot be taken
 // by another; false: the slot is free, or was for a moment. The lock keeps its
 // Ext.
-bool look(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
+bool view_g(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
   G* g = table_g(rt->table, slot);
   if (!g) {
     return false;
@@ -49,23 +61,14 @@ bool look(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
          v.state != State::dead;
 }
 
-void line(void* arg, const GView& v) {
-  u32& n = *static_cast<u32*>(arg);
-  if (n++ < 64) {
-    // A host's name must not move a terminal's cursor or forge a line.
-    char name[48];
-    u32 i = 0;
-    for (; v.name[i] && i + 1 < sizeof name; ++i) {
-      unsigned char c = static_cast<unsigned char>(v.name[i]);
-      name[i] = c < 0x20 || c == 0x7f ? '?' : v.name[i];
-    }
-    name[i] = 0;
-    say("  G %u \"%s\" %s %s", handle_slot(v.handle), name, state_name(v.state),
-        v.reason);
+void plain_text(const char* from, char* to, u32 size) {
+  u32 i = 0;
+  for (; from[i] && i + 1 < size; ++i) {
+    unsigned char c = static_cast<unsigned char>(from[i]);
+    to[i] = c < 0x20 || c == 0x7f ? '?' : from[i];
   }
+  to[i] = 0;
 }
-
-}  // namespace
 
 const char* state_name(State s) {
   constexpr const char* kNames[] = {"none",    "runnable", "running",
@@ -78,7 +81,7 @@ void each_g(Runtime* rt, void (*fn)(void*, const GView&), void* arg) {
   for (u32 slot = 0; slot < end; ++slot) {
     GView v;
     char name[48];
-    if (look(rt, slot, v, name)) {
+    if (view_g(rt, slot, v, name)) {
       fn(arg, v);
     }
   }

@@ -19,6 +19,11 @@ struct GView {
   void* sp;
 };
 
+// One slot; false: no G lives there. The view's name is in `name`.
+bool view_g(Runtime* rt, u32 slot, GView& view, char (&name)[48]);
+// A host's name for a terminal: nothing that moves a cursor or forges a line.
+void plain_text(const char* from, char* to, u32 size);
+
 // Calls fn for each live G, one at a time; the view's strings are valid during
 // the call, in which no lock is held. Gs go on meanwhile: a view is of its
 // moment.

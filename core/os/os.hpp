@@ -34,6 +34,14 @@ int affinity_get(u32 tid, u64* mask, u32 words);
 // what it was. Does nothing where the kernel does not know it.
 u64 slice_set(u32 tid, u64 ns);
 
+// ---- looking at threads -------------------------------------------------------
+// Program counter and stack pointer of a thread that sleeps in the kernel; false:
+// it runs, or the kernel does not tell.
+bool thread_where(u32 tid, u64* pc, u64* sp);
+// The words of [sp, hi) that a call may have left there as return addresses,
+// innermost first: a superset of the frames. Returns how many, at most `most`.
+u32 stack_calls(u64 sp, u64 hi, u64* pcs, u32 most);
+
 // ---- futex note ------------------------------------------------------------
 // Sleeps while *word == expected, until the deadline (CLOCK_MONOTONIC, kForever
 // for none). May return early.

@@ -186,8 +186,8 @@ class TimerHeap {
 
   Entry* heap_ = nullptr;     // kSkew into its block
   Timer** timers_ = nullptr;  // by id
-  u32* table_ = nullptr;  // by id: its place in heap_, or the next free id
-  Atomic<u32> count_{0};  // owner adds, anyone takes; under the lock
+  u32* table_ = nullptr;      // by id: its place in heap_, or the next free id
+  Atomic<u32> count_{0};      // owner adds, anyone takes; under the lock
   u32 capacity_ = 0;
   u32 free_ = Timer::kIdle;
 };

@@ -90,6 +90,11 @@ int pin_threads(Runtime* rt, const u64* mask, u32 words);
 int world_stop(M*& m, Runtime* rt, i64 deadline);
 int world_start(M* m, Runtime* rt);
 
+// ---- watch.cpp: Runtime::watch.tell is told, on sysmon, of Gs that hold out
+// Off, and nobody is being told any more; false: called from `tell`.
+bool watch_pause(Runtime* rt);
+void watch_begin(Runtime* rt, i64 limit);
+
 // ---- local.cpp -----------------------------------------------------------------
 int local_new(void (*drop)(void*), u32* out);
 int local_set(M* m, u32 key, void* value);

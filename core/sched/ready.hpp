@@ -117,8 +117,9 @@ void drawer_put(Runtime* rt, G* g);
 // ---- blocking.cpp, retake.cpp, procs.cpp, sysmon.cpp, lifecycle.cpp ---------------
 // The calling G has no P: it gets one, or is queued. Returns the M it goes on on.
 M* come_back(M*& m);
-// sysmon: takes p from m, whose G is outside since dispatch `dispatches`.
-bool retake(Runtime* rt, P* p, M* m, u64 dispatches);
+// sysmon: takes p from m, whose G is outside, if it is the one that was seen.
+bool retake(Runtime* rt, P* p, M* m, const Look& seen);
+i64 watch_look(Runtime* rt, i64 now);  // sysmon; returns when to look again
 Suspect& suspect_of(Runtime* rt, u64 site);
 bool attend(M* m, P* p);  // P::attention; false: the P is gone
 bool give_wanted(M* m);   // the P, to the first M that wants one

@@ -74,7 +74,7 @@ Suspect& suspect_of(Runtime* rt, u64 site) {
   return rt->suspects[(site * 0x9e3779b97f4a7c15u) >> 58];
 }
 
-bool retake(Runtime* rt, P* p, M* m, u64 dispatches) {
+bool retake(Runtime* rt, P* p, M* m, const Look& seen) {
   if (m->door.in_core.load(relaxed)) {
     return false;
   }
@@ -92,7 +92,7 @@ bool retake(Runtime* rt, P* p, M* m, u64 dispatches) {
   bool taken = m->door.take(kTaken, os::fence_all, [&] {
     return p->m.load(relaxed) == m &&
            p->state.load(relaxed) == PState::running &&
-           p->dispatches.load(relaxed) == dispatches;
+           p->dispatches.load(relaxed) == seen.dispatches;
   });
   if (!taken) {
     os::slice_set(tid, m->slice);
@@ -104,6 +104,7 @@ bool retake(Runtime* rt, P* p, M* m, u64 dispatches) {
     s.row = s.site == site ? s.row + 1 : 1;
     s.site = site;
   }
+  m->taken_at = seen.since;
   p->m.store(nullptr, relaxed);
   bump(declared ? p->handoffs : p->retakes);
   give_p(rt, p, false);

@@ -35,6 +35,31 @@ struct Look {
   i64 since;   // seen with this number first
   i64 marked;  // when its M was marked as outside
   u64 site;    // where it was outside then
+  u64 said;    // the dispatch that the watchdog has told of, + 1
+};
+
+// A G that has not come to a scheduling point for long, and what was done.
+enum class Done : u8 {
+  kept,     // it has its P: nobody waited, or no thread was to be had
+  retaken,  // its P went to another M
+  inside,   // it is inside a thrum call
+};
+struct Stall {
+  G* g;
+  M* m;
+  i64 lasted;
+  Done done;
+};
+struct StallView;
+struct Watch {
+  Atomic<i64> limit;   // ns; 0: off
+  Atomic<u64> teller;  // sysmon: its thread pointer while it may tell
+  WordLock setting;    // one who changes the rest at a time
+  void (*tell)(Runtime*, const Stall&);  // const while on
+  // The teller's own, const while on: whom it tells, and how.
+  void (*show)(const Watch& w, const StallView& stall);
+  void* fn;
+  void* arg;
 };
 
 // A place in guest code that does not declare what it does.
@@ -147,6 +172,7 @@ struct Runtime {
   Look looks[kMaxProcs];      // sysmon
   Suspect suspects[64];       // sysmon: by a hash of the site
   Atomic<u32> said_capped;    // atomic: reported once
+  Watch watch;                // see watch.cpp
 };
 
 // A thrum_run in progress.

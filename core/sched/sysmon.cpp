@@ -99,7 +99,7 @@ void look_at(Runtime* rt, P* p, Look& seen, Round& r) {
     p->attention.fetch_or(kAttnSlice, relaxed);
   }
   M* m = p->m.load(acquire);  // pairs with take_p
-  if (m && (quick_case(rt, m, seen, r) || over) && retake(rt, p, m, d)) {
+  if (m && (quick_case(rt, m, seen, r) || over) && retake(rt, p, m, seen)) {
     seen.site = 0;
     seen.marked = 0;
   }
@@ -178,9 +178,11 @@ void sysmon(void* arg) {
       }
     }
     r.next = min(r.next, domains_look(rt, r.now));
-    if (!all_idle(rt)) {
+    i64 watch = watch_look(rt, r.now);
+    // A G without a P may stall while every P is idle.
+    if (!all_idle(rt) || (watch != kForever && rt->blocking.load(relaxed))) {
       idle_since = 0;
-      i64 next = lazy ? r.next : min(r.next, r.now + tick);
+      i64 next = min(watch, lazy ? r.next : min(r.next, r.now + tick));
       rest(rt, max(next, r.now + kTickLeast), lazy ? kRestLazy : kRestTick);
       continue;
     }

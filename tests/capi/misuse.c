@@ -41,6 +41,8 @@ static void never_p(void* arg, const thrum_p_stats* stats) {
     thrum_p_each(NULL, thrum_self() ? see_p : never_p, NULL), THRUM_EINVAL, 0) \
   R(thrum_p_each, "fn NULL", thrum_p_each(w->rt, NULL, NULL), THRUM_EINVAL,    \
     THRUM_EINVAL)                                                              \
+  R(thrum_watchdog, "rt NULL, off", thrum_watchdog(NULL, -1, NULL, NULL),      \
+    THRUM_EINVAL, ANY)                                                         \
   R(thrum_trace_hash, "rt NULL", DONE(thrum_trace_hash(NULL)), 0, 0)
 static void see_p(void* arg, const thrum_p_stats* stats) {
   (void)arg;

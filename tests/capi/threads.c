@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <thrum/host.h>
 #include <thrum/observe.h>
@@ -257,6 +258,91 @@ TEST(the_world_stands_still_for_a_collector) {
   rt_end(rt);
 }
 
+/* ---- the watchdog ---------------------------------------------------------- */
+
+struct kennel {
+  word barks, from_the_callback;
+  thrum_rt* rt;
+  thrum_stall last;
+  char name[48];
+  uint64_t pcs[64];
+};
+static void barks(void* arg, const thrum_stall* s) {
+  struct kennel* k = arg;
+  k->last = *s;
+  snprintf(k->name, sizeof k->name, "%s", s->name);
+  CHECK(s->frames >= 1 && s->frames <= 64);
+  memcpy(k->pcs, s->pcs, s->frames * sizeof *s->pcs);
+  set(&k->from_the_callback, thrum_watchdog(k->rt, -1, NULL, NULL));
+  add(&k->barks, 1);
+}
+static thrum_g named(thrum_rt* rt, thrum_fn fn, void* arg, const char* name) {
+  thrum_spawn_opts o;
+  thrum_g g = 0;
+  memset(&o, 0, sizeof o);
+  o.struct_size = sizeof o;
+  o.name = name;
+  REQUIRE_EQ(thrum_spawn(rt, &o, fn, arg, &g), 0);
+  return g;
+}
+static void watched(struct rt_kind kind, thrum_fn hog, int others) {
+  thrum_rt* rt = rt_make(kind);
+  struct kennel k;
+  memset(&k, 0, sizeof k);
+  k.rt = rt;
+  CHECK_EQ(thrum_watchdog(rt, 20 * MS, barks, &k), 0);
+  struct held h = {0, 0, 0};
+  thrum_g g = named(rt, hog, &h, "the hog");
+  while (!get(&h.inside))
+    check_pause();
+  if (others)
+    CHECK_EQ(thrum_join(rt, go_in(rt, runs, &h), SOON), 0);
+  while (!get(&k.barks))
+    check_pause();
+  CHECK_EQ(k.last.g, g);
+  CHECK(strcmp(k.name, "the hog") == 0);
+  CHECK_EQ(k.last.state, THRUM_STATE_RUNNING);
+  CHECK_EQ(k.last.done, others ? THRUM_STALL_RETAKEN : THRUM_STALL_KEPT);
+  CHECK(k.last.lasted_ns >= 20 * MS);
+  CHECK(k.pcs[0] != 0);
+  CHECK_EQ(get(&k.from_the_callback), THRUM_EPERM);
+  poll(NULL, 0, 60); /* once per time */
+  CHECK_EQ(get(&k.barks), 1);
+  set(&h.release, 1);
+  CHECK_EQ(thrum_join(rt, g, SOON), 0);
+  CHECK_EQ(thrum_watchdog(rt, -1, NULL, NULL), 0);
+  rt_end(rt);
+}
+TEST(the_watchdog_names_who_holds_out) {
+  struct rt_kind kind = RT_P1;
+  kind.slice_ns = MS;
+  watched(kind, blocks, 0);
+  watched(kind, blocks, 1);
+  watched(kind, computes, 0);
+  watched(kind, computes, 1);
+}
+
+static void sleeps_declared(void* arg) {
+  (void)arg;
+  CHECK_EQ(thrum_enter_blocking(), 0);
+  poll(NULL, 0, 50);
+  CHECK_EQ(thrum_exit_blocking(), 0);
+  CHECK_EQ(thrum_sleep(50 * MS), 0);
+}
+TEST(the_watchdog_leaves_parked_and_declared_ones_alone) {
+  thrum_rt* rt = rt_make(RT_P1);
+  struct kennel k;
+  memset(&k, 0, sizeof k);
+  CHECK_EQ(thrum_watchdog(rt, 10 * MS, barks, &k), 0);
+  CHECK_EQ(thrum_join(rt, go_in(rt, sleeps_declared, NULL), SOON), 0);
+  CHECK_EQ(thrum_watchdog(rt, -1, NULL, NULL), 0);
+  CHECK_EQ(get(&k.barks), 0);
+  rt_end(rt);
+  rt = rt_make(RT_HOSTED);
+  CHECK_EQ(thrum_watchdog(rt, 0, NULL, NULL), THRUM_ENOTSUP);
+  rt_end(rt);
+}
+
 static const struct check_case cases[] = {
     CASE(neighbours_of_blocked_and_busy_gs_go_on),
     CASE(a_locked_g_pins_its_thread),
@@ -264,5 +350,7 @@ static const struct check_case cases[] = {
     CASE(a_g_that_ends_locked_takes_its_thread_along),
     CASE(set_procs_under_load_from_several_threads),
     CASE(the_world_stands_still_for_a_collector),
+    CASE(the_watchdog_names_who_holds_out),
+    CASE(the_watchdog_leaves_parked_and_declared_ones_alone),
 };
 CHECK_MAIN(cases)

@@ -36,6 +36,46 @@ THRUM_API int thrum_p_each(thrum_rt* rt,
  * Errors: THRUM_EINVAL THRUM_EFORKED */
 THRUM_API int64_t thrum_live(thrum_rt* rt);
 
+/* ---- Watchdog ----------------------------------------------------------------
+ * A G that holds out for long without coming to a scheduling point: it blocks
+ * or computes in its own code, undeclared, or sits inside a thrum call.
+ */
+/* One report. Valid during the callback. */
+typedef struct thrum_stall {
+  uint32_t struct_size; /* bytes that the library has filled in */
+  uint32_t state;       /* THRUM_STATE_* of <thrum/host.h> */
+  thrum_g g;
+  const char* name;  /* "": none */
+  int64_t lasted_ns; /* so far */
+  uint32_t done;     /* THRUM_STALL_* */
+  uint32_t frames;   /* how many addresses pcs has, at least 1 */
+  /* Where it is, innermost first, as far as can be told without disturbing it.
+   * Of a thread that sleeps in the kernel: the instruction, then what its stack
+   * has as return addresses (calls that have ended may be among them). Of one
+   * that runs: the place in the program's code where it left thrum. */
+  const uint64_t* pcs;
+  uint32_t exact; /* 1: it sleeps in the kernel at pcs[0] */
+  uint32_t reserved;
+} thrum_stall;
+
+#define THRUM_STALL_KEPT \
+  0u                           /* it has its P: nobody waits, or no thread is
+                                  to be had (thrum_config.max_threads) */
+#define THRUM_STALL_RETAKEN 1u /* its P was given to another thread */
+#define THRUM_STALL_INSIDE 2u  /* it is inside a thrum call */
+
+/* Switches the watchdog on: fn(arg, stall) is called, on a thread of thrum's,
+ * for each G that holds out longer than limit_ns, once per time that it does. It
+ * must not park. fn NULL: on stderr, with function names. limit_ns 0: 100 ms;
+ * below 0: off. When the call returns, no callback of before is running.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EPERM (from the callback) THRUM_ENOTSUP (hosted
+ *   and deterministic runtimes have no thread that could look) THRUM_ECLOSED
+ *   THRUM_EFORKED */
+THRUM_API int thrum_watchdog(thrum_rt* rt, int64_t limit_ns,
+                             void (*fn)(void* arg, const thrum_stall* stall),
+                             void* arg);
+
 /* A hash over the order of events of a deterministic runtime: equal for equal
  * seeds and guests. 0 for other runtimes.
  * Threads: any  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
