@@ -34,6 +34,18 @@ inline u64 cpu_ticks() {
 #endif
 }
 
+// The callee-saved registers go to the caller's frame, and that lies above.
+#define THRUM_SPILLED_SP() (__builtin_unwind_init(), ::thrum::stack_pointer())
+THRUM_INLINE void* stack_pointer() {
+  void* sp;
+#if defined(__x86_64__)
+  asm volatile("movq %%rsp, %0" : "=r"(sp));
+#else
+  asm volatile("mov %0, sp" : "=r"(sp));
+#endif
+  return sp;
+}
+
 // An address that no other live thread has: who a foreign thread is. volatile,
 // because compilers keep a thread pointer across a park otherwise.
 inline u64 thread_pointer() {

@@ -50,7 +50,12 @@ bool view_g(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
     v.since = peek(b->since);
     v.stack_lo = b->stack.lo;
     v.stack_hi = b->stack.hi;
-    v.sp = v.state == State::waiting ? peek(b->sp) : nullptr;
+    if (v.state == State::waiting ||
+        (v.state == State::runnable && rt->world.load(acquire))) {
+      v.sp = peek(b->sp);
+    } else {
+      v.sp = peek(b->held_sp);
+    }
     v.reason = v.why == Why::park ? peek(b->reason) : nullptr;
   }
   if (!v.reason) {

@@ -65,7 +65,10 @@ M* come_back(M*& m) {
   // between would see nobody.
   if (m->p || (g->flags & kRouted)) {
     if (!m->p) {  // bound to this M, or inside its domain
+      void* held = g->body->held_sp;
+      publish(g->body->held_sp, THRUM_SPILLED_SP());
       want_p(m);
+      publish(g->body->held_sp, held);
     }
     rt->blocking.fetch_sub(1, seq_cst);
     return m;
@@ -77,6 +80,7 @@ M* come_back(M*& m) {
 int enter_blocking(M*& m, u64 site) {
   Body* b = m->cur->body;
   if (b->block_depth++ == 0) {
+    publish(b->held_sp, stack_pointer());
     if (THRUM_UNLIKELY(m->door.word.load(relaxed) & kDomainTaken)) {
       domain_left_behind(m);
     }
@@ -111,6 +115,7 @@ int exit_blocking(M*& m) {
     }
     m->cur->state.store(State::running, relaxed);
     b->why.store(Why::none, relaxed);
+    publish<void*>(b->held_sp, nullptr);
     if (THRUM_UNLIKELY(m->door.word.load(relaxed) & (kDomainTaken | kWorld))) {
       enter_slow(m, true);
     }

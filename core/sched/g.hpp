@@ -256,6 +256,8 @@ struct alignas(kCacheLine) Body {
   u32 block_depth;   // owner: thrum_enter_blocking
   u64 block_site;    // owner: who called the outermost one
   u64 block_since;   // owner: cpu_ticks then
+  void* held_sp;     // owner: declared blocking, or waiting for a P on its own
+                     // M: the guest's frames lie above; seen
   bool lock_pinned;  // owner: pin stems from lock_thread
   StackNote note;    // owner
   Body* next;        // the cache that holds it

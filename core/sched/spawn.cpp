@@ -216,6 +216,7 @@ void body_dress(M* m, G* g, Body* b) {
   b->shield = 0;
   b->lock_depth = 0;
   b->block_depth = 0;
+  publish<void*>(b->held_sp, nullptr);
   b->lock_pinned = false;
   b->pin = nullptr;
   b->wake.word = &g->word;

@@ -237,6 +237,12 @@ static void declares(void* arg) {
     CHECK_EQ(thrum_exit_blocking(), 0);
   }
 }
+static void shows_stack(void* arg, const thrum_g_info* info) {
+  (void)arg;
+  if (info->stack_hi)
+    CHECK_MSG(info->sp >= info->stack_lo && info->sp < info->stack_hi,
+              "sp of a G in state %u", info->state);
+}
 TEST(the_world_stands_still_for_a_collector) {
   thrum_rt* rt = rt_make(RT_P2);
   struct mutator m = {0, 0};
@@ -246,6 +252,7 @@ TEST(the_world_stands_still_for_a_collector) {
   for (int i = 0; i < (CHECK_SANITIZED ? 20 : 100); i++) {
     REQUIRE_EQ(thrum_world_stop(rt, THRUM_FOREVER), 0);
     word before = get(&m.steps);
+    CHECK_EQ(thrum_g_each(rt, shows_stack, NULL), 0);
     for (int k = 0; k < 1000; k++)
       CHECK_EQ(get(&m.steps), before);
     CHECK_EQ(thrum_world_start(rt), 0);

@@ -170,7 +170,9 @@ typedef struct thrum_g_info {
   void* stack_lo;       /* NULL before it first runs */
   void* stack_hi;       /* NULL before it first runs */
   void* sp;             /* NULL before it first runs and while it runs; the
-                           callee-saved registers lie above it */
+                           callee-saved registers lie above it, but for a G in
+                           thrum_enter_blocking: its frames lie above, and what
+                           its registers held then is known to itself alone */
 } thrum_g_info;
 
 #define THRUM_STATE_RUNNABLE 1u /* waits for its turn; stack_lo NULL: new */
@@ -207,7 +209,11 @@ THRUM_API int thrum_on_thread(thrum_rt* rt, void (*start)(void* arg),
  * For hosts with a collector. While the world is stopped no G of the runtime
  * runs guest code, but for the one that stopped it: all others are parked, wait
  * for their turn at a safepoint, or are declared blocking and held in
- * thrum_exit_blocking. Safepoints are thrum_check and every parking call.
+ * thrum_exit_blocking. Safepoints are thrum_check and every parking call. Of all
+ * but the caller thrum_g_each tells sp meanwhile. Code between
+ * thrum_enter_blocking and thrum_exit_blocking must not touch what a collector
+ * moves, and must not keep references in registers only: a host puts them on
+ * the stack first (__builtin_unwind_init).
  * (examples/learn: collector)
  */
 /* Stops the world and returns 0, or gives up at the deadline: a G is in code

@@ -12,4 +12,8 @@ inline void cpu_relax() { explore::pause(); }
 inline u64 cpu_ticks() { return explore::ticks(); }
 inline u64 thread_pointer() { return (u64{explore::thread()} + 1) << 12; }
 
+inline void* stack_pointer() { return nullptr; }
+
 }  // namespace thrum
+
+#define THRUM_SPILLED_SP() ::thrum::stack_pointer()
