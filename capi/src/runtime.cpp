@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "observe/each.hpp"
+#include "observe/held_lock.hpp"
 #include "os/os.hpp"
 #include "place/budget.hpp"
 #include "time/sleep.hpp"
@@ -13,7 +14,8 @@ using namespace thrum::capi;
 
 namespace {
 
-constexpr u32 kKnownFlags = THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED;
+constexpr u32 kKnownFlags =
+    THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED | THRUM_RT_DEBUG;
 
 constexpr i64 kMostUs = 3'600'000'000;  // an hour
 
@@ -54,6 +56,9 @@ int to_config(Config& out, const thrum_config& in) {
                       : env_number("THRUM_SYSMON_US", 1, kMostUs, 0) * 1000;
   out.seed = in.seed;
   out.report = report_gs;
+  if ((in.flags & THRUM_RT_DEBUG) || env_number("THRUM_DEBUG", 1, 1, 0)) {
+    out.parks = check_held_locks;
+  }
   return out.stack_class < mem::kStackClasses ? 0 : kEINVAL;
 }
 

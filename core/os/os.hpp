@@ -42,6 +42,10 @@ bool thread_where(u32 tid, u64* pc, u64* sp);
 // innermost first: a superset of the frames. Returns how many, at most `most`.
 u32 stack_calls(u64 sp, u64 hi, u64* pcs, u32 most);
 
+// Debug mode: the pthread mutexes that the thread holds, of those that lie in
+// [lo, hi), that a word there points to, or that are data of the program.
+u32 held_mutexes(u32 tid, u64 lo, u64 hi, void** out, u32 most);
+
 // ---- futex note ------------------------------------------------------------
 // Sleeps while *word == expected, until the deadline (CLOCK_MONOTONIC, kForever
 // for none). May return early.

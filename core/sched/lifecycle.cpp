@@ -75,6 +75,11 @@ void destroy(Runtime* rt) {
   mem::free(rt);
 }
 
+u32 slow_at_start(const M* m) {
+  return (seeded(m->rt) ? kSlowSeeded : 0) |
+         (m->rt->config.parks ? kSlowDebug : 0) | (m->locked ? kSlowLocked : 0);
+}
+
 M* m_make(Runtime* rt, bool lent) {
   M* m = static_cast<M*>(mem::alloc_aligned(sizeof(M), alignof(M)));
   if (!m) {
@@ -84,6 +89,7 @@ M* m_make(Runtime* rt, bool lent) {
   m->rt = rt;
   m->lent = lent;
   m->door.fenced = !rt->fence_all;
+  m->slow.store(slow_at_start(m), relaxed);
   Locked held(rt->lock);
   m->id = rt->m_ids++;
   m->next_m = rt->ms;
@@ -139,7 +145,7 @@ M* m_again(Runtime* rt) {
   }
   os::thread_join(m->thread);
   m->door.word.store(0, relaxed);
-  m->slow.store(0, relaxed);
+  m->slow.store(slow_at_start(m), relaxed);
   m->note.store(0, relaxed);
   return m;
 }
@@ -350,9 +356,7 @@ M* m_lend(Runtime* rt) {
     Locked held(rt->lock);
     m->lender = who;
     m->lent_now = true;
-    m->slow.store((seeded(rt) ? kSlowSeeded : 0) |
-                      (m->locked ? kSlowLocked : 0),
-                  relaxed);
+    m->slow.store(slow_at_start(m), relaxed);
   }
   if (owns_threads(rt)) {
     sysmon_start(rt);

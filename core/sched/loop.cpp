@@ -458,6 +458,10 @@ void execute(M* m, G* g) {
   M* back = static_cast<M*>(context_switch(&m->sp0, g->body->sp, m));
   note_arrive(m->note0, nullptr);
   show<G*>(back->cur, nullptr);
+  if (THRUM_UNLIKELY(back->slow.load(relaxed) & kSlowDebug) &&
+      back->after.kind == AfterKind::park) {
+    back->rt->config.parks(back->rt, back, back->after.g);
+  }
   finish(back);
 }
 

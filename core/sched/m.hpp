@@ -61,6 +61,7 @@ constexpr u32 kSlowSeeded = 4;   // deterministic
 constexpr u32 kSlowDomain = 8;   // drains a domain
 constexpr u32 kSlowLocked = 16;  // belongs to one G (thrum_lock_thread)
 constexpr u32 kSlowWorld = 32;   // its G has stopped the world
+constexpr u32 kSlowDebug = 64;   // the runtime is in debug mode
 
 constexpr u32 kCpuWords = 16;  // 1024 CPUs
 

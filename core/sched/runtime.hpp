@@ -27,6 +27,8 @@ struct Config {
   // Says on stderr which Gs there are and what they wait for. Observing lives
   // above sched; the composition root hands it in.
   void (*report)(Runtime* rt, const char* title);
+  // Debug mode, else null: looks at each G that parks, before it may go on.
+  void (*parks)(Runtime* rt, M* m, G* g);
 };
 
 // What sysmon saw of a P.
@@ -84,6 +86,7 @@ struct Runtime {
   Atomic<u32> refs;            // atomic
   Atomic<u32> said_unstopped;  // atomic: reported once
   Atomic<u32> said_starved;    // atomic: reported once
+  Atomic<u32> said_held;       // atomic: reports of the debug mode
   u32 tag;                     // const: upper byte of its handles
   Config config;               // const
   Table table;

@@ -1,6 +1,8 @@
 /* report.c: what the library says on stderr, and when it says nothing. */
 #include "../support/check.h"
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <thrum/host.h>
 
 #include "../support/child.h"
@@ -138,12 +140,62 @@ TEST(stop_names_who_would_not) {
   CHECK(strstr(child.err, "recv") != NULL);
 }
 
+/* ---- debug mode: parking with a mutex held --------------------------------- */
+
+static pthread_mutex_t in_data = PTHREAD_MUTEX_INITIALIZER;
+static void parks_with(pthread_mutex_t* m) {
+  CHECK_EQ(pthread_mutex_lock(m), 0);
+  CHECK_EQ(thrum_sleep(MS), 0);
+  CHECK_EQ(pthread_mutex_unlock(m), 0);
+}
+static void parks_badly(void* arg) {
+  pthread_mutex_t on_stack = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_t* on_heap = calloc(1, sizeof *on_heap);
+  CHECK_EQ(thrum_lock_thread(), 0); /* so that nothing worse happens */
+  if (strcmp(arg, "stack") == 0)
+    parks_with(&on_stack);
+  else if (strcmp(arg, "data") == 0)
+    parks_with(&in_data);
+  else if (strcmp(arg, "heap") == 0)
+    parks_with(on_heap);
+  else { /* held, but not over a park */
+    CHECK_EQ(pthread_mutex_lock(&on_stack), 0);
+    CHECK_EQ(pthread_mutex_unlock(&on_stack), 0);
+    CHECK_EQ(thrum_sleep(MS), 0);
+  }
+  CHECK_EQ(thrum_unlock_thread(), 0);
+  free(on_heap);
+}
+CHILD(debug) {
+  struct rt_kind kind = RT_P2;
+  kind.flags = THRUM_RT_DEBUG;
+  in_rt(kind, parks_badly, (void*)arg);
+}
+TEST(debug_mode_names_mutexes_held_over_a_park) {
+#if !defined(__GLIBC__)
+  SKIP("only of glibc's mutexes the owner is known");
+#endif
+  static const char* const where[] = {"stack", "heap", "data"};
+  for (int i = 0; i < 3; i++) {
+    check_context = where[i];
+    expect_child("debug", where[i], 0);
+    CHECK_EQ(child_lines(child.err), 1);
+    CHECK_EQ(child_times(child.err, "holds a pthread mutex"), 1);
+    CHECK_EQ(child_times(child.err, "(sleep)"), 1);
+  }
+  check_context = "none";
+  expect_child("debug", "none", 0);
+  CHECK_STR(child.err, "");
+}
+
 static const struct check_case cases[] = {
     CASE(a_right_program_prints_nothing),
     CASE(deadlock_names_every_g),
     CASE(free_of_a_running_runtime_says_so_once),
     CASE(stop_names_who_would_not),
+    CASE(debug_mode_names_mutexes_held_over_a_park),
 };
-static const struct child_part parts[] = {PART(quiet), PART(deadlock),
-                                          PART(free_unstopped), PART(stubborn)};
+static const struct child_part parts[] = {PART(quiet), PART(debug),
+                                          PART(deadlock), PART(free_unstopped),
+                                          PART(stubborn)};
 CHILD_MAIN(cases, parts)

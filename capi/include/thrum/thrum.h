@@ -278,6 +278,11 @@ typedef struct thrum_config {
 /* Owns no thread: Gs run only inside thrum_run and thrum_pump, on the threads
  * that call them, and undeclared blocking is not detected. */
 #define THRUM_RT_HOSTED 2u
+/* Looks for mistakes, and is slow: says on stderr when a G parks while its
+ * thread holds a pthread mutex (std::mutex is one), as far as that can be known
+ * (glibc; mutexes on the G's stack, behind pointers there, or in the program's
+ * data). Also with $THRUM_DEBUG=1. */
+#define THRUM_RT_DEBUG 65536u
 
 /* Sets all `struct_size` bytes of *config to the defaults and its struct_size
  * field. Call it with sizeof(thrum_config).

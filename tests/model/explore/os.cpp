@@ -48,6 +48,7 @@ void futex_wake(Atomic<u32>* word, int n) {
 
 void symbol(u64, char* out, size_t) { *out = 0; }
 bool thread_where(u32, u64*, u64*) { return false; }
+u32 held_mutexes(u32, u64, u64, void**, u32) { return 0; }
 int affinity_set(u32, const u64*, u32) { return 0; }
 int affinity_get(u32, u64*, u32) { return 0; }
 u64 slice_set(u32, u64) { return 0; }
