@@ -278,6 +278,7 @@ void domain_ready(M* m, Domain* d, G* g) {
       }
     }
   }
+  sysmon_prompt(d->rt);  // the one inside may be outside thrum
   if (closed) {
     lose_g(m, d->rt, g, d);
   } else if (first) {
@@ -320,30 +321,29 @@ namespace {
 
 // Nobody has been dispatched for long, others wait, and the G is outside thrum:
 // the domain goes, whatever becomes of the P.
-void look_at(Runtime* rt, Domain* d, i64 now) {
+// Returns when to look again.
+i64 look_at(Runtime* rt, Domain* d, i64 now) {
+  i64 limit = d->ops.handover_ns ? d->ops.handover_ns : rt->config.slice_ns;
   u64 n = d->switches.load(relaxed);
   if (n != d->seen) {
     d->seen = n;
     d->since = now;
-    return;
-  }
-  i64 limit = d->ops.handover_ns ? d->ops.handover_ns : rt->config.slice_ns;
-  if (now - d->since < limit) {
-    return;
   }
   {
     Locked held(d->lock);
     M* m = d->holder;
     if (d->hold != Hold::held || !m || d->queue.empty()) {
-      return;
+      return kForever;  // domain_ready prompts
     }
-    if (!m->door.take(kDomainTaken, os::fence_all, [] { return true; })) {
-      return;
+    if (now - d->since < limit ||
+        !m->door.take(kDomainTaken, os::fence_all, [] { return true; })) {
+      return now + limit / 2;
     }
     d->holder = nullptr;
     d->hold = Hold::queued;
   }
   queue_token(nullptr, d);
+  return now + limit / 2;
 }
 
 }  // namespace
@@ -365,9 +365,7 @@ i64 domains_look(Runtime* rt, i64 now) {
   }
   for (u32 i = 0; i < n; ++i) {
     Domain* d = hosts[i];
-    look_at(rt, d, now);
-    i64 limit = d->ops.handover_ns ? d->ops.handover_ns : rt->config.slice_ns;
-    again = min(again, now + limit / 2);
+    again = min(again, look_at(rt, d, now));
     domain_release(d);
   }
   return again;

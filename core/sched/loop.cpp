@@ -11,7 +11,8 @@
 // queue. Whoever queues work after that look sees an idle P and no spinner, and
 // wakes one (wake_p). The queue's own store may still be in the waker's buffer
 // when it reads those counters: that window, some ns wide, costs a delay of one
-// sysmon tick at most, for it wakes an idle P for any work it sees.
+// sysmon tick at most, for it wakes an idle P for any work it sees, and a waker
+// that sees no idle P prompts it.
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
 #include "sched/ready.hpp"
@@ -216,8 +217,9 @@ void sleep_idle(M* m) {
     }
     if (m->idle && (until != kForever && until <= os::now_ns())) {
       p = idle_p_pop(rt);  // a timer is due: take any P for it
-      if (!p) {
-        return;  // all Ps are busy and look at their timers themselves
+      if (!p) {  // all Ps are busy and look at their timers themselves, or
+        sysmon_prompt(rt);
+        return;
       }
       idle_m_remove(rt, m);
     } else if (left_over(rt, m) && end <= os::now_ns()) {

@@ -103,6 +103,10 @@ void put_all(M* m, Fifo<G>& gs) {
     maybe_wake(m->p);
     return;
   }
+  // One for an M that looks for work is nobody else's.
+  if (G* g = m->cur ? nullptr : gs.pop(); g && !m->p->runq.put(g)) {
+    runq_put(m, m->p, g);
+  }
   while (G* g = gs.pop()) {
     runq_put(m, m->p, g);
   }
@@ -278,10 +282,6 @@ P* idle_p_pop(Runtime* rt) {
     rt->idle_p = p->next_idle;
     rt->idle_count.store(rt->idle_count.load(relaxed) - 1, seq_cst);
     p->state.store(PState::running, relaxed);
-    // seq_cst: Dekker with sysmon's rest.
-    if (THRUM_UNLIKELY(rt->sysmon_rest.load(seq_cst) == kRestAsleep)) {
-      sysmon_wake(rt);
-    }
   }
   return p;
 }

@@ -45,9 +45,9 @@ bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned);
 void give_p(Runtime* rt, P* p, bool spinning);
 
 void sysmon_wake(Runtime* rt);
-// Work waits behind busy Ps: sysmon looks again, if it took a rest meanwhile.
+// Work waits and nobody is woken for it: sysmon looks again, if it took a rest.
 inline void sysmon_prompt(Runtime* rt) {
-  if (THRUM_UNLIKELY(rt->sysmon_rest.load(relaxed) == kRestLazy)) {
+  if (THRUM_UNLIKELY(rt->sysmon_rest.load(relaxed) != 0)) {
     sysmon_wake(rt);
   }
 }
@@ -63,7 +63,7 @@ inline void maybe_wake(P* p) {
   u64 mean = p->mean_run.load(relaxed);
   if (mean &&
       mean * (p->queued() + rt->global_count.load(relaxed)) < rt->wake_ticks) {
-    return;
+    return sysmon_prompt(rt);
   }
   wake_p(rt);
 }

@@ -70,11 +70,6 @@ struct Suspect {
   u32 row;  // retakes in a row
 };
 
-// Runtime::sysmon_rest.
-constexpr u32 kRestTick = 0;    // it looks again within a tick
-constexpr u32 kRestAsleep = 1;  // every P is idle: until one is taken
-constexpr u32 kRestLazy = 2;    // nobody waits: until somebody does
-
 // Gs of a deterministic runtime: all runnable ones, drawn by the seed.
 struct Drawer {
   G** items;
@@ -170,7 +165,7 @@ struct Runtime {
   os::Thread sysmon;          // stop joins
   bool sysmon_on;             // lock
   Atomic<u32> sysmon_note;    // futex
-  Atomic<u32> sysmon_rest;    // sysmon writes: kRest…, how long it sleeps
+  Atomic<u32> sysmon_rest;    // sysmon writes: 1: until it is prompted
   Atomic<bool> sysmon_leave;  // atomic
   Look looks[kMaxProcs];      // sysmon
   Suspect suspects[64];       // sysmon: by a hash of the site

@@ -8,10 +8,10 @@
 // keeps its P for 200 us only. Due timers of a busy P are announced; an idle P is
 // woken for any work there is.
 //
-// It rests while nothing can go wrong: with every P idle it looks at growing
-// distances and then sleeps until a P is taken again (a quiescent runtime costs
-// nothing); with every P at work on one long G each and nobody waiting it sleeps
-// until somebody does (sysmon_prompt).
+// It rests while nothing can go wrong: when no P has dispatched since its last
+// look and nobody waits it sleeps until somebody does, and nobody is woken for it
+// (sysmon_prompt), or until a busy P's timer is due. So a runtime that is
+// quiescent, or whose Gs just come and go, costs nothing.
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
 
@@ -19,21 +19,19 @@ namespace thrum {
 
 namespace {
 
-constexpr i64 kLinger = 50'000'000;
 constexpr i64 kTickLeast = 50'000;
 constexpr i64 kQuickTick = 200'000;
 constexpr u32 kCaught = 3;  // retakes in a row that make a place a suspect
-constexpr i64 kLazyTicks = 16;
+constexpr i64 kUnfencedTicks = 16;  // where a rest is not exact
 
 // One look at all Ps, and what follows for the next.
 struct Round {
   i64 now;
-  i64 next;      // look again then
-  bool work;     // in some queue
-  bool waits;    // behind a busy P
-  bool moving;   // some P has dispatched since the last look
-  bool due;      // a timer, of a P that does not see to it
-  bool running;  // some P is
+  i64 next;     // look again then
+  bool work;    // in some queue
+  bool waits;   // behind a busy P
+  bool moving;  // some P has dispatched since the last look
+  bool due;     // a timer, of a P that does not see to it
 };
 
 // The G of p has moved on by itself: where it was outside is no suspect.
@@ -110,16 +108,11 @@ void look_at_ps(Runtime* rt, Round& r) {
   for (u32 i = 0; i < n; ++i) {
     P* p = rt->ps[i];
     if (p->state.load(relaxed) == PState::running) {
-      r.running = true;
       look_at(rt, p, rt->looks[i], r);
     } else if (p->earliest.load(relaxed) <= r.now) {
       r.due = true;
     }
   }
-}
-
-bool all_idle(Runtime* rt) {
-  return rt->idle_count.load(seq_cst) >= rt->procs.load(relaxed);
 }
 
 bool any_waits(Runtime* rt) {
@@ -130,20 +123,38 @@ bool any_waits(Runtime* rt) {
   return waits;
 }
 
-// Sleeps until then, or as long as it may rest; see Runtime::sysmon_rest.
-void rest(Runtime* rt, i64 until, u32 how) {
-  if (how != kRestTick) {
-    // seq_cst: Dekker with idle_p_pop, and, up to a bounded delay, with those
-    // that queue work (sysmon_prompt).
-    rt->sysmon_rest.store(how, seq_cst);
-    if (how == kRestAsleep ? !all_idle(rt) : any_waits(rt)) {
-      rt->sysmon_rest.store(kRestTick, relaxed);
-      return;
-    }
+// Sleeps until then or until prompted. The fence makes it exact: whoever queues
+// work either did so before, and any_waits sees it, or sees sysmon_rest.
+void rest(Runtime* rt, i64 until) {
+  rt->sysmon_rest.store(1, seq_cst);
+  os::fence_all();
+  if (!any_waits(rt)) {
+    os::futex_wait(&rt->sysmon_note, 0, until);
   }
+  rt->sysmon_rest.store(0, relaxed);
+  rt->sysmon_note.store(0, relaxed);
+}
+
+void sleep_until(Runtime* rt, i64 until) {
   os::futex_wait(&rt->sysmon_note, 0, until);
   rt->sysmon_note.store(0, relaxed);
-  rt->sysmon_rest.store(kRestTick, relaxed);
+}
+
+void serve_those_who_wait(Runtime* rt, Round& r) {
+  if (r.due || (r.work && rt->idle_count.load(relaxed))) {
+    wake_p(rt);
+  }
+  if (rt->starved_count.load(relaxed)) {
+    feed_starved(rt, UINT32_MAX);
+    r.next = min(r.next, r.now + kStarvedRetry);
+  }
+  if (rt->wanting.load(relaxed)) {
+    for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
+      rt->ps[i]->attention.fetch_or(kAttnWanted, relaxed);
+    }
+  }
+  r.next = min(r.next, domains_look(rt, r.now));
+  r.next = min(r.next, watch_look(rt, r.now));
 }
 
 void sysmon(void* arg) {
@@ -152,49 +163,21 @@ void sysmon(void* arg) {
   i64 tick =
       rt->config.sysmon_ns ? rt->config.sysmon_ns : rt->config.slice_ns / 4;
   tick = max(tick, kTickLeast);
-  i64 idle_since = 0;
   while (!rt->sysmon_leave.load(acquire)) {
-    if (rt->world.load(relaxed)) {
-      rest(rt, os::now_ns() + tick, kRestTick);
-      continue;
-    }
     Round r{};
     r.now = os::now_ns();
-    r.next = r.now + kLazyTicks * tick;
+    r.next = rt->fence_all ? kForever : r.now + kUnfencedTicks * tick;
     r.work = has_work(rt) || rt->wanting.load(relaxed);
-    look_at_ps(rt, r);
-    if (r.due || (r.work && rt->idle_count.load(relaxed))) {
-      wake_p(rt);
-    }
-    bool lazy = r.running && !r.waits && !r.moving && !r.work && !r.due;
-    if (rt->starved_count.load(relaxed)) {
-      feed_starved(rt, UINT32_MAX);
-      r.next = min(r.next, r.now + kStarvedRetry);
-      idle_since = r.now;
-    }
-    if (rt->wanting.load(relaxed)) {
-      for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
-        rt->ps[i]->attention.fetch_or(kAttnWanted, relaxed);
-      }
-    }
-    r.next = min(r.next, domains_look(rt, r.now));
-    i64 watch = watch_look(rt, r.now);
-    // A G without a P may stall while every P is idle.
-    if (!all_idle(rt) || (watch != kForever && rt->blocking.load(relaxed))) {
-      idle_since = 0;
-      i64 next = min(watch, lazy ? r.next : min(r.next, r.now + tick));
-      rest(rt, max(next, r.now + kTickLeast), lazy ? kRestLazy : kRestTick);
+    if (rt->world.load(relaxed)) {
+      sleep_until(rt, r.now + tick);
       continue;
     }
-    if (!idle_since) {
-      idle_since = r.now;
-    }
-    i64 idle = r.now - idle_since;
-    if (idle > kLinger) {
-      rest(rt, kForever, kRestAsleep);
-      idle_since = 0;
+    look_at_ps(rt, r);
+    serve_those_who_wait(rt, r);
+    if (r.waits || r.moving || r.work || r.due) {
+      sleep_until(rt, max(min(r.next, r.now + tick), r.now + kTickLeast));
     } else {
-      rest(rt, min(r.next, r.now + max(tick, idle)), kRestTick);
+      rest(rt, max(r.next, r.now + kTickLeast));
     }
   }
 }
