@@ -129,18 +129,7 @@ int thrum_sleep(int64_t ns) {
   return sleep_for(e.m, ns);
 }
 
-int thrum_check(void) {
-  M* m = this_m();
-  G* g = g_of(m);
-  if (THRUM_UNLIKELY(!g)) {
-    return kENOTG;
-  }
-  if (THRUM_LIKELY(!must_check(m, g))) {
-    return 0;
-  }
-  EnterParking e;
-  return check(e.m);
-}
+int thrum_check(void) { return check_here(); }
 
 int thrum_enter_blocking(void) {
   Enter e;

@@ -57,10 +57,12 @@ int unpark(M* m, Runtime* rt, u64 handle);
 
 // ---- park.cpp: the calling G ---------------------------------------------------
 int check(M*& m);  // safepoint
+int check_here();  // tls.cpp: the same, of whoever calls
+int check_slow();  // of a G that has something to look at
 inline bool must_check(M* m, G* g) {
-  P* p = m->p;  // may be another's by now: then the door is called
-  return (p && p->attention.load(relaxed)) | m->door.called() |
-         ((g->word.load(relaxed) & kCancel) != 0);
+  // Without a P, or with one that may be another's by now, the door is called.
+  return m->door.called() || (m->p->attention.load(relaxed) |
+                              (g->word.load(relaxed) & kCancel)) != 0;
 }
 int park(M*& m, const char* reason, i64 deadline);
 

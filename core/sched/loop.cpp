@@ -108,17 +108,26 @@ bool any_runs(Runtime* rt) {
   return runs;
 }
 
+// A ready G whose M is about to look for it.
+bool any_pinned(Runtime* rt) {
+  bool ready = false;
+  for (M* m = rt->ms; m; m = m->next_m) {
+    ready |= m->pinned_n.load(relaxed) && (!m->lent || m->lent_now);
+  }
+  return ready;
+}
+
 // Nobody inside can wake anybody: every P idle, nothing queued, no timer, no
 // blocking call. With Runtime.lock held: no P leaves the idle list meanwhile.
 // Returns the threads of ours that are in there; 0: somebody can.
 u32 all_wait(Runtime* rt) {
   u32 runs = rt->running.load(relaxed);
-  bool wait = runs && !rt->blocking.load(seq_cst) &&
-              !rt->visitors.load(seq_cst) &&
-              rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
-              !any_runs(rt) && earliest_timer(rt) == kForever &&
-              !has_work(rt) && !rt->starved_count.load(relaxed) &&
-              !rt->stopping.load(relaxed) && !rt->world.load(relaxed);
+  bool wait =
+      runs && !rt->blocking.load(seq_cst) && !rt->visitors.load(seq_cst) &&
+      rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
+      !any_runs(rt) && !any_pinned(rt) && earliest_timer(rt) == kForever &&
+      !has_work(rt) && !rt->starved_count.load(relaxed) &&
+      !rt->stopping.load(relaxed) && !rt->world.load(relaxed);
   return wait ? rt->m_count + runs + (rt->sysmon_on ? 1 : 0) : 0;
 }
 

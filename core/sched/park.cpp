@@ -7,7 +7,7 @@
 // that may be resumed. Cancel and unpark need no lock: they set a bit in the same
 // word, and commit_park's RMW returns it.
 // SPDX-License-Identifier: MIT
-#include "sched/wait.hpp"
+#include "sched/enter.hpp"
 
 namespace thrum {
 
@@ -180,6 +180,11 @@ int check(M*& m) {
     return yield(m);
   }
   return take_cancel(m, g) ? kECANCELED : 0;
+}
+
+int check_slow() {
+  EnterParking e;
+  return check(e.m);
 }
 
 int park(M*& m, const char* reason, i64 deadline) {

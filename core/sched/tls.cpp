@@ -2,7 +2,7 @@
 // result laundered: GCC and Clang keep the address of a thread_local across a
 // call that comes back on another thread (reference: bindings 5.1).
 // SPDX-License-Identifier: MIT
-#include "sched/m.hpp"
+#include "sched/enter.hpp"
 
 namespace thrum {
 
@@ -14,6 +14,17 @@ THRUM_NOINLINE M* this_m() {
   M* m = t_m;
   asm volatile("" : "+r"(m)::"memory");
   return m;
+}
+
+// Here, so that a safepoint is a few loads and no call. Nothing is kept across a
+// park: the slow part begins with this_m().
+int check_here() {
+  M* m = t_m;
+  G* g = m ? m->cur : nullptr;
+  if (THRUM_UNLIKELY(!g)) {
+    return kENOTG;
+  }
+  return THRUM_LIKELY(!must_check(m, g)) ? 0 : check_slow();
 }
 
 THRUM_NOINLINE void set_this_m(M* m) {

@@ -64,7 +64,8 @@ static inline void* bench_alloc(int64_t count, size_t size) {
 /* ---- flags --------------------------------------------------------------- */
 
 /* A number (value, low, high) or, where text is set, one of the words in
- * words, separated by '|'. The fields hold the default before bench_flags. */
+ * words, separated by '|' (NULL: any text). The fields hold the default before
+ * bench_flags. */
 typedef struct bench_flag {
   const char* name;
   const char* help;
@@ -95,8 +96,9 @@ static inline void bench_usage(FILE* to, const char* program,
   fprintf(to, "usage: %s [flags]; prints one JSON object\n", program);
   for (int i = 0; i < count; i++) {
     if (flags[i].text != NULL) {
-      fprintf(to, "  --%s %s  %s (%s)\n", flags[i].name, flags[i].words,
-              flags[i].help, *flags[i].text);
+      fprintf(to, "  --%s %s  %s (%s)\n", flags[i].name,
+              flags[i].words == NULL ? "TEXT" : flags[i].words, flags[i].help,
+              *flags[i].text);
     } else {
       fprintf(to, "  --%s N  %s (%" PRId64 ")\n", flags[i].name, flags[i].help,
               *flags[i].value);
@@ -106,7 +108,7 @@ static inline void bench_usage(FILE* to, const char* program,
 
 static inline void bench_set_flag(const bench_flag* flag, const char* given) {
   if (flag->text != NULL) {
-    if (!bench_is_word(flag->words, given)) {
+    if (flag->words != NULL && !bench_is_word(flag->words, given)) {
       fprintf(stderr, "--%s: %s is none of %s\n", flag->name, given,
               flag->words);
       exit(2);

@@ -1,4 +1,4 @@
-// The Go twin of tests/bench: the same work under the same flags and the same
+// The Go twin of tests/bench (and of hog in tests/lab): the same work under the same flags and the same
 // JSON, one subcommand per subject. Each is written as a Go programmer would
 // write it for speed; nothing here is slower than it has to be so that thrum
 // looks better. It measures what the C program measures: between start and
@@ -30,6 +30,8 @@ var subjects = map[string]func([]string){
 	"timers":   timers,
 	"sleep":    sleep,
 	"select":   selects,
+	"locked":   locked,
+	"hog":      hog,
 }
 
 func main() {
