@@ -14,8 +14,7 @@ using namespace thrum::capi;
 
 namespace {
 
-constexpr u32 kKnownFlags =
-    THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED | THRUM_RT_DEBUG;
+constexpr u32 kKnownFlags = THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED;
 
 constexpr i64 kMostUs = 3'600'000'000;  // an hour
 
@@ -56,7 +55,7 @@ int to_config(Config& out, const thrum_config& in) {
                       : env_number("THRUM_SYSMON_US", 1, kMostUs, 0) * 1000;
   out.seed = in.seed;
   out.report = report_gs;
-  if ((in.flags & THRUM_RT_DEBUG) || env_number("THRUM_DEBUG", 1, 1, 0)) {
+  if (env_number("THRUM_DEBUG", 1, 1, 0)) {
     out.parks = check_held_locks;
   }
   return out.stack_class < mem::kStackClasses ? 0 : kEINVAL;

@@ -24,7 +24,7 @@ void let_go(M* m) {
   rt->blocking.fetch_add(1, seq_cst);
   P* p = leave_p(m);
   bump(p->handoffs);
-  m->door.word.store(m->door.word.load(relaxed) | kApart, relaxed);
+  m->door.change(0, kApart | kDeclared);
   if (owns_threads(rt)) {
     give_p(rt, p, false);
   } else {
@@ -45,7 +45,7 @@ void declare(M* m, Body* b) {
       !owns_threads(rt)) {
     let_go(m);
   } else {
-    m->door.word.store(m->door.word.load(relaxed) | kDeclared, relaxed);
+    m->door.change(0, kDeclared);
   }
 }
 
@@ -59,7 +59,7 @@ M* come_back(M*& m) {
       take_p(m, p);
     }
   }
-  m->door.word.store(m->door.word.load(relaxed) & ~kApart, relaxed);
+  m->door.change(kApart | kDeclared, 0);
   G* g = m->cur;
   // It counts as blocking until it has a P or is queued: a deadlock verdict in
   // between would see nobody.
@@ -81,7 +81,7 @@ int enter_blocking(M*& m, u64 site) {
   Body* b = m->cur->body;
   if (b->block_depth++ == 0) {
     publish(b->held_sp, stack_pointer());
-    if (THRUM_UNLIKELY(m->door.word.load(relaxed) & kDomainTaken)) {
+    if (THRUM_UNLIKELY(m->door.calls() & kDomainTaken)) {
       domain_left_behind(m);
     }
     m->cur->state.store(State::blocking, relaxed);
@@ -89,6 +89,8 @@ int enter_blocking(M*& m, u64 site) {
     b->block_site = site;
     if (THRUM_LIKELY(m->p != nullptr)) {
       declare(m, b);
+    } else {
+      m->door.change(0, kDeclared);
     }
   }
   return 0;
@@ -100,15 +102,14 @@ int exit_blocking(M*& m) {
     return kEPERM;
   }
   if (--b->block_depth == 0) {
-    u32 w = m->door.word.load(relaxed);
-    bool taken = w & kApart;
+    bool taken = m->door.calls() & kApart;
     bool slow = b->block_since
                     ? cpu_ticks() - b->block_since > m->rt->long_ticks
                     : taken;
     if (THRUM_UNLIKELY(taken)) {
       m = come_back(m);
     } else {
-      m->door.word.store(w & ~kDeclared, relaxed);
+      m->door.change(kDeclared, 0);
     }
     if (b->block_since || taken) {
       site_of(m->p, b->block_site).slow = slow;
@@ -116,7 +117,7 @@ int exit_blocking(M*& m) {
     m->cur->state.store(State::running, relaxed);
     b->why.store(Why::none, relaxed);
     publish<void*>(b->held_sp, nullptr);
-    if (THRUM_UNLIKELY(m->door.word.load(relaxed) & (kDomainTaken | kWorld))) {
+    if (THRUM_UNLIKELY(m->door.calls() & (kDomainTaken | kWorld))) {
       enter_slow(m, true);
     }
   }

@@ -312,7 +312,7 @@ void domain_token_drop(G* token) {
 }
 
 void domain_left_behind(M*& m) {
-  m->door.word.store(m->door.word.load(relaxed) & ~kDomainTaken, relaxed);
+  m->door.change(kDomainTaken, 0);
   m->after = After{.kind = AfterKind::route, .g = m->cur};
   m = switch_to_loop(m, m->cur->body);
 }

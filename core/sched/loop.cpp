@@ -112,7 +112,10 @@ bool any_runs(Runtime* rt) {
 bool any_pinned(Runtime* rt) {
   bool ready = false;
   for (M* m = rt->ms; m; m = m->next_m) {
-    ready |= m->pinned_n.load(relaxed) && (!m->lent || m->lent_now);
+    for (G* g = m->lent && !m->lent_now ? nullptr : m->pinned.head; g;
+         g = g->next) {
+      ready |= !m->locked || g == m->locked;
+    }
   }
   return ready;
 }

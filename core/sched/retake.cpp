@@ -119,8 +119,8 @@ void enter_apart(M* m) {
   if (w & kTaken) {
     m->p = nullptr;
     os::slice_set(0, m->slice);
-    w = (w & ~(kTaken | kDeclared)) | kApart;
-    m->door.word.store(w, relaxed);
+    w |= kApart;
+    m->door.change(kTaken, kApart);
   } else if (kept && m->p) {
     // Its slice is over all the same: no runnext pair goes on for ever.
     m->p->attention.fetch_or(kAttnSlice, relaxed);
@@ -131,7 +131,7 @@ void enter_apart(M* m) {
     Locked held(rt->lock);
     if (P* p = idle_p_pop(rt)) {
       take_p(m, p);
-      m->door.word.store(w & ~kApart, relaxed);
+      m->door.change(kApart, 0);
       rt->blocking.fetch_sub(1, seq_cst);
     }
   }
@@ -143,16 +143,16 @@ bool enter_slow(M*& m, bool parks) {
     return false;
   }
   bool paused = m->cur->body->block_depth != 0;
-  u32 w = m->door.word.load(relaxed);
+  u32 w = m->door.calls();
   if (w & kApart) {
     m = come_back(m);
   } else if (w & kDeclared) {
-    m->door.word.store(w & ~kDeclared, relaxed);
+    m->door.change(kDeclared, 0);
   }
-  if (m->door.word.load(relaxed) & kDomainTaken) {
+  if (m->door.calls() & kDomainTaken) {
     domain_left_behind(m);
   }
-  if (m->door.word.load(relaxed) & kWorld) {
+  if (m->door.calls() & kWorld) {
     world_call(m);
   }
   return paused;

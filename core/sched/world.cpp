@@ -18,13 +18,6 @@ u64 who(M* m) {
   return g ? reinterpret_cast<u64>(g) : thread_pointer() | 1;
 }
 
-// Declared blocking, outside, and sure to be held when it comes back.
-bool held_outside(M* m) {
-  u32 w = m->door.word.load(relaxed);
-  // acquire: pairs with leave.
-  return (w & kDeclared) && (w & kWorld) && !m->door.in_core.load(acquire);
-}
-
 // Of an M that runs a G without a P and without a word.
 bool astray(M* m) {
   u32 w = m->door.word.load(relaxed);
@@ -41,13 +34,13 @@ u32 ask_all(Runtime* rt, M* self) {
       continue;
     }
     p->attention.fetch_or(kAttnWorld, relaxed);
-    if (!m || !held_outside(m)) {
+    if (!m || !m->door.held()) {
       ++running;
     }
   }
   for (M* m = rt->ms; m; m = m->next_m) {
     if (m != self) {
-      m->door.word.fetch_or(kWorld, seq_cst);
+      m->door.call_in();
       running += astray(m) ? 1 : 0;
     }
   }
@@ -62,7 +55,7 @@ void run_on(Runtime* rt) {
     rt->ps[i]->attention.fetch_and(~kAttnWorld, relaxed);
   }
   for (M* m = rt->ms; m; m = m->next_m) {
-    m->door.word.fetch_and(~kWorld, relaxed);
+    m->door.let_be();
     m->slow.fetch_and(~kSlowWorld, relaxed);
   }
 }
@@ -99,7 +92,7 @@ void say_astray(Runtime* rt, M* self) {
   Locked held(rt->lock);
   for (M* m = rt->ms; m; m = m->next_m) {
     G* g = glance(m->cur);
-    if (m == self || !g || m->door.in_core.load(relaxed) || held_outside(m)) {
+    if (m == self || !g || m->door.in_core.load(relaxed) || m->door.held()) {
       continue;
     }
     char place[128];
@@ -217,8 +210,9 @@ void world_wait(M* m) {
 }
 
 void world_call(M*& m) {
-  m->door.word.store(m->door.word.load(relaxed) & ~kWorld, relaxed);
-  if (m->rt->world.load(relaxed) && m->p) {
+  m->door.change(kWorld, 0);
+  // acquire: pairs with run_on.
+  if (m->rt->world.load(acquire) && m->p) {
     leave_for_loop(m);
   }
 }

@@ -1,22 +1,25 @@
 /* A domain with a host lock changes hands while its G is outside thrum.
  *
- *   Guest   call_guest, EnterParking, ~EnterParking, enter_slow,
- *           domain_left_behind                  enter.hpp, blocking.cpp, domain.cpp
- *           let_go, come_back: a call that declares that it blocks  blocking.cpp
- *   Sysmon  look_at                             domain.cpp
- *   Other   domain_run on another M             domain.cpp
+ *   Guest   EnterParking, Enter, enter_slow, domain_left_behind
+ *                                                enter.hpp, retake.cpp, domain.cpp
+ *           enter_blocking, exit_blocking        blocking.cpp
+ *   Sysmon  look_at, Door::take                  domain.cpp, door.hpp
+ *   Other   domain_run on another M              domain.cpp
  *
- * M::in_core and M::retake are the two flags of a Dekker whose fast side has no
+ * Door::in_core and Door::word are the flags of a Dekker whose fast side has no
  * fence: the guest's store of in_core stays in its CPU's buffer until the CPU or
- * sysmon's membarrier drains it. `inside` counts who works on the domain's queue
- * as its holder: never two. A guest that has lost the domain knows it before it
- * touches it, and its G is queued. BROKEN_BLOCKING_DOOR: thrum_enter_blocking
- * through a door that does not look, so that its store hides that all is lost.
+ * sysmon's membarrier drains it. `inside` counts who works as the domain's holder:
+ * never two. A guest that has lost the domain knows it before it parks, or goes on
+ * from a block; its G is queued. BROKEN_BLIND_EXIT: thrum_exit_blocking does not
+ * look whether the domain is still there.
+ * (The P: retake.pml, with Door::change in two steps, which wipe requests out.)
  * SPDX-License-Identifier: MIT
  */
-mtype = { none, asked, taken, blocked };
+#define ASKED 1
+#define TAKEN 4
+#define DECLARED 16
 
-mtype retake = none;
+byte word;
 bool in_core, buffered; /* the guest's own value is in_core || buffered */
 bool domain_lock;
 byte holder = 1;        /* Domain.holder: 1 the guest's M, 2 another; 0 none */
@@ -44,67 +47,84 @@ end:
   od
 }
 
+inline enter() {
+  /* in_core = 1, relaxed; a compiler fence; a look at the word */
+  buffered = true;
+  if
+  :: word == 0
+  :: else ->
+     /* settle */
+#ifdef BROKEN_NO_WITHDRAW
+     /* a look and a plain store in place of the CAS */
+     seen = word;
+     if
+     :: seen & ASKED -> drain_buffer(); word = seen - ASKED
+     :: else
+     fi
+#else
+     if
+     :: atomic { word & ASKED -> drain_buffer(); word = word - ASKED }
+     :: atomic { !(word & ASKED) -> skip }
+     fi
+#endif
+  fi;
+  seen = 0
+}
+
+inline leave() {
+  /* in_core = 0, release: after all that was done in the core */
+#ifdef BROKEN_RELAXED_EXIT
+  if
+  :: late = true
+  :: true
+  fi;
+#endif
+  atomic { drain_buffer(); in_core = false }
+}
+
+inline change(off, on) {
+  seen = word;
+  atomic { drain_buffer(); word = (seen & (254 - (off))) | (on); seen = 0 }
+}
+
 active proctype Guest() {
-  byte calls;
-  bool gone, blocks;
+  byte calls, seen;
   do
   :: calls < 3 ->
      calls++;
-     if :: blocks = false :: blocks = true fi;
-     /* enter: in_core = 1, relaxed; a compiler fence; a look at retake */
-     buffered = true;
+     enter();
      if
-     :: retake == none
-#ifdef BROKEN_BLOCKING_DOOR
-     :: retake != none && blocks
-     :: retake != none && !blocks ->
-#else
-     :: retake != none ->
-#endif
-#ifdef BROKEN_NO_WITHDRAW
-        /* a look and a plain store in place of the CAS */
+     :: true -> /* it parks */
         if
-        :: retake == asked -> retake = none
-        :: else -> gone = true; retake = none
-        fi
-#else
+        :: word & TAKEN -> break /* route: to the domain, from the loop */
+        :: else
+        fi;
+        touch()
+     :: true /* it does not */
+     :: true -> /* it declares that it blocks */
         if
-        :: atomic { retake == asked -> retake = none; drain_buffer() }
-        :: atomic { retake != asked -> drain_buffer() }; gone = true; retake = none
-        fi
+        :: word & TAKEN -> break
+        :: else
+        fi;
+        change(0, DECLARED);
+        leave();
+        enter();
+        change(DECLARED, 0);
+#ifndef BROKEN_BLIND_EXIT
+        if
+        :: word & TAKEN -> break
+        :: else
+        fi;
 #endif
+        touch()
      fi;
-     if
-     :: gone -> break /* route: to the domain, from the loop */
-     :: else
-     fi;
-     touch();
-     /* leave: in_core = 0, release: after all that was done in the core */
-#ifdef BROKEN_RELAXED_EXIT
-     if
-     :: late = true
-     :: true
-     fi;
-#endif
-     if
-     :: blocks -> retake = blocked /* let_go: a plain store */
-     :: else
-     fi;
-     atomic { drain_buffer(); in_core = false };
-     if
-     :: blocks ->
-        buffered = true;
-        retake = none; /* come_back */
-        touch();
-        atomic { drain_buffer(); in_core = false }
-     :: else
-     fi
+     leave()
   :: true -> break
   od
 }
 
 active proctype Sysmon() {
-  byte looks;
+  byte looks, seen;
   bool outside;
 end:
   do
@@ -113,8 +133,10 @@ end:
      lock_domain();
      if
      :: holder == 1 && !in_core ->
+        seen = word;
         if
-        :: atomic { retake == none -> retake = asked };
+        :: atomic { !(seen & (ASKED | TAKEN)) && word == seen ->
+             word = word | ASKED };
 #ifdef BROKEN_LOOK_FIRST
            outside = true; /* in_core was clear before it asked */
 #else
@@ -126,27 +148,24 @@ end:
 #endif
 #ifdef BROKEN_CLEAR
            /* unconditional: whatever the guest made of the question */
-           if
-           :: outside -> retake = taken; holder = 0; token = true
-           :: else -> retake = none
-           fi
+           word = (outside -> seen | TAKEN : seen);
 #else
            if
-           :: atomic { retake == asked ->
-                if :: outside -> retake = taken :: else -> retake = none fi };
-              if
-              :: outside -> holder = 0; token = true
-              :: else
-              fi
-           :: atomic { retake != asked -> skip }
-           fi
+           :: atomic { word & ASKED ->
+                word = (outside -> (word - ASKED) | TAKEN : word - ASKED) }
+           :: atomic { !(word & ASKED) -> outside = false }
+           fi;
 #endif
-        :: atomic { retake != none -> skip }
+           if
+           :: outside -> holder = 0; token = true
+           :: else
+           fi
+        :: atomic { (seen & (ASKED | TAKEN)) || word != seen -> skip }
         fi
      :: else
      fi;
      unlock_domain();
-     outside = false
+     atomic { outside = false; seen = 0 }
   od
 }
 

@@ -167,9 +167,8 @@ static void parks_badly(void* arg) {
   free(on_heap);
 }
 CHILD(debug) {
-  struct rt_kind kind = RT_P2;
-  kind.flags = THRUM_RT_DEBUG;
-  in_rt(kind, parks_badly, (void*)arg);
+  setenv("THRUM_DEBUG", "1", 1);
+  in_rt(RT_P2, parks_badly, (void*)arg);
 }
 TEST(debug_mode_names_mutexes_held_over_a_park) {
 #if !defined(__GLIBC__)

@@ -240,6 +240,11 @@ THRUM_API int64_t thrum_after(int64_t ns);
  * work. A program usually makes one, calls thrum_run with its main function,
  * then thrum_rt_stop and thrum_rt_free (examples/learn: hello).
  *
+ * $THRUM_DEBUG=1 looks for mistakes, and is slow: it says on stderr when a G
+ * parks while its thread holds a pthread mutex (std::mutex is one), as far as
+ * that can be known (glibc; mutexes on the G's stack, behind pointers there, or
+ * in the program's data).
+ *
  * A thread of the host takes part in one of three ways: it lends itself until
  * one G has ended (thrum_run), it lends itself for a time (thrum_pump; with
  * THRUM_RT_HOSTED the only way in which Gs run; examples/learn: game_pump), or
@@ -278,11 +283,6 @@ typedef struct thrum_config {
 /* Owns no thread: Gs run only inside thrum_run and thrum_pump, on the threads
  * that call them, and undeclared blocking is not detected. */
 #define THRUM_RT_HOSTED 2u
-/* Looks for mistakes, and is slow: says on stderr when a G parks while its
- * thread holds a pthread mutex (std::mutex is one), as far as that can be known
- * (glibc; mutexes on the G's stack, behind pointers there, or in the program's
- * data). Also with $THRUM_DEBUG=1. */
-#define THRUM_RT_DEBUG 65536u
 
 /* Sets all `struct_size` bytes of *config to the defaults and its struct_size
  * field. Call it with sizeof(thrum_config).

@@ -769,8 +769,9 @@ bool explore_one(const Scenario& s, bool random, const Options& o) {
   rl::ostringstream nowhere;
   p.progress_stream = &nowhere;
   p.execution_depth_limit = 20000;
-  p.context_bound = o.bound >= 0 ? static_cast<unsigned>(o.bound)
-                                 : s.bound + (o.deep ? 1 : 0);
+  // What must fail is found within the bound that it has.
+  p.context_bound = o.bound >= 0 && !s.fails ? static_cast<unsigned>(o.bound)
+                                             : s.bound + (o.deep ? 1 : 0);
   unsigned long n = o.random >= 0 ? static_cast<unsigned long>(o.random)
                                   : s.random * (o.deep ? 20ul : 1ul);
   if (random && !n) {

@@ -51,7 +51,7 @@ void hide_dull(Runtime* r, M* m, P* p) {
     hide(r->table.chunks[0]);
   }
   if (m) {
-    hide(m->door.in_core);
+    hide(m->door.site);
   }
   if (p) {
     hide(p->dispatches);
@@ -115,14 +115,15 @@ void ideal(unsigned n) {
     ms[i]->slow.store(kSlowPump, relaxed);
     hide(ms[i]->slow);
     hide(ms[i]->pinned_n);
+    hide(ms[i]->door.in_core);
     hide(rt->ps[i]->attention);
     hide(rt->ps[i]->alone);
   }
 }
 
-void real(unsigned n, unsigned p_count) {
+void real(unsigned n, unsigned p_count, bool doors) {
   build(n, p_count);
-  // Nothing here parks with a deadline, pins, blocks or retires.
+  // Nothing here parks with a deadline, pins or retires.
   hide(rt->sleeper);
   hide(rt->sleep_until);
   hide(rt->wanting);
@@ -138,7 +139,12 @@ void real(unsigned n, unsigned p_count) {
   for (unsigned i = 0; i < n; ++i) {
     hide(ms[i]->slow);
     hide(ms[i]->pinned_n);
-    hide(ms[i]->door.word);
+    if (doors) {
+      ms[i]->door.in_core.store(1, relaxed);
+    } else {
+      hide(ms[i]->door.in_core);
+      hide(ms[i]->door.word);
+    }
   }
   for (unsigned i = p_count; i-- > 0;) {
     free_p(rt, rt->ps[i]);

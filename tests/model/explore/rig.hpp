@@ -20,8 +20,9 @@ namespace rig {
 extern thrum::Runtime* rt;
 
 // In before(): a runtime with `ms` Ms, for the threads 0 … ms-1, and no Gs.
-void ideal(unsigned ms);              // each M has a P
-void real(unsigned ms, unsigned ps);  // no M has one, all Ps are idle
+void ideal(unsigned ms);  // each M has a P
+// No M has one, all Ps are idle. `doors`: Gs go out and in, and others look.
+void real(unsigned ms, unsigned ps, bool doors = false);
 thrum::M* m(unsigned i);
 
 // A G that runs fn(arg), in no queue.

@@ -396,16 +396,13 @@ struct HostLock {
   Atomic<u32> wrong{0}, handed{0};
 };
 
-}  // namespace
-
-TEST_CASE("domain: a host lock goes on when its G stays outside for long") {
-  // The G computes without a call into thrum, and without the host's lock, as
-  // a native extension does; another of its domain must run meanwhile.
-  Rt rt(2);
+// A G computes without a call into thrum, and without the host's lock, as a
+// native extension does; another of its domain must run meanwhile.
+void goes_on(Rt& rt, i64 handover_ns) {
   static HostLock* s_host;
   HostLock host;
   s_host = &host;
-  DomainOps ops{kDomainHostLock, 2 * kMs,
+  DomainOps ops{kDomainHostLock, handover_ns,
                 [](void*) {
                   s_host->gil.lock();
                   return 0;
@@ -439,4 +436,27 @@ TEST_CASE("domain: a host lock goes on when its G stays outside for long") {
   CHECK(ran.load());
   CHECK(took < 3 * kSecond);
   domain_release(d);
+}
+
+}  // namespace
+
+TEST_CASE("domain: a host lock goes on when its G stays outside for long") {
+  Rt rt(2);
+  goes_on(rt, 2 * kMs);
+}
+
+TEST_CASE("domain: a host lock goes on when its G has lost its P before") {
+  Config c = config(1);
+  c.slice_ns = kMs / 2;
+  Rt rt(c);
+  Atomic<u32> stop{0};
+  u64 busy = go_in(rt.rt, [&] {
+    while (!stop.load()) {
+      (void)yield();
+    }
+  });
+  goes_on(rt, 20 * kMs);
+  CHECK(rt->ps[0]->retakes.load() >= 1);
+  stop.store(1);
+  CHECK(join(busy, rt.rt, soon()) == 0);
 }

@@ -200,3 +200,32 @@ TEST_CASE("world: what others spawn meanwhile waits") {
   CHECK(join(h, rt.rt, soon()) == 0);
   CHECK(ran.load() == 1);
 }
+
+TEST_CASE("world: a declared block is no straggler, with a P or without") {
+  for (bool apart : {false, true}) {
+    Rt rt(brisk(1));
+    Atomic<u32> inside{0}, end{0}, back{0};
+    u64 h = go_in(rt.rt, [&] {
+      if (apart) {  // the P goes at once, as if its slice were over
+        this_m()->p->attention.fetch_or(kAttnSlice);
+      }
+      enter();
+      inside.store(this_m()->door.word.load());
+      while (!end.load()) {
+        os::futex_wait(&end, 0, os::now_ns() + kSecond);
+      }
+      leave();
+      back.store(1);
+    });
+    until([&] { return inside.load() != 0; });
+    CHECK((inside.load() & kDeclared) != 0);
+    CHECK(((inside.load() & kApart) != 0) == apart);
+    CHECK(stop(rt.rt, soon()) == 0);
+    end.store(1);
+    os::futex_wake(&end, 1);
+    os::thread_sleep(3 * kMs);
+    CHECK(back.load() == 0);  // it is held where it comes back
+    CHECK(start(rt.rt) == 0);
+    CHECK(join(h, rt.rt, soon()) == 0);
+  }
+}
