@@ -16,7 +16,8 @@ namespace thrum::os {
 
 namespace {
 
-bool held(const pthread_mutex_t& m, u32 tid) {
+__attribute__((no_sanitize("thread", "address"))) bool
+held(const pthread_mutex_t& m, u32 tid) {
   return m.__data.__owner == static_cast<int>(tid) &&
          (m.__data.__lock == 1 || m.__data.__lock == 2) &&
          m.__data.__nusers >= 1 && m.__data.__nusers < 1000 &&
