@@ -45,7 +45,7 @@ int thrum_spawn(thrum_rt* rt, const thrum_spawn_opts* opts, thrum_fn fn,
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
   if (THRUM_UNLIKELY(!r || !fn)) {
-    return kEINVAL;
+    return r ? kEINVAL : no_rt(rt);
   }
   if (THRUM_LIKELY(!opts)) {
     return spawn(e.m, r, nullptr, fn, arg, out);
@@ -59,7 +59,7 @@ int thrum_join(thrum_rt* rt, thrum_g g, int64_t deadline_ns) {
   EnterParking e(deadline_ns);
   Runtime* r = rt_or_own(e.m, rt);
   if (!r) {
-    return kEINVAL;
+    return no_rt(rt);
   }
   return join(e.m, r, g, deadline_ns);
 }
@@ -67,14 +67,14 @@ int thrum_join(thrum_rt* rt, thrum_g g, int64_t deadline_ns) {
 int thrum_cancel(thrum_rt* rt, thrum_g g) {
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
-  return r ? cancel(e.m, r, g) : kEINVAL;
+  return r ? cancel(e.m, r, g) : no_rt(rt);
 }
 
 int thrum_cancelled(void) {
   M* m = this_m();
   G* g = g_of(m);
   if (!g) {
-    return kENOTG;
+    return no_g();
   }
   return g->word.load(relaxed) & (kCancel | kCancelled) ? 1
          : m->rt->stopping.load(relaxed)                ? 1
@@ -85,7 +85,7 @@ int thrum_cancel_clear(void) {
   M* m = this_m();
   G* g = g_of(m);
   if (!g) {
-    return kENOTG;
+    return no_g();
   }
   constexpr u64 both = kCancel | kCancelled;
   if (m->rt->stopping.load(relaxed)) {
@@ -97,7 +97,7 @@ int thrum_cancel_clear(void) {
 int thrum_shield(int32_t delta) {
   G* g = g_of(this_m());
   if (!g) {
-    return kENOTG;
+    return no_g();
   }
   Body* b = g->body;
   if ((delta != 1 && delta != -1) || b->shield + delta < 0) {
@@ -110,7 +110,7 @@ int thrum_shield(int32_t delta) {
 int64_t thrum_limit(int64_t deadline_ns) {
   G* g = g_of(this_m());
   if (!g) {
-    return kENOTG;
+    return no_g();
   }
   int64_t former = g->body->limit;
   g->body->limit = max(deadline_ns, int64_t{0});
@@ -121,7 +121,7 @@ thrum_g thrum_self(void) { return self(this_m()); }
 
 int thrum_yield(void) {
   EnterParking e;
-  return g_of(e.m) ? yield(e.m) : kENOTG;
+  return g_of(e.m) ? yield(e.m) : no_g();
 }
 
 int thrum_sleep(int64_t ns) {
@@ -133,37 +133,37 @@ int thrum_check(void) { return check_here(); }
 
 int thrum_enter_blocking(void) {
   Enter e;
-  return g_of(e.m) ? enter_blocking(e.m, THRUM_SITE()) : kENOTG;
+  return g_of(e.m) ? enter_blocking(e.m, THRUM_SITE()) : no_g();
 }
 
 int thrum_exit_blocking(void) {
   Enter e;
   if (!g_of(e.m)) {
-    return kENOTG;
+    return no_g();
   }
   return exit_blocking(e.m);
 }
 
 int thrum_lock_thread(void) {
   Enter e;
-  return g_of(e.m) ? lock_thread(e.m) : kENOTG;
+  return g_of(e.m) ? lock_thread(e.m) : no_g();
 }
 
 int thrum_unlock_thread(void) {
   Enter e;
-  return g_of(e.m) ? unlock_thread(e.m) : kENOTG;
+  return g_of(e.m) ? unlock_thread(e.m) : no_g();
 }
 
 int thrum_pin_cpu(const uint64_t* mask, uint32_t words) {
   Enter e;
-  return g_of(e.m) ? pin_cpu(e.m, mask, words) : kENOTG;
+  return g_of(e.m) ? pin_cpu(e.m, mask, words) : no_g();
 }
 
 int thrum_pin_threads(thrum_rt* rt, const uint64_t* mask, uint32_t words) {
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
   if (!r) {
-    return kEINVAL;
+    return no_rt(rt);
   }
   return r->stopping.load(acquire) == 2 ? kECLOSED
                                         : pin_threads(r, mask, words);

@@ -11,6 +11,12 @@ namespace {
 
 Domain* core(thrum_domain* d) { return reinterpret_cast<Domain*>(d); }
 
+// The domains of a runtime of the parent's.
+bool left_behind(thrum_domain* d) { return forked(domain_rt(core(d))); }
+int no_domain(thrum_domain* d) {
+  return !d ? kEINVAL : left_behind(d) ? kEFORKED : 0;
+}
+
 struct Each {
   void (*fn)(void*, const thrum_g_info*);
   void* arg;
@@ -42,7 +48,7 @@ int thrum_domain_new(thrum_rt* rt, const thrum_domain_ops* ops, void* arg,
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
   if (!r || !ops || !out) {
-    return kEINVAL;
+    return r ? kEINVAL : no_rt(rt);
   }
   *out = nullptr;
   thrum_domain_ops in;
@@ -58,42 +64,43 @@ int thrum_domain_new(thrum_rt* rt, const thrum_domain_ops* ops, void* arg,
 }
 
 void thrum_domain_retain(thrum_domain* d) {
-  if (d) {
+  if (d && !left_behind(d)) {
     domain_retain(core(d));
   }
 }
 
 void thrum_domain_release(thrum_domain* d) {
-  if (d) {
+  if (d && !left_behind(d)) {
     domain_release(core(d));
   }
 }
 
 int thrum_domain_leave(void) {
   EnterParking e;
-  return g_of(e.m) ? domain_leave(e.m) : kENOTG;
+  return g_of(e.m) ? domain_leave(e.m) : no_g();
 }
 
 int thrum_domain_enter(void) {
   EnterParking e;
-  return g_of(e.m) ? domain_enter(e.m) : kENOTG;
+  return g_of(e.m) ? domain_enter(e.m) : no_g();
 }
 
 int thrum_domain_pump(thrum_domain* d, int64_t deadline_ns) {
-  if (!d) {
-    return kEINVAL;
+  if (int err = no_domain(d)) {
+    return err;
   }
   EnterParking e;
   return domain_pump(e.m, core(d), deadline_ns);
 }
 
 int thrum_domain_wake_fd(thrum_domain* d) {
-  return d ? domain_wake_fd(core(d)) : kEINVAL;
+  int err = no_domain(d);
+  return err ? err : domain_wake_fd(core(d));
 }
 
 int thrum_domain_close(thrum_domain* d) {
-  if (!d) {
-    return kEINVAL;
+  if (int err = no_domain(d)) {
+    return err;
   }
   Enter e;
   return domain_close(e.m, core(d));
@@ -101,13 +108,13 @@ int thrum_domain_close(thrum_domain* d) {
 
 int thrum_park(const char* reason, int64_t deadline_ns) {
   EnterParking e(deadline_ns);
-  return g_of(e.m) ? park(e.m, reason, deadline_ns) : kENOTG;
+  return g_of(e.m) ? park(e.m, reason, deadline_ns) : no_g();
 }
 
 int thrum_unpark(thrum_rt* rt, thrum_g g) {
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
-  return r ? unpark(e.m, r, g) : kEINVAL;
+  return r ? unpark(e.m, r, g) : no_rt(rt);
 }
 
 int thrum_local_new(void (*drop)(void* value), uint32_t* out) {
@@ -116,7 +123,7 @@ int thrum_local_new(void (*drop)(void* value), uint32_t* out) {
 
 int thrum_local_set(uint32_t key, void* value) {
   Enter e;
-  return g_of(e.m) ? local_set(e.m, key, value) : kENOTG;
+  return g_of(e.m) ? local_set(e.m, key, value) : no_g();
 }
 
 void* thrum_local_get(uint32_t key) { return local_get(this_m(), key); }
@@ -126,20 +133,20 @@ int thrum_g_each(thrum_rt* rt, void (*fn)(void* arg, const thrum_g_info* info),
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
   if (!r || !fn) {
-    return kEINVAL;
+    return r ? kEINVAL : no_rt(rt);
   }
   if (r->stopping.load(acquire) == 2) {
     return kECLOSED;
   }
   Each each{fn, arg};
   each_g(r, show, &each);
-  return 0;
+  return forked(r) ? kEFORKED : 0;
 }
 
 int thrum_stack(void** lo, void** hi) {
   G* g = g_of(this_m());
   if (!g) {
-    return kENOTG;
+    return no_g();
   }
   if (lo) {
     *lo = g->body->stack.lo;
@@ -154,7 +161,7 @@ int thrum_world_stop(thrum_rt* rt, int64_t deadline_ns) {
   EnterParking e;
   Runtime* r = rt_or_own(e.m, rt);
   if (!r) {
-    return kEINVAL;
+    return no_rt(rt);
   }
   return r->stopping.load(acquire) == 2 ? kECLOSED
                                         : world_stop(e.m, r, deadline_ns);
@@ -164,7 +171,7 @@ int thrum_world_start(thrum_rt* rt) {
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
   if (!r) {
-    return kEINVAL;
+    return no_rt(rt);
   }
   return r->stopping.load(acquire) == 2 ? kECLOSED : world_start(e.m, r);
 }
@@ -172,7 +179,7 @@ int thrum_world_start(thrum_rt* rt) {
 int thrum_on_thread(thrum_rt* rt, void (*start)(void* arg),
                     void (*stop)(void* arg), void* arg) {
   Runtime* r = rt_or_own(this_m(), rt);
-  return r ? rt_on_thread(r, start, stop, arg) : kEINVAL;
+  return r ? rt_on_thread(r, start, stop, arg) : no_rt(rt);
 }
 
 }  // extern "C"

@@ -33,7 +33,7 @@ int thrum_p_each(thrum_rt* rt,
                  void (*fn)(void* arg, const thrum_p_stats* stats), void* arg) {
   Runtime* r = rt_or_own(this_m(), rt);
   if (!r || !fn) {
-    return kEINVAL;
+    return r ? kEINVAL : no_rt(rt);
   }
   u32 n = r->p_count.load(acquire);
   for (u32 i = 0; i < n; ++i) {
@@ -53,14 +53,14 @@ int thrum_p_each(thrum_rt* rt,
 
 int64_t thrum_live(thrum_rt* rt) {
   Runtime* r = rt_or_own(this_m(), rt);
-  return r ? static_cast<int64_t>(live_gs(r)) : int64_t{kEINVAL};
+  return r ? static_cast<int64_t>(live_gs(r)) : int64_t{no_rt(rt)};
 }
 
 int thrum_watchdog(thrum_rt* rt, int64_t limit_ns, TellStall fn, void* arg) {
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
   if (!r) {
-    return kEINVAL;
+    return no_rt(rt);
   }
   if (r->stopping.load(acquire) == 2) {
     return kECLOSED;
@@ -71,7 +71,7 @@ int thrum_watchdog(thrum_rt* rt, int64_t limit_ns, TellStall fn, void* arg) {
 }
 
 uint64_t thrum_trace_hash(thrum_rt* rt) {
-  return rt && seeded(core(rt)) ? core(rt)->trace : 0;
+  return rt && seeded(core(rt)) && !forked(core(rt)) ? core(rt)->trace : 0;
 }
 
 }  // extern "C"

@@ -100,17 +100,17 @@ int thrum_rt_new(thrum_rt** out, const thrum_config* config) {
 int thrum_rt_stop(thrum_rt* rt, int64_t deadline_ns) {
   EnterParking e;
   Runtime* r = rt_or_own(e.m, rt);
-  return r ? rt_stop(e.m, r, deadline_ns) : kEINVAL;
+  return r ? rt_stop(e.m, r, deadline_ns) : no_rt(rt);
 }
 
 void thrum_rt_retain(thrum_rt* rt) {
-  if (rt) {
+  if (rt && !forked(core(rt))) {
     rt_retain(core(rt));
   }
 }
 
 void thrum_rt_free(thrum_rt* rt) {
-  if (rt) {
+  if (rt && !forked(core(rt))) {
     rt_release(core(rt));
   }
 }
@@ -123,19 +123,22 @@ thrum_rt* thrum_rt_current(void) {
 int thrum_run(thrum_rt* rt, thrum_fn fn, void* arg) {
   EnterParking e;
   Runtime* r = rt_or_own(e.m, rt);
-  return r && fn ? run(e.m, r, fn, arg) : kEINVAL;
+  if (!r) {
+    return no_rt(rt);
+  }
+  return fn ? run(e.m, r, fn, arg) : kEINVAL;
 }
 
 int thrum_pump(thrum_rt* rt, int64_t deadline_ns) {
   EnterParking e;
   Runtime* r = rt_or_own(e.m, rt);
-  return r ? pump(e.m, r, deadline_ns) : kEINVAL;
+  return r ? pump(e.m, r, deadline_ns) : no_rt(rt);
 }
 
 int64_t thrum_next_wake(thrum_rt* rt) {
   Runtime* r = rt_or_own(this_m(), rt);
   if (!r) {
-    return kEINVAL;
+    return no_rt(rt);
   }
   return stopped(r) ? int64_t{kECLOSED} : next_wake(r);
 }
@@ -143,7 +146,7 @@ int64_t thrum_next_wake(thrum_rt* rt) {
 int thrum_wake_fd(thrum_rt* rt) {
   Runtime* r = rt_or_own(this_m(), rt);
   if (!r) {
-    return kEINVAL;
+    return no_rt(rt);
   }
   return stopped(r) ? kECLOSED : wake_fd(r);
 }
@@ -151,7 +154,7 @@ int thrum_wake_fd(thrum_rt* rt) {
 int thrum_procs(thrum_rt* rt) {
   Runtime* r = rt_or_own(this_m(), rt);
   if (!r) {
-    return kEINVAL;
+    return no_rt(rt);
   }
   return stopped(r) ? kECLOSED : static_cast<int>(r->procs.load(relaxed));
 }
@@ -159,7 +162,10 @@ int thrum_procs(thrum_rt* rt) {
 int thrum_set_procs(thrum_rt* rt, uint32_t n) {
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
-  if (!r || n == 0 || n > kMaxProcs) {
+  if (!r) {
+    return no_rt(rt);
+  }
+  if (n == 0 || n > kMaxProcs) {
     return kEINVAL;
   }
   if (stopped(r)) {

@@ -1,5 +1,6 @@
 // Translation between the C header and the core: handles, struct versions, the
-// runtime that NULL means. Nothing here loops, locks or waits.
+// runtime that NULL means, the one that a fork has left behind. Nothing here
+// loops, locks or waits.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <string.h>
@@ -12,9 +13,14 @@ namespace thrum::capi {
 inline Runtime* core(thrum_rt* rt) { return reinterpret_cast<Runtime*>(rt); }
 inline thrum_rt* face(Runtime* rt) { return reinterpret_cast<thrum_rt*>(rt); }
 
-// rt NULL: the calling G's runtime, null outside a G.
+// rt NULL: the calling G's runtime. Null: outside a G, or the runtime is the
+// parent's (see no_rt). An M's own is never: a child has no M of its parent's.
 inline Runtime* rt_or_own(M* m, thrum_rt* rt) {
-  return rt ? core(rt) : (g_of(m) ? m->rt : nullptr);
+  if (THRUM_LIKELY(!rt)) {
+    return g_of(m) ? m->rt : nullptr;
+  }
+  return THRUM_LIKELY(m && m->rt == core(rt)) || !forked(core(rt)) ? core(rt)
+                                                                   : nullptr;
 }
 
 // Reads a caller's struct by the rule of copy_struct_from_user (Linux): shorter

@@ -83,7 +83,8 @@ const char* state_name(State s) {
 
 void each_g(Runtime* rt, void (*fn)(void*, const GView&), void* arg) {
   u32 end = table_end(rt->table);
-  for (u32 slot = 0; slot < end; ++slot) {
+  // fn may fork: the child sees no more of them.
+  for (u32 slot = 0; slot < end && !forked(rt); ++slot) {
     GView v;
     char name[48];
     if (view_g(rt, slot, v, name)) {

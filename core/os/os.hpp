@@ -82,7 +82,17 @@ void wake_fd_raise(WakeFd& w);
 void wake_fd_clear(WakeFd& w);
 void wake_fd_at(WakeFd& w, i64 deadline);  // kForever: no timer
 
+// ---- fork --------------------------------------------------------------------
+// How many forks lie between the first process that watched and this one: what
+// was made at another count belongs to another process.
+u32 fork_epoch();
+// From now on fn() runs in every child of fork(3), on its only thread, before
+// fork returns there; it may run twice. Idempotent. False: no memory. (Not in
+// children of vfork, _Fork or clone: those may only exec.)
+bool fork_watch(void (*fn)());
+
 // ---- process ---------------------------------------------------------------
+[[noreturn]] void process_exit(int status);  // exit(3)
 // "function+0x1f (file)" of a code address, as far as it can be told.
 void symbol(u64 pc, char* out, size_t size);
 const char* env(const char* name);  // null in set-uid programs

@@ -122,6 +122,16 @@ int domain_pump(M* m, Domain* d, i64 deadline);
 int domain_wake_fd(Domain* d);
 int domain_close(M* m, Domain* d);
 
+// ---- fork.cpp ------------------------------------------------------------------
+// Cold: in the child of a fork that a G made, the thread goes on with the G's
+// code, but is no M any more, and g_of says null.
+bool was_g();   // is the caller such code?
+u64 was_who();  // who_of (sync/sync.hpp) of that G; 0: the caller was none
+int no_g();     // the answer to a call that only a G may make: kENOTG, kEFORKED
+// The answer to a call that needs a runtime and has none: the one that it names
+// is the parent's (kEFORKED), or it names none (kEINVAL, or as above).
+int no_rt(const void* named);
+
 // ---- lifecycle.cpp, pump.cpp, procs.cpp ----------------------------------------
 int rt_new(Runtime** out, const Config& config);
 void rt_retain(Runtime* rt);

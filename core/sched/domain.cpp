@@ -87,7 +87,7 @@ void drain(M* m, Domain* d, More more) {
   void* from = nullptr;
   m->domain = d;
   m->slow.fetch_or(kSlowDomain, relaxed);
-  while (G* g = more() ? next_of(m, d) : nullptr) {
+  while (G* g = !forked(m) && more() ? next_of(m, d) : nullptr) {
     if (THRUM_UNLIKELY(d->rt->world.load(relaxed))) {
       world_wait(m);
     }
@@ -300,8 +300,11 @@ void domain_run(M* m, G* token) {
     u32 left = kTurn;
     drain(m, d, [&] { return left-- > 0; });
     release_host(d);
-  } else {
+  } else if (!forked(m)) {
     domain_close(m, d);
+  }
+  if (THRUM_UNLIKELY(forked(m))) {
+    return;
   }
   let_go(m, d);
   domain_release(d);
@@ -439,6 +442,9 @@ int domain_pump(M* m, Domain* d, i64 deadline) {
       err = kEAGAIN;
     }
     release_host(d);
+  }
+  if (THRUM_UNLIKELY(forked(lender))) {
+    return leave_forked(lender);
   }
   bool more = false;
   if (mine) {

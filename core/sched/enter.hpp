@@ -79,6 +79,9 @@ void call_guest(M*& m, F f) {
   m->door.leave(0, THRUM_SITE());
   f();
   m = this_m();
+  if (THRUM_UNLIKELY(!m)) {
+    return;  // f forked, and this is the child
+  }
   m->door.enter();
   if (THRUM_UNLIKELY(m->door.called())) {
     enter_after_guest(m);

@@ -40,7 +40,7 @@ void settle(M*& m, G* g) {
     return;  // its domain is gone: nobody to give the argument back to
   }
   locals_drop(m, g);
-  if (e->drop) {
+  if (e->drop && m) {
     call_guest(m, [&] { e->drop(g->arg); });
   }
 }
@@ -125,6 +125,16 @@ M* leave_for_good(M* m, G* g) {
   THRUM_DIE("a G that has ended was resumed");
 }
 
+// The guest code that has just returned forked, and this is the child: nothing of
+// the G is here but the stack and this thread. See fork.cpp.
+[[noreturn]] THRUM_COLD void end_in_child() {
+  M* m = forked_m();
+  Body* b = m->cur->body;
+  note_leave(b->note, m->note0, true);
+  context_switch(&b->sp, m->sp0, m);
+  THRUM_DIE("a G that its process had left was resumed");
+}
+
 }  // namespace
 
 void g_main(void* carry) {
@@ -137,6 +147,9 @@ void g_main(void* carry) {
       m->door.leave(0, reinterpret_cast<u64>(g->fn));
       g->fn(g->arg);
       m = this_m();
+      if (THRUM_UNLIKELY(!m)) {
+        end_in_child();
+      }
       m->door.enter();
     }
     if (THRUM_UNLIKELY(m->door.called())) {
@@ -150,6 +163,9 @@ void g_main(void* carry) {
     }
     if (THRUM_UNLIKELY(g->ext != nullptr)) {
       settle(m, g);
+      if (THRUM_UNLIKELY(!m)) {
+        end_in_child();
+      }
     }
     m = leave_for_good(m, g);
   }

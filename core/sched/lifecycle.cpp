@@ -116,8 +116,11 @@ void m_main(void* arg) {
   if (m->p) {
     drop_p(m);
   }
-  if (rt->thread_stop) {
+  if (rt->thread_stop && !forked(m)) {
     rt->thread_stop(rt->thread_arg);
+  }
+  if (THRUM_UNLIKELY(forked(m))) {  // by a G or a hook, also by this last one
+    os::process_exit(0);
   }
   set_this_m(nullptr);
   Locked held(rt->lock);
@@ -221,7 +224,7 @@ bool pinned_here(Runtime* rt) {
 }
 
 // One step towards no Gs: runs them (a runtime without threads of its own) or
-// waits for one to end.
+// waits for one to end. One that it runs may fork.
 void drain(M* m, Runtime* rt, i64 deadline) {
   constexpr i64 kStep = 10'000'000;
   i64 until = min(deadline, os::now_ns() + kStep);
@@ -231,8 +234,9 @@ void drain(M* m, Runtime* rt, i64 deadline) {
     }
     return;
   }
-  if (pinned_here(rt)) {
-    pump_gs(rt, until);  // Gs that only this thread may run
+  if (pinned_here(rt) &&  // Gs that only this thread may run
+      pump_gs(rt, until) == kEFORKED) {
+    return;
   }
   u32 seen = rt->stop_note.load(acquire);
   if (live_gs(rt)) {
@@ -251,10 +255,14 @@ bool leave_stop(Runtime* rt) {
 }  // namespace
 
 int rt_new(Runtime** out, const Config& config) {
+  if (!fork_ready()) {
+    return kENOMEM;
+  }
   Runtime* rt = mem::make<Runtime>();
   if (!rt) {
     return kENOMEM;
   }
+  rt->epoch = os::fork_epoch();
   rt->config = config;
   rt->refs.store(1, relaxed);
   rt->tag = tag_take();
@@ -432,6 +440,9 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
     // Again each round: a spawn or a wait that was under way may have missed it.
     cancel_all(m, rt);
     drain(m, rt, deadline);
+    if (THRUM_UNLIKELY(forked(rt))) {
+      return kEFORKED;
+    }
     if (live_gs(rt) && deadline != kForever && os::now_ns() >= deadline) {
       if (rt->config.report) {
         rt->config.report(rt, "still stopping; these green threads go on");

@@ -75,6 +75,9 @@ void locals_drop(M*& m, G* g) {
       if (value && drop) {
         any = true;
         call_guest(m, [&] { drop(value); });
+        if (!m) {
+          return;  // the drop forked, and this is the child
+        }
       }
     }
     if (!any) {

@@ -318,6 +318,9 @@ void take_p(M* m, P* p) {
 }
 
 void drop_p(M* m) {
+  if (THRUM_UNLIKELY(forked(m))) {
+    return;
+  }
   Runtime* rt = m->rt;
   P* p = leave_p(m);
   stop_spinning(m);
@@ -341,7 +344,10 @@ void drop_p(M* m) {
 G* find_runnable(M* m, bool may_wait) {
   Runtime* rt = m->rt;
   for (;;) {
-    if (THRUM_UNLIKELY(m->slow.load(relaxed) & kSlowStop)) {
+    if (THRUM_UNLIKELY(m->slow.load(relaxed) & (kSlowStop | kSlowForked))) {
+      if (forked(m)) {
+        return nullptr;
+      }
       if (G* g = m->next_g) {  // a plain one: it came from a P's queue
         m->next_g = nullptr;
         put_back(rt, g);
@@ -449,6 +455,9 @@ G* find_runnable(M* m, bool may_wait) {
 }
 
 void execute(M* m, G* g) {
+  if (THRUM_UNLIKELY(forked(m))) {
+    return;  // in a hook, since g was picked
+  }
   if (THRUM_UNLIKELY(g->flags & kToken)) {
     domain_run(m, g);
     return;

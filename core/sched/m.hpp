@@ -55,13 +55,14 @@ struct After {
 };
 
 // Bits of M::slow: every switch goes through the loop.
-constexpr u32 kSlowPump = 1;     // a budget is checked at each switch
-constexpr u32 kSlowStop = 2;     // the lent thread's call is over
-constexpr u32 kSlowSeeded = 4;   // deterministic
-constexpr u32 kSlowDomain = 8;   // drains a domain
-constexpr u32 kSlowLocked = 16;  // belongs to one G (thrum_lock_thread)
-constexpr u32 kSlowWorld = 32;   // its G has stopped the world
-constexpr u32 kSlowDebug = 64;   // the runtime is in debug mode
+constexpr u32 kSlowPump = 1;      // a budget is checked at each switch
+constexpr u32 kSlowStop = 2;      // the lent thread's call is over
+constexpr u32 kSlowSeeded = 4;    // deterministic
+constexpr u32 kSlowDomain = 8;    // drains a domain
+constexpr u32 kSlowLocked = 16;   // belongs to one G (thrum_lock_thread)
+constexpr u32 kSlowWorld = 32;    // its G has stopped the world
+constexpr u32 kSlowDebug = 64;    // the runtime is in debug mode
+constexpr u32 kSlowForked = 128;  // the parent's; this is a child (fork.cpp)
 
 constexpr u32 kCpuWords = 16;  // 1024 CPUs
 
@@ -109,7 +110,8 @@ struct M {
   M* next_m;           // Runtime.lock: all Ms
   os::Thread thread;   // const; not for lent ones
   EhGlobals outer_eh;  // owner: of the lent thread, while it is lent
-  M* outer;            // owner: what this_m() was before it was lent
+  M* outer;            // owner: what this_m() was before it was lent; in a
+                       // child, what the thread was beneath (fork.cpp)
   u64 lender;          // Runtime.lock: the host's thread, see m_lend
   bool lent_now;       // Runtime.lock: inside run or pump
   RunCall* run_call;   // Runtime.lock: the thrum_run it is inside

@@ -96,6 +96,11 @@ int wait_begin_slow(M* m, Wait& w) {
   }
   G* g = g_of(m);
   if (!g) {
+    // A G of the parent cannot park. (What it joins is a G of this process, see
+    // capi, and will end: there it waits as a thread.)
+    if (w.why != Why::join && was_g()) {
+      return kEFORKED;
+    }
     return w.deadline != kForever && w.deadline <= os::now_ns() ? kETIMEDOUT
                                                                 : 0;
   }

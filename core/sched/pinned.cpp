@@ -131,6 +131,9 @@ G* take_pinned(M* m) {
 }
 
 void want_p(M* m) {
+  if (THRUM_UNLIKELY(forked(m))) {
+    return;
+  }
   Runtime* rt = m->rt;
   bool waits;
   {

@@ -6,6 +6,9 @@ namespace thrum {
 
 // A P for a lent M; false: none is free (and it may not wait).
 bool lend_p(M* m, bool wait) {
+  if (THRUM_UNLIKELY(forked(m))) {
+    return false;
+  }
   Runtime* rt = m->rt;
   P* p;
   {
@@ -102,6 +105,9 @@ int run(M* m, Runtime* rt, void (*fn)(void*), void* arg) {
     // Not before its G is there: until then nobody may judge that it is dead.
     run_waits(lender, &call);
     loop(lender);
+    if (THRUM_UNLIKELY(forked(lender))) {
+      return leave_forked(lender);
+    }
   }
   if (lender->p) {
     drop_p(lender);
@@ -146,6 +152,9 @@ int pump_gs(Runtime* rt, i64 deadline) {
       break;
     }
     execute(lender, g);
+    if (THRUM_UNLIKELY(forked(lender))) {
+      return leave_forked(lender);
+    }
     if (!lender->p && !lend_p(lender, false)) {
       break;  // it went into a blocking call and the P is elsewhere
     }

@@ -126,6 +126,9 @@ void route(M* m, G* g, bool next) {
     queue(m, rt, g, next);
     return;
   }
+  if (THRUM_UNLIKELY(forked(rt))) {
+    return;  // a G of the parent, which is not here to be run
+  }
   // From elsewhere: the moment it is queued it may run, and be the last for which
   // its runtime lives on; destroy waits for us (release, pairs with its acquire).
   rt->visitors.fetch_add(1, relaxed);

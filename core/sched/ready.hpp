@@ -92,6 +92,17 @@ i64 earliest_timer(Runtime* rt);
 // It became the earliest of its P, which goes on with another G (`busy`) or not.
 void timer_armed(P* p, i64 when, bool busy);
 
+// ---- fork.cpp --------------------------------------------------------------------
+// Is this the child of a fork that was made on m, in a G or a hook of the host?
+// To be asked before a lock of m's runtime is taken, wherever guest code on an
+// M's own stack may have forked. What is called there from many places asks
+// itself: execute, want_p, lend_p, drop_p.
+inline bool forked(const M* m) { return m->slow.load(relaxed) & kSlowForked; }
+bool fork_ready();  // this process is told from its children; false: no memory
+M* forked_m();      // in a child: the M that the calling thread was
+// The call that lent m ends in a child. Returns kEFORKED.
+int leave_forked(M* m);
+
 // ---- pinned.cpp ------------------------------------------------------------------
 void ready_pinned(M* m, M* pin, G* g);
 G* take_pinned(M* m);

@@ -83,6 +83,7 @@ struct Runtime {
   Atomic<u32> said_starved;    // atomic: reported once
   Atomic<u32> said_held;       // atomic: reports of the debug mode
   u32 tag;                     // const: upper byte of its handles
+  u32 epoch;                   // const: os::fork_epoch of its process
   Config config;               // const
   Table table;
   mem::StackArenas stacks;
@@ -181,6 +182,10 @@ struct RunCall {
 };
 
 inline bool seeded(const Runtime* rt) { return rt->config.deterministic; }
+
+// Does it belong to the process that this one was forked from? Then nothing of
+// it may be touched: its locks are as the parent's threads left them.
+inline bool forked(const Runtime* rt) { return rt->epoch != os::fork_epoch(); }
 
 // Else Gs run only on threads that the host lends.
 inline bool owns_threads(const Runtime* rt) {

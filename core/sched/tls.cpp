@@ -22,7 +22,7 @@ int check_here() {
   M* m = t_m;
   G* g = m ? m->cur : nullptr;
   if (THRUM_UNLIKELY(!g)) {
-    return kENOTG;
+    return no_g();
   }
   return THRUM_LIKELY(!must_check(m, g)) ? 0 : check_slow();
 }

@@ -34,6 +34,9 @@ constexpr int kHanded = 1;  // result of a wait: the mutex is ours
 
 WordLock g_revoking;  // one unbias at a time, in all of the process
 
+// Another thread of the parent's may have held it, and is not in this child.
+void let_go_in_child() { g_revoking.word.store(0, relaxed); }
+
 bool held(u64 v) { return v & ~kMutexFlags; }
 bool leaving(u64 v) { return v >> 32 == kMutexLeaving; }
 
@@ -178,9 +181,8 @@ bool head_waits_long(M* m, const Mutex* x) {
 }  // namespace
 
 THRUM_NOINLINE int mutex_unlock_slow(M* m, Mutex* x) {
-  u64 me = who_of(m);
   u64 v = x->word.word.load(relaxed);
-  if ((v & ~kMutexFlags) != me) {
+  if (!same_who(v & ~kMutexFlags, who_of(m))) {
     return kEPERM;
   }
   x->calm.store(0, relaxed);
@@ -212,7 +214,8 @@ THRUM_NOINLINE int mutex_unlock_slow(M* m, Mutex* x) {
 // Enough for a bias? A fence of all threads must be there to end it.
 THRUM_NOINLINE bool mutex_grows_calm(Mutex* x) {
   u32 need = kMutexCalm << min(x->revoked.load(relaxed), u16{10});
-  bool yes = x->calm.load(relaxed) >= need && os::fence_all_ready();
+  bool yes = x->calm.load(relaxed) >= need && os::fence_all_ready() &&
+             os::fork_watch(let_go_in_child);
   x->biased.store(yes, relaxed);
   return yes;
 }
@@ -226,7 +229,7 @@ int mutex_unlock(M* m, Mutex* x) {
 }
 
 bool mutex_held_by(M* m, const Mutex* x) {
-  return (x->word.word.load(relaxed) & ~kMutexFlags) == who_of(m);
+  return same_who(x->word.word.load(relaxed) & ~kMutexFlags, who_of(m));
 }
 
 }  // namespace thrum

@@ -124,9 +124,8 @@ int rwmutex_lock(M*& m, Rwmutex* x, i64 deadline) {
 }
 
 int rwmutex_unlock(M* m, Rwmutex* x) {
-  u64 me = who_of(m);
   u64 v = x->word.lock();
-  if (!owned_by(x, v, me)) {
+  if (!(v & kWriter) || !same_who(x->owner, who_of(m))) {
     x->word.unlock(v);
     return kEPERM;
   }

@@ -62,6 +62,12 @@ inline u64 who_of(M* m) {
   return g ? reinterpret_cast<u64>(g) : thread_pointer() & ~u64{63};
 }
 
+// Is the caller, who_of `me`, that holder? Or was it, as a G that forked: what it
+// held it may let go of in the child.
+inline bool same_who(u64 holder, u64 me) {
+  return THRUM_LIKELY(holder == me) || (holder && holder == was_who());
+}
+
 // A node in q, a park that releases `word` to `to`, and, if the wait was not
 // ended by a peer, the node taken out again under the lock that `take` gets; then
 // `fix` turns the word it finds into the word it leaves (flags that speak of the

@@ -10,7 +10,7 @@ i64 later(i64 now, i64 ns) {
 
 int sleep_for(M*& m, i64 ns) {
   if (ns <= 0) {
-    return g_of(m) ? yield(m) : 0;
+    return g_of(m) ? yield(m) : was_g() ? int{kEFORKED} : 0;
   }
   i64 now = now_of(m);
   Wait w{.deadline = later(now, ns), .why = Why::sleep, .now = now};

@@ -144,7 +144,7 @@ THRUM_API int thrum_local_new(void (*drop)(void* value), uint32_t* out);
 
 /* Sets the calling G's value. The former value is not dropped; NULL unsets.
  * Threads: in-G  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG THRUM_EINVAL (no such key) THRUM_ENOMEM */
+ * Errors: THRUM_ENOTG THRUM_EINVAL (no such key) THRUM_ENOMEM THRUM_EFORKED */
 THRUM_API int thrum_local_set(uint32_t key, void* value);
 
 /* Returns the calling G's value; NULL if unset, if there is no such key, or
@@ -192,7 +192,7 @@ THRUM_API int thrum_g_each(thrum_rt* rt,
 /* Tells the bounds of the calling G's stack, lowest address and end; they are
  * constant for its life. Either pointer may be NULL.
  * Threads: in-G  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG */
+ * Errors: THRUM_ENOTG THRUM_EFORKED */
 THRUM_API int thrum_stack(void** lo, void** hi);
 
 /* Sets what runs first (`start`) and last (`stop`) on each M that thrum

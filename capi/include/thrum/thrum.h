@@ -36,8 +36,11 @@
  *   must not leave one: the process dies with a message that names the G.
  * - Loading the library starts no thread and installs no handler, and there is
  *   no hidden default runtime. Several runtimes, and several copies of the
- *   library, live in one process. Stop every runtime before dlclose
- *   (examples/learn: plugin_dlopen).
+ *   library, live in one process. Stop and free every runtime before dlclose:
+ *   then nothing of it runs any more. The shared library stays mapped all the
+ *   same (it is linked with nodelete), because a thread of the host that has
+ *   used it ends in its allocator's code, whenever that is; loading it again
+ *   finds it as it was (examples/learn: plugin_dlopen).
  *
  * Beside this header: <thrum/host.h> for language hosts and embedders, and
  * <thrum/thrum.hpp>, a C++17 skin.
@@ -112,6 +115,26 @@ THRUM_API const char* thrum_build_info(void);
  * After a fork a runtime belongs to the parent: in the child every call that
  * needs it, named or as the calling G's, gives THRUM_EFORKED; calls that
  * return nothing do nothing. The child may make runtimes of its own.
+ *
+ * The child of a G goes on with the G's function, which is no G any more: its
+ * in-G calls, and whatever would have to wait, give THRUM_EFORKED (THRUM_TRY
+ * THRUM_EAGAIN; what can complete at once completes; thrum_join in a runtime of
+ * the child's waits as a thread). It may unlock what the G held. When the
+ * function returns, so does the call that lent the thread, with THRUM_EFORKED;
+ * on a thread of the runtime's the child ends by exit(0). Either way the G's
+ * drop is not called. The same holds for callbacks and hooks that fork.
+ *
+ * What belongs to no runtime stays as it was at that moment: a lock that
+ * another G or thread held is held for ever, a value that is sent to a waiting
+ * G is lost, and what another thread waited on, or was in a call on, must not
+ * be used. The same goes for the allocator's own locks: it may never answer in
+ * the child if another thread was just getting memory from the system (not seen
+ * in thousands of forks amid allocations, but nothing rules it out).
+ *
+ * All this is about fork(3). The children of vfork, _Fork and clone may only
+ * exec or _exit, and so may that of a signal handler that forks while its
+ * thread is inside a call of thrum's. posix_spawn, and fork with exec, need
+ * nothing: no descriptor of the library's is inherited.
  */
 #define THRUM_EPERM (-1)        /* not allowed to this caller, or here */
 #define THRUM_E2BIG (-7)        /* a newer struct sets fields not known here */
@@ -472,19 +495,20 @@ THRUM_API int thrum_cancel(thrum_rt* rt, thrum_g g);
  * whether or not a call has answered THRUM_ECANCELED, or if its runtime is
  * stopping; else 0.
  * Threads: in-G  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG */
+ * Errors: THRUM_ENOTG THRUM_EFORKED */
 THRUM_API int thrum_cancelled(void);
 
 /* Takes a pending or delivered cancel back; returns 1 if there was one, else
  * 0. It cannot lift the sticky cancellation of thrum_rt_stop.
  * Threads: in-G  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG */
+ * Errors: THRUM_ENOTG THRUM_EFORKED */
 THRUM_API int thrum_cancel_clear(void);
 
 /* Adds `delta` (+1 or -1) to the shield of the calling G, which nests: above 0
  * no wait ends by cancel or limit, and requests stay pending. Returns 0.
  * Threads: in-G  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG THRUM_EINVAL (another delta, or below 0) */
+ * Errors: THRUM_ENOTG THRUM_EINVAL (another delta, or below 0)
+ *   THRUM_EFORKED */
 THRUM_API int thrum_shield(int32_t delta);
 
 /* Sets the limit of the calling G and returns the former one: no wait of this
@@ -492,7 +516,7 @@ THRUM_API int thrum_shield(int32_t delta);
  * below 0 counts as 0, long past. It replaces the former limit: to nest, pass
  * the earlier of the two and put the former back.
  * Threads: in-G  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG */
+ * Errors: THRUM_ENOTG THRUM_EFORKED */
 THRUM_API int64_t thrum_limit(int64_t deadline_ns);
 
 /* Returns the handle of the calling G, 0 outside a G.

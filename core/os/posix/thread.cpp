@@ -66,6 +66,8 @@ void thread_sleep(i64 ns) {
   clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, nullptr);
 }
 
+void process_exit(int status) { exit(status); }
+
 void symbol(u64 pc, char* out, size_t size) {
   Dl_info info{};
   bool known = dladdr(reinterpret_cast<void*>(pc), &info) && info.dli_fname;

@@ -56,6 +56,10 @@ bool fence_all_register() { return true; }
 bool fence_all_ready() { return false; }  // no biased mutex: see mutex_bias.pml
 void fence_all() { explore::fence_all(); }
 
+u32 fork_epoch() { return 0; }
+bool fork_watch(void (*)()) { return true; }
+void process_exit(int) { __builtin_trap(); }
+
 size_t page_size() { return 4096; }
 void* vm_reserve(size_t) { return nullptr; }
 void vm_release(void*, size_t) {}

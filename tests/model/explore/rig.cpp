@@ -48,6 +48,7 @@ void hide_dull(Runtime* r, M* m, P* p) {
     hide(r->world);
     hide(r->starved_count);
     hide(r->visitors);
+    hide(r->epoch);
     hide(r->table.chunks[0]);
   }
   if (m) {
