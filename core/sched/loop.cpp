@@ -66,8 +66,12 @@ void found(M* m) {
   // were armed it looked as if this P would (timer_armed).
   Runtime* rt = m->rt;
   i64 first = m->p->earliest.load(relaxed);
-  if (first != kForever && rt->idle_count.load(relaxed) &&
-      first < rt->sleep_until.load(relaxed)) {
+  if (first == kForever) {
+    return;
+  }
+  if (rt->idle_count.load(relaxed) == 0) {
+    sysmon_prompt(rt);
+  } else if (first < rt->sleep_until.load(relaxed)) {
     timer_armed(m->p, first, true);
   }
 }

@@ -124,10 +124,17 @@ bool any_waits(Runtime* rt) {
 }
 
 // Sleeps until then or until prompted. The fence makes it exact: whoever queues
-// work either did so before, and any_waits sees it, or sees sysmon_rest.
+// work or arms a timer either did so before, and is seen here, or sees
+// sysmon_rest.
 void rest(Runtime* rt, i64 until) {
   rt->sysmon_rest.store(1, seq_cst);
   os::fence_all();
+  for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
+    P* p = rt->ps[i];
+    if (p->state.load(relaxed) == PState::running) {
+      until = min(until, p->earliest.load(relaxed));
+    }
+  }
   if (!any_waits(rt)) {
     os::futex_wait(&rt->sysmon_note, 0, until);
   }
