@@ -233,9 +233,8 @@ void sleep_idle(M* m) {
     }
     if (m->idle && (until != kForever && until <= os::now_ns())) {
       p = idle_p_pop(rt);  // a timer is due: take any P for it
-      if (!p) {  // all Ps are busy and look at their timers themselves, or
-        sysmon_prompt(rt);
-        return;
+      if (!p) {            // all Ps are busy: theirs or sysmon's to look at
+        return sysmon_prompt(rt);
       }
       idle_m_remove(rt, m);
     } else if (left_over(rt, m) && end <= os::now_ns()) {
