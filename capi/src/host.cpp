@@ -59,7 +59,8 @@ int thrum_domain_new(thrum_rt* rt, const thrum_domain_ops* ops, void* arg,
       in.handover_ns < 0) {
     return kEINVAL;
   }
-  DomainOps o{in.flags, in.handover_ns, in.acquire, in.release, in.switch_to};
+  DomainOps o{in.flags,   in.handover_ns, in.acquire,
+              in.release, in.switch_to,   in.preempt};
   return domain_new(r, o, arg, reinterpret_cast<Domain**>(out));
 }
 
@@ -180,6 +181,44 @@ int thrum_on_thread(thrum_rt* rt, void (*start)(void* arg),
                     void (*stop)(void* arg), void* arg) {
   Runtime* r = rt_or_own(this_m(), rt);
   return r ? rt_on_thread(r, start, stop, arg) : no_rt(rt);
+}
+
+int thrum_preempt_enable(thrum_rt* rt, int signo) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  return r ? preempt_enable(r, signo) : no_rt(rt);
+}
+
+int thrum_preempt_disable(thrum_rt* rt) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  return r ? preempt_disable(r) : no_rt(rt);
+}
+
+int thrum_preempt_region(const void* lo, const void* hi, uint32_t flags) {
+  Enter e;
+  return preempt_region(reinterpret_cast<u64>(lo), reinterpret_cast<u64>(hi),
+                        flags);
+}
+
+int thrum_preempt_forget(const void* lo, const void* hi) {
+  Enter e;
+  return preempt_forget(reinterpret_cast<u64>(lo), reinterpret_cast<u64>(hi));
+}
+
+int thrum_preempt_hold(int32_t delta) {
+  G* g = g_of(this_m());
+  if (!g) {
+    return no_g();
+  }
+  Body* b = g->body;
+  if ((delta != 1 && delta != -1) || b->hold + delta < 0) {
+    return kEINVAL;
+  }
+  compiler_fence();  // what is held stands between the two calls
+  b->hold += delta;
+  compiler_fence();
+  return 0;
 }
 
 }  // extern "C"

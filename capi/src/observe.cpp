@@ -45,7 +45,10 @@ int thrum_p_each(thrum_rt* rt,
                     p->spawned.load(relaxed),
                     p->parks.load(relaxed),
                     p->handoffs.load(relaxed),
-                    p->retakes.load(relaxed)};
+                    p->retakes.load(relaxed),
+                    p->preemptions.load(relaxed),
+                    p->refusals.load(relaxed),
+                    p->preempt_delay.load(relaxed)};
     fn(arg, &s);
   }
   return 0;

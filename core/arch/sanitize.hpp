@@ -43,6 +43,14 @@ constexpr int kToolThreads = 1;
 constexpr int kToolThreads = 0;
 #endif
 
+// TSan keeps asynchronous signals until the next call that it intercepts, and its
+// handler sees a copy of the context: code cannot be stopped by one.
+#if defined(THRUM_TSAN)
+constexpr bool kSignalsLate = true;
+#else
+constexpr bool kSignalsLate = false;
+#endif
+
 struct StackNote {
 #if defined(THRUM_ASAN)
   void* fake = nullptr;

@@ -25,6 +25,14 @@ void thread_sleep(i64 ns);
 u32 thread_id();           // gettid
 int thread_count();        // threads of this process now, -errno
 void timer_slack(u64 ns);  // of the calling thread
+// CPU time that a thread of this process has used, -errno.
+i64 thread_cpu_ns(u32 thread_id);
+// Does that thread run, or wait for a CPU only? Some 10 us. false: unknown.
+bool thread_runs(u32 thread_id);
+// errno of the calling thread, for code that was stopped between two instructions
+// and may be about to read it.
+int errno_get();
+void errno_set(int value);
 
 // ---- the kernel's scheduler ---------------------------------------------------
 // tid 0: the calling thread. CPU n is bit n % 64 of word n / 64. 0 or -errno.
@@ -70,6 +78,56 @@ void vm_release(void* p, size_t size);
 int vm_guard(void* p, size_t size);
 void vm_drop(void* p, size_t size);  // contents become zero, memory goes back
 void vm_huge(void* p, size_t size, bool on);
+
+// ---- directed signal ---------------------------------------------------------
+// One real-time signal of the process, sent to one of its threads at a time to
+// ask whether what runs there may make a detour. What others send under the same
+// number goes to the handler that was there before; ours never does.
+
+// Where a thread was stopped. Valid inside SignalFn.
+struct Stopped {
+  u64 pc, sp;
+  size_t bytes;   // what a detour takes of the stack itself; 0: not from here
+  void* context;  // the kernel's record
+};
+// Called in the handler of the thread that joined with `arg`: async-signal-safe.
+// True: that thread goes on at `entry` instead, on the same stack and with the
+// same registers; os::detour_end then makes the way back.
+using SignalFn = bool (*)(void* arg, const Stopped& at);
+
+// A thread that can be asked.
+struct SignalThread {
+  void* slot = nullptr;          // signal.cpp's lock; null: it cannot be asked
+  Atomic<u32> id{0};             // its thread_id; the thread itself writes
+  int signo = 0;                 // signal.cpp's lock
+  bool was_blocked = false;      // owner: the signal, by the host
+  char* stack = nullptr;         // owner: an alternate stack of ours
+  size_t stack_size = 0;         // owner
+  bool stack_used = false;       // owner: it is in force, in place of:
+  void* former_stack = nullptr;  // owner
+  size_t former_stack_size = 0;  // owner
+  int former_stack_flags = 0;    // owner
+};
+
+// Installs the handler for `signo` (0: a real-time signal that nobody uses), or
+// counts one more user if it is there. Returns the number; -EINVAL: not a
+// real-time signal; -EBUSY: none is free, or another number is in use.
+int signal_open(int signo, SignalFn ask, void (*entry)());
+// One user less. After the last the former handler is back, unless the host has
+// put one over ours meanwhile: then ours stays below it and only hands on.
+void signal_close();
+// The calling thread: gets an alternate stack if it has none that is large enough,
+// and the signal unblocked. -errno: it cannot be asked.
+int signal_join(SignalThread& t, void* arg);
+// The calling thread, as it was before. No signal of ours is left on its way.
+void signal_leave(SignalThread& t);
+void signal_forget(SignalThread& t);  // its memory; it has left
+// From any thread. 0: sent; 1: the last one is still on its way, and this one was
+// not sent; -errno: it cannot be asked now.
+int signal_send(SignalThread& t);
+void detour_end(void* frame);
+// Is there code of the C library in [lo, hi)?
+bool holds_libc(u64 lo, u64 hi);
 
 // ---- descriptors for host loops ----------------------------------------------
 // One pollable descriptor: readable when raised, or when its timer is due.

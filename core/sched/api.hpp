@@ -109,6 +109,7 @@ struct DomainOps {
   int (*acquire)(void*);
   void (*release)(void*);
   void (*switch_to)(void*, void*, void*);
+  void (*preempt)(void*, void*) = nullptr;  // async-signal-safe
 };
 constexpr u32 kDomainHostLock = 1;
 constexpr u32 kDomainPumped = 2;
@@ -131,6 +132,13 @@ int no_g();     // the answer to a call that only a G may make: kENOTG, kEFORKED
 // The answer to a call that needs a runtime and has none: the one that it names
 // is the parent's (kEFORKED), or it names none (kEINVAL, or as above).
 int no_rt(const void* named);
+
+// ---- preempt.cpp ---------------------------------------------------------------
+// signo 0: any. Returns the number.
+int preempt_enable(Runtime* rt, int signo);
+int preempt_disable(Runtime* rt);
+int preempt_region(u64 lo, u64 hi, u32 flags);
+int preempt_forget(u64 lo, u64 hi);
 
 // ---- lifecycle.cpp, pump.cpp, procs.cpp ----------------------------------------
 int rt_new(Runtime** out, const Config& config);

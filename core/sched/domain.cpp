@@ -85,7 +85,7 @@ void hook_switch(Domain* d, void* from, void* to) {
 template <class More>
 void drain(M* m, Domain* d, More more) {
   void* from = nullptr;
-  m->domain = d;
+  publish(m->domain, d);
   m->slow.fetch_or(kSlowDomain, relaxed);
   while (G* g = !forked(m) && more() ? next_of(m, d) : nullptr) {
     if (THRUM_UNLIKELY(d->rt->world.load(relaxed))) {
@@ -109,7 +109,7 @@ void drain(M* m, Domain* d, More more) {
   }
   hook_switch(d, from, nullptr);
   m->slow.fetch_and(~kSlowDomain, relaxed);
-  m->domain = nullptr;
+  publish<Domain*>(m->domain, nullptr);
 }
 
 bool acquire_host(M* m, Domain* d) {
@@ -150,10 +150,6 @@ void let_go(M* m, Domain* d) {
     queue_token(m, d);
   }
 }
-
-}  // namespace
-
-namespace {
 
 // Released, but not freed: somebody may be prefetching what its token stands for
 // (P::prefetch_ahead). With rt->lock held.
@@ -255,6 +251,17 @@ void domain_g_gone(Domain* d) {
   d->gs.fetch_sub(1, relaxed);
   domain_release(d);
 }
+
+bool domain_preempt(G* g) {
+  Domain* d = g->ext->domain;
+  if (!d->ops.preempt) {
+    return false;
+  }
+  d->ops.preempt(d->arg, g->arg);
+  return true;
+}
+
+bool domain_waits(Domain* d) { return peek(d->queue.head) != nullptr; }
 
 Runtime* domain_rt(Domain* d) { return d->rt; }
 bool domain_closed(Domain* d) { return d->closed.load(acquire); }

@@ -16,6 +16,10 @@ void domain_left_behind(M*& m);
 // sysmon: takes HOST_LOCK domains from Ms that have been outside thrum too long.
 // Returns when to look again.
 i64 domains_look(Runtime* rt, i64 now);
+// The domain's preempt hook, for g which is inside; false: it has none.
+// Async-signal-safe.
+bool domain_preempt(G* g);
+bool domain_waits(Domain* d);  // do Gs stand in its queue? At a glance
 void domain_g_born(Domain* d);
 void domain_g_gone(Domain* d);  // releases what domain_g_born retained
 // join.cpp

@@ -14,6 +14,7 @@
 // A child may run Gs of its own on that thread, and one of them may fork: what
 // the thread was beneath stands in M::outer.
 // SPDX-License-Identifier: MIT
+#include "sched/preempt.hpp"
 #include "sched/ready.hpp"
 
 namespace thrum {
@@ -64,6 +65,7 @@ THRUM_COLD int no_rt(const void* named) {
 }
 
 int leave_forked(M* m) {
+  preempt_leave(m);
   if (m->eh) {
     *m->eh = m->outer_eh;
   }

@@ -259,6 +259,10 @@ struct alignas(kCacheLine) Body {
   void* held_sp;     // owner: declared blocking, or waiting for a P on its own
                      // M: the guest's frames lie above; seen
   bool lock_pinned;  // owner: pin stems from lock_thread
+  bool bound;        // owner: pin stems from a preemption
+  bool migrates;     // owner's signal handler: the region says so
+  i32 hold;          // owner; its signal handler reads: thrum_preempt_hold
+  u64 stopped_at;    // owner's signal handler: the program counter
   StackNote note;    // owner
   Body* next;        // the cache that holds it
   Body* all;         // Runtime.body_lock: every body of the runtime

@@ -5,6 +5,7 @@
 
 #include "mem/heap.hpp"
 #include "sched/domain.hpp"
+#include "sched/preempt.hpp"
 #include "sched/ready.hpp"
 
 namespace thrum {
@@ -60,6 +61,7 @@ void destroy(Runtime* rt) {
   }
   while (M* m = rt->ms) {
     rt->ms = m->next_m;
+    os::signal_forget(m->signal);
     mem::free(m);
   }
   for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
@@ -109,6 +111,7 @@ void m_main(void* arg) {
   if (rt->thread_start) {
     rt->thread_start(rt->thread_arg);
   }
+  preempt_join(m);
   P* p = m->next_p;
   m->next_p = nullptr;
   take_p(m, p);
@@ -116,6 +119,7 @@ void m_main(void* arg) {
   if (m->p) {
     drop_p(m);
   }
+  preempt_leave(m);
   if (rt->thread_stop && !forked(m)) {
     rt->thread_stop(rt->thread_arg);
   }
@@ -380,11 +384,13 @@ M* m_lend(Runtime* rt) {
   }
   note_native(m->note0);
   set_this_m(m);
+  preempt_join(m);
   return m;
 }
 
 void m_unlend(M* m) {
   Runtime* rt = m->rt;
+  preempt_leave(m);
   if (m->eh) {
     *m->eh = m->outer_eh;
   }
@@ -459,6 +465,7 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
     }
   }
   join_ms(rt);
+  preempt_disable(rt);
   drop_tokens(rt);
   rt->stopping.store(2, release);
   leave_stop(rt);

@@ -347,11 +347,10 @@ void drop_p(M* m) {
 G* find_runnable(M* m, bool may_wait) {
   Runtime* rt = m->rt;
   for (;;) {
-    if (THRUM_UNLIKELY(m->slow.load(relaxed) & (kSlowStop | kSlowForked))) {
-      if (forked(m)) {
-        return nullptr;
-      }
-      if (G* g = m->next_g) {  // a plain one: it came from a P's queue
+    if (THRUM_UNLIKELY(m->slow.load(relaxed) & (kSlowStop | kSlowForked)) &&
+        (!m->bound_n || forked(m))) {
+      // A plain one: it came from a P's queue.
+      if (G* g = forked(m) ? nullptr : m->next_g) {
         m->next_g = nullptr;
         put_back(rt, g);
         wake_p(rt);
@@ -365,7 +364,7 @@ G* find_runnable(M* m, bool may_wait) {
       }
       {
         Locked held(rt->lock);
-        if (m->slow.load(relaxed) & kSlowStop) {
+        if ((m->slow.load(relaxed) & kSlowStop) && !m->bound_n) {
           continue;
         }
         if (!m->idle && !m->next_p) {

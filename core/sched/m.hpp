@@ -66,6 +66,19 @@ constexpr u32 kSlowForked = 128;  // the parent's; this is a child (fork.cpp)
 
 constexpr u32 kCpuWords = 16;  // 1024 CPUs
 
+// Why a preemption signal changed nothing. For reports and tests.
+enum class Refusal : u8 {
+  none,
+  core,     // inside thrum, or between two Gs
+  blocked,  // declared, or sysmon or the world asks for it just now
+  held,     // thrum_preempt_hold
+  code,     // not in a region
+  stack,    // not on the G's own stack, or too little of it is left
+  state,    // registers that a detour does not keep
+  domain,   // in a domain, and the region does not say MIGRATE
+  thread,   // bound to a thread that may go home, or is another G's
+};
+
 struct M {
   G* cur;               // owner: the G on this M, null in the loop; seen
   P* p;                 // owner
@@ -77,7 +90,7 @@ struct M {
   void* sp0;            // owner: the loop's context
   StackNote note0;      // owner
   G* next_g;            // owner: run this first, in the loop
-  Domain* domain;       // owner: the domain whose Gs it runs
+  Domain* domain;       // owner: the domain whose Gs it runs; seen
   bool spinning;        // owner
   bool lent;            // const: a thread of the host
   bool arrived_native;  // owner: the last switch came from the loop
@@ -115,6 +128,17 @@ struct M {
   u64 lender;          // Runtime.lock: the host's thread, see m_lend
   bool lent_now;       // Runtime.lock: inside run or pump
   RunCall* run_call;   // Runtime.lock: the thrum_run it is inside
+
+  // Preemption (preempt.cpp)
+  os::SignalThread signal;  // see there; sysmon sends
+  u32 bound_n;              // owner: preempted Gs that go on only here
+  u32 bound_wait;           // owner: dispatches that others get before them
+  Atomic<i64> asked_at;     // sysmon: when it sent the last signal
+  Atomic<u32> refusals;     // its handler: signals that changed nothing
+  Atomic<Refusal> last_refusal;  // its handler
+  i64 ask_again;                 // sysmon: while it has no P
+  i64 ask_gap;                   // sysmon
+  u32 ask_refusals;              // sysmon
 };
 
 // The calling thread's M, null outside. The one thread-local of the library,

@@ -47,11 +47,12 @@ enum class PState : u32 {
 };
 
 // Bits of P::attention: the owner leaves its G at the next dispatch and looks.
-constexpr u32 kAttnWanted = 1;  // an M with a pinned or domain G wants a P
-constexpr u32 kAttnRetire = 2;  // the P is surplus
-constexpr u32 kAttnSlice = 4;   // the slice is over (sysmon)
-constexpr u32 kAttnTimers = 8;  // timers are due (sysmon)
-constexpr u32 kAttnWorld = 16;  // the world stops
+constexpr u32 kAttnWanted = 1;    // an M with a pinned or domain G wants a P
+constexpr u32 kAttnRetire = 2;    // the P is surplus
+constexpr u32 kAttnSlice = 4;     // the slice is over (sysmon)
+constexpr u32 kAttnTimers = 8;    // timers are due (sysmon)
+constexpr u32 kAttnWorld = 16;    // the world stops
+constexpr u32 kAttnPreempt = 32;  // preemption went on or off
 
 // A place in the host's code that declares blocking calls.
 struct BlockSite {
@@ -88,6 +89,13 @@ struct P {
   BlockSite sites[16];  // owner: by a hash of pc
   Body* bodies;         // owner: warm, default size
   u32 body_count;       // owner
+
+  Atomic<u64> preemptions;  // owner writes; observers read
+  Atomic<u64> refusals;     // atomic: signal handlers of its Ms
+  Atomic<i64>
+      preempt_delay;    // owner: from the decision to the switch, the last
+  Atomic<i64> stamp;    // owner: when the dispatch number stamped began
+  Atomic<u64> stamped;  // owner: the one after a preemption
 
   WordLock timer_lock;
   TimerHeap timers;      // timer_lock

@@ -43,7 +43,7 @@ void ready_pinned(M* m, M* pin, G* g) {
     note_wake(wake);
   } else if (pin->lent && !owns_threads(rt)) {
     raise_wake_fd(rt);
-  } else if (pin != m) {
+  } else if (pin != m || rt->preempt_on.load(relaxed)) {
     sysmon_prompt(rt);
   }
 }
@@ -72,13 +72,14 @@ void await_p(M* m) {
   }
 }
 
-// The locked G, if it is ready. The others pinned here wait for the unlock.
-G* take_locked(M* m) {
+// The first of the ready Gs that `is` it; the others keep their order.
+template <class Is>
+G* take_first(M* m, Is is) {
   Locked held(m->rt->lock);
   Fifo<G> rest;
   G* found = nullptr;
   while (G* g = m->pinned.pop()) {
-    if (g == m->locked) {
+    if (!found && is(g)) {
       found = g;
     } else {
       rest.push(g);
@@ -87,6 +88,20 @@ G* take_locked(M* m) {
   m->pinned = rest;
   m->pinned_n.store(rest.count, relaxed);
   return found;
+}
+
+// On a locked thread: its G, if it is ready, in turns with those that had been
+// stopped here before it was locked and can go on nowhere else. Others pinned
+// here wait for the unlock.
+G* take_locked(M* m, bool served) {
+  auto locked = [=](G* g) { return g == m->locked; };
+  auto bound = [](G* g) { return g->body && g->body->bound; };
+  bool turn = m->bound_n && ++m->pinned_turn % 2;
+  G* g = turn ? take_first(m, bound) : nullptr;
+  if (!g && served) {
+    g = take_first(m, locked);
+  }
+  return g || !m->bound_n ? g : take_first(m, bound);
 }
 
 }  // namespace
@@ -118,10 +133,15 @@ G* take_pinned(M* m) {
   if (m->slow.load(relaxed) & kSlowLocked) {
     // A yield is a yield: the others need the P on another M.
     m->locked_served = !(others && m->locked_served);
-    return m->locked_served ? take_locked(m) : nullptr;
+    return take_locked(m, m->locked_served);
   }
-  // Every other dispatch, so that pinned Gs and the P's own share the M.
-  if (others && ++m->pinned_turn % 2) {
+  // One that was preempted comes after those that stood here then. Otherwise every
+  // other dispatch, so that pinned Gs and the P's own share the M.
+  if (others && m->bound_wait) {
+    --m->bound_wait;
+    return nullptr;
+  }
+  if (others && !m->bound_n && ++m->pinned_turn % 2) {
     return nullptr;
   }
   Locked held(m->rt->lock);

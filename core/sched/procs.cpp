@@ -8,6 +8,7 @@
 #include <new>
 
 #include "mem/heap.hpp"
+#include "sched/preempt.hpp"
 #include "sched/ready.hpp"
 
 namespace thrum {
@@ -97,6 +98,9 @@ bool attend(M* m, P* p) {
   }
   if (bits & kAttnTimers) {
     run_timers(m, p, os::now_ns());
+  }
+  if (bits & kAttnPreempt) {
+    preempt_rejoin(m);
   }
   if ((bits & kAttnSlice) && p->runq.has_next()) {
     if (G* g = p->take_next()) {

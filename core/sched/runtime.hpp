@@ -38,6 +38,14 @@ struct Look {
   i64 marked;  // when its M was marked as outside
   u64 site;    // where it was outside then
   u64 said;    // the dispatch that the watchdog has told of, + 1
+  // preempt_look's: the M, its CPU clock and when that was read; the dispatch it
+  // has asked to stop, when, how often M had refused then, and when it may ask
+  // again.
+  M* m;
+  i64 cpu, cpu_at;
+  u64 asked;
+  i64 asked_at, ask_again;
+  u32 refusals;
 };
 
 // A G that has not come to a scheduling point for long, and what was done.
@@ -172,6 +180,8 @@ struct Runtime {
   Suspect suspects[64];       // sysmon: by a hash of the site
   Atomic<u32> said_capped;    // atomic: reported once
   Watch watch;                // see watch.cpp
+  WordLock preempt_lock;      // preempt_on, while it changes
+  Atomic<u32> preempt_on;     // preempt_lock writes: Gs are preempted
 };
 
 // A thrum_run in progress.

@@ -218,6 +218,8 @@ void body_dress(M* m, G* g, Body* b) {
   b->block_depth = 0;
   publish<void*>(b->held_sp, nullptr);
   b->lock_pinned = false;
+  b->bound = false;
+  b->hold = 0;
   b->pin = nullptr;
   b->wake.word = &g->word;
   b->wake.g = g;

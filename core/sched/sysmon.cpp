@@ -14,6 +14,7 @@
 // quiescent, or whose Gs just come and go, costs nothing.
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
+#include "sched/preempt.hpp"
 
 namespace thrum {
 
@@ -87,17 +88,21 @@ void look_at(Runtime* rt, P* p, Look& seen, Round& r) {
   } else {
     r.next = min(r.next, first);
   }
-  if (!r.work && !p->queued() && first > r.now &&
-      p->id < rt->procs.load(relaxed)) {
+  M* m = p->m.load(acquire);  // pairs with take_p
+  bool preempts = m && rt->preempt_on.load(relaxed);
+  bool work = r.work || p->queued() || first <= r.now ||
+              p->id >= rt->procs.load(relaxed);
+  if (!work && !(preempts && preempt_waits(m))) {
     return;
   }
   r.waits = true;
+  bool tries = preempts && preempt_look(p, m, seen, r.now, &r.next);
   bool over = r.now - seen.since >= rt->config.slice_ns;
   if (over) {
     p->attention.fetch_or(kAttnSlice, relaxed);
   }
-  M* m = p->m.load(acquire);  // pairs with take_p
-  if (m && (quick_case(rt, m, seen, r) || over) && retake(rt, p, m, seen)) {
+  if (m && (quick_case(rt, m, seen, r) || over) && work && !tries &&
+      retake(rt, p, m, seen)) {
     seen.site = 0;
     seen.marked = 0;
   }
@@ -118,7 +123,9 @@ void look_at_ps(Runtime* rt, Round& r) {
 bool any_waits(Runtime* rt) {
   bool waits = has_work(rt) || rt->wanting.load(relaxed);
   for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
-    waits |= rt->ps[i]->queued() != 0;
+    M* m = rt->ps[i]->m.load(acquire);  // pairs with take_p
+    waits |= rt->ps[i]->queued() ||
+             (m && rt->preempt_on.load(relaxed) && preempt_waits(m));
   }
   return waits;
 }
@@ -162,6 +169,9 @@ void serve_those_who_wait(Runtime* rt, Round& r) {
   }
   r.next = min(r.next, domains_look(rt, r.now));
   r.next = min(r.next, watch_look(rt, r.now));
+  if (rt->preempt_on.load(relaxed)) {
+    r.next = min(r.next, preempt_apart(rt, r.now));
+  }
 }
 
 void sysmon(void* arg) {

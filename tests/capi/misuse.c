@@ -444,52 +444,75 @@ static thrum_domain* unwanted;
     NEGATIVE, NEGATIVE)                                                        \
   R(thrum_cpus, "NULL", thrum_cpus(NULL, 1), THRUM_EINVAL, THRUM_EINVAL)       \
   R(thrum_chan_set_drop, "NULL", thrum_chan_set_drop(NULL, never_elem, NULL),  \
-    THRUM_EINVAL, THRUM_EINVAL)
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_preempt_enable, "rt NULL, no such signal",                           \
+    thrum_preempt_enable(NULL, 1), THRUM_EINVAL, NEGATIVE)                     \
+  R(thrum_preempt_enable, "not a real-time signal",                            \
+    thrum_preempt_enable(w->rt, SIGUSR1), NEGATIVE, NEGATIVE)                  \
+  R(thrum_preempt_disable, "rt NULL", thrum_preempt_disable(NULL),             \
+    THRUM_EINVAL, 0)                                                           \
+  R(thrum_preempt_disable, "off", thrum_preempt_disable(w->rt), 0, 0)          \
+  R(thrum_preempt_region, "empty", thrum_preempt_region(&elem, &elem, 0),      \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_preempt_region, "unknown flag",                                      \
+    thrum_preempt_region(&elem, &elem + 1, 2), THRUM_EINVAL, THRUM_EINVAL)     \
+  R(thrum_preempt_region, "everything",                                        \
+    thrum_preempt_region(NULL, (void*)UINTPTR_MAX, 0), THRUM_EINVAL,           \
+    THRUM_EINVAL)                                                              \
+  R(thrum_preempt_forget, "never declared",                                    \
+    thrum_preempt_forget(&elem, &elem + 1), THRUM_ENOENT, THRUM_ENOENT)        \
+  R(thrum_preempt_hold, "below 0", thrum_preempt_hold(-1), THRUM_ENOTG,        \
+    THRUM_EINVAL)                                                              \
+  R(thrum_preempt_hold, "not 1", thrum_preempt_hold(3), THRUM_ENOTG,           \
+    THRUM_EINVAL)
 
 /* The same for a runtime that has stopped: w->rt is that one, the caller a
  * thread or a G of w->other. */
-#define STOPPED_ROWS(R)                                                      \
-  R(thrum_rt_stop, "stopped", thrum_rt_stop(w->rt, THRUM_FOREVER), 0, 0)     \
-  R(thrum_spawn, "stopped", thrum_spawn(w->rt, NULL, never, NULL, NULL),     \
-    THRUM_ECLOSED, THRUM_ECLOSED)                                            \
-  R(thrum_run, "stopped", thrum_run(w->rt, never, NULL), THRUM_ECLOSED,      \
-    THRUM_EPERM)                                                             \
-  R(thrum_pump, "stopped", thrum_pump(w->rt, THRUM_FOREVER), THRUM_ECLOSED,  \
-    THRUM_EPERM)                                                             \
-  R(thrum_set_procs, "stopped", thrum_set_procs(w->rt, 1), THRUM_ECLOSED,    \
-    THRUM_ECLOSED)                                                           \
-  R(thrum_procs, "stopped", thrum_procs(w->rt), ANY, ANY)                    \
-  R(thrum_next_wake, "stopped", thrum_next_wake(w->rt), THRUM_ECLOSED,       \
-    THRUM_ECLOSED)                                                           \
-  R(thrum_wake_fd, "stopped", thrum_wake_fd(w->rt), THRUM_ECLOSED,           \
-    THRUM_ECLOSED)                                                           \
-  R(thrum_join, "stopped", thrum_join(w->rt, w->stale, THRUM_FOREVER), 0, 0) \
-  R(thrum_join, "stopped, no G", thrum_join(w->rt, 0, THRUM_FOREVER),        \
-    THRUM_EINVAL, THRUM_EINVAL)                                              \
-  R(thrum_join, "stopped, another runtime's",                                \
-    thrum_join(w->rt, w->alien, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)  \
-  R(thrum_cancel, "stopped", thrum_cancel(w->rt, w->stale), THRUM_ESTALE,    \
-    THRUM_ESTALE)                                                            \
-  R(thrum_unpark, "stopped", thrum_unpark(w->rt, w->stale), THRUM_ESTALE,    \
-    THRUM_ESTALE)                                                            \
-  R(thrum_domain_new, "stopped",                                             \
-    domain_with(w->rt, sizeof(thrum_domain_ops), 0), THRUM_ECLOSED,          \
-    THRUM_ECLOSED)                                                           \
-  R(thrum_domain_pump, "stopped", thrum_domain_pump(w->domain, THRUM_TRY),   \
-    NEGATIVE, NEGATIVE)                                                      \
-  R(thrum_domain_wake_fd, "stopped", thrum_domain_wake_fd(w->domain),        \
-    NEGATIVE, NEGATIVE)                                                      \
-  R(thrum_domain_close, "stopped", thrum_domain_close(w->domain), ANY, ANY)  \
-  R(thrum_g_each, "stopped", thrum_g_each(w->rt, never_each, NULL),          \
-    THRUM_ECLOSED, THRUM_ECLOSED)                                            \
-  R(thrum_pin_threads, "stopped", thrum_pin_threads(w->rt, NULL, 0),         \
-    THRUM_ECLOSED, THRUM_ECLOSED)                                            \
-  R(thrum_world_stop, "stopped", thrum_world_stop(w->rt, THRUM_FOREVER),     \
-    THRUM_ECLOSED, THRUM_ECLOSED)                                            \
-  R(thrum_world_start, "stopped", thrum_world_start(w->rt), THRUM_ECLOSED,   \
-    THRUM_ECLOSED)                                                           \
-  R(thrum_on_thread, "stopped", thrum_on_thread(w->rt, never, never, NULL),  \
-    NEGATIVE, NEGATIVE)
+#define STOPPED_ROWS(R)                                                        \
+  R(thrum_rt_stop, "stopped", thrum_rt_stop(w->rt, THRUM_FOREVER), 0, 0)       \
+  R(thrum_spawn, "stopped", thrum_spawn(w->rt, NULL, never, NULL, NULL),       \
+    THRUM_ECLOSED, THRUM_ECLOSED)                                              \
+  R(thrum_run, "stopped", thrum_run(w->rt, never, NULL), THRUM_ECLOSED,        \
+    THRUM_EPERM)                                                               \
+  R(thrum_pump, "stopped", thrum_pump(w->rt, THRUM_FOREVER), THRUM_ECLOSED,    \
+    THRUM_EPERM)                                                               \
+  R(thrum_set_procs, "stopped", thrum_set_procs(w->rt, 1), THRUM_ECLOSED,      \
+    THRUM_ECLOSED)                                                             \
+  R(thrum_procs, "stopped", thrum_procs(w->rt), ANY, ANY)                      \
+  R(thrum_next_wake, "stopped", thrum_next_wake(w->rt), THRUM_ECLOSED,         \
+    THRUM_ECLOSED)                                                             \
+  R(thrum_wake_fd, "stopped", thrum_wake_fd(w->rt), THRUM_ECLOSED,             \
+    THRUM_ECLOSED)                                                             \
+  R(thrum_join, "stopped", thrum_join(w->rt, w->stale, THRUM_FOREVER), 0, 0)   \
+  R(thrum_join, "stopped, no G", thrum_join(w->rt, 0, THRUM_FOREVER),          \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_join, "stopped, another runtime's",                                  \
+    thrum_join(w->rt, w->alien, THRUM_FOREVER), THRUM_EINVAL, THRUM_EINVAL)    \
+  R(thrum_cancel, "stopped", thrum_cancel(w->rt, w->stale), THRUM_ESTALE,      \
+    THRUM_ESTALE)                                                              \
+  R(thrum_unpark, "stopped", thrum_unpark(w->rt, w->stale), THRUM_ESTALE,      \
+    THRUM_ESTALE)                                                              \
+  R(thrum_domain_new, "stopped",                                               \
+    domain_with(w->rt, sizeof(thrum_domain_ops), 0), THRUM_ECLOSED,            \
+    THRUM_ECLOSED)                                                             \
+  R(thrum_domain_pump, "stopped", thrum_domain_pump(w->domain, THRUM_TRY),     \
+    NEGATIVE, NEGATIVE)                                                        \
+  R(thrum_domain_wake_fd, "stopped", thrum_domain_wake_fd(w->domain),          \
+    NEGATIVE, NEGATIVE)                                                        \
+  R(thrum_domain_close, "stopped", thrum_domain_close(w->domain), ANY, ANY)    \
+  R(thrum_g_each, "stopped", thrum_g_each(w->rt, never_each, NULL),            \
+    THRUM_ECLOSED, THRUM_ECLOSED)                                              \
+  R(thrum_pin_threads, "stopped", thrum_pin_threads(w->rt, NULL, 0),           \
+    THRUM_ECLOSED, THRUM_ECLOSED)                                              \
+  R(thrum_world_stop, "stopped", thrum_world_stop(w->rt, THRUM_FOREVER),       \
+    THRUM_ECLOSED, THRUM_ECLOSED)                                              \
+  R(thrum_world_start, "stopped", thrum_world_start(w->rt), THRUM_ECLOSED,     \
+    THRUM_ECLOSED)                                                             \
+  R(thrum_on_thread, "stopped", thrum_on_thread(w->rt, never, never, NULL),    \
+    NEGATIVE, NEGATIVE)                                                        \
+  R(thrum_preempt_enable, "stopped", thrum_preempt_enable(w->rt, 0), NEGATIVE, \
+    NEGATIVE)                                                                  \
+  R(thrum_preempt_disable, "stopped", thrum_preempt_disable(w->rt), 0, 0)
 
 struct row {
   const char *function, *what;

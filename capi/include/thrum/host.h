@@ -153,6 +153,89 @@ THRUM_API int thrum_local_set(uint32_t key, void* value);
  * Errors: NULL */
 THRUM_API void* thrum_local_get(uint32_t key);
 
+/* ---- Preemption ---------------------------------------------------------------
+ * Off by default, and nothing is installed until it is asked for. A G that
+ * computes past its slice while others wait is otherwise let alone, without a
+ * P. With preemption it is stopped by a signal to its thread and queued behind
+ * the others, but only inside code that the host has declared with
+ * thrum_preempt_region, and only
+ * - outside thrum, outside thrum_enter_blocking and with no
+ *   thrum_preempt_hold;
+ * - on the G's own stack, with room for its registers and the way out (up to
+ *   8 KiB: half of the smallest stack);
+ * - on x86-64 with no AMX tile in use, on arm64 not in streaming mode.
+ * Elsewhere the signal does nothing, and the scheduler does what it does
+ * without.
+ *
+ * What may be declared is code that could be descheduled by the kernel between
+ * any two instructions, and other Gs run on its thread meanwhile: computations.
+ * Code that holds a lock of the C library, of the host or of any other library
+ * must hold (thrum_preempt_hold) or stay outside: another G on the same thread
+ * would wait for it for ever. So must callbacks that such code calls, and
+ * signal handlers. A G that was stopped goes on on the same OS thread, so
+ * thread-locals stay right; errno is kept in any case. Code that touches no
+ * thread-local may be registered with THRUM_PREEMPT_MIGRATE: then it goes on
+ * anywhere, and who calls it must expect that as of a parking call.
+ *
+ *   #define COMPUTES __attribute__((noinline, section("computes")))
+ *   COMPUTES static double integrate(...) {...}
+ *   extern const char __start_computes[], __stop_computes[];
+ *   thrum_preempt_region(__start_computes, __stop_computes, 0);
+ *
+ * System calls that declared code makes by itself may end with EINTR, although
+ * the signal is installed with SA_RESTART; threads that sleep in the kernel are
+ * not sent one.
+ *
+ * Each thread that runs Gs gets an alternate signal stack, unless it has one
+ * that is large enough, and has the signal unblocked; a lent thread gets back
+ * what it had when its call returns. Gs in a domain are stopped only by its
+ * preempt hook, or in THRUM_PREEMPT_MIGRATE regions.
+ */
+#define THRUM_PREEMPT_MIGRATE 1u
+
+/* Turns preemption on for rt and returns the number of the signal, which all
+ * runtimes of this copy of the library share. signo 0: one already in use, else
+ * a real-time signal without a handler. A signal of that number that is not
+ * thrum's goes to the handler that was there before, and thrum's own never
+ * does. A handler that the host installs later must hand on to thrum's what it
+ * does not know (sa_sigaction, with all three arguments).
+ *
+ * Call it before the first spawn: threads that exist already take part from
+ * their next switch on.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also: not a real-time signal) THRUM_EBUSY (no number is
+ *   free: name one; or another one is in use) THRUM_ENOTSUP (hosted and
+ *   deterministic runtimes, shadow stacks, TSan) THRUM_ENOMEM THRUM_ECLOSED
+ *   THRUM_EFORKED */
+THRUM_API int thrum_preempt_enable(thrum_rt* rt, int signo);
+
+/* Turns it off again, as the runtime's stop does; 0 also if it was off. With the
+ * last runtime the former handler comes back. If the host has put one over
+ * thrum's, or holds the signal blocked, thrum's stays below and only hands on.
+ * May take some ms.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EFORKED */
+THRUM_API int thrum_preempt_disable(thrum_rt* rt);
+
+/* Declares the machine code in [lo, hi) preemptible, for every runtime of the
+ * process. Ranges may overlap: code in several is MIGRATE if all of them say so.
+ * Must not hold thrum's or the C library's own code.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ENOMEM */
+THRUM_API int thrum_preempt_region(const void* lo, const void* hi,
+                                   uint32_t flags);
+
+/* Takes back one declaration with just these bounds: before the code is
+ * unloaded. Gs that were stopped there go on there all the same.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_ENOENT (there is none) THRUM_ENOMEM */
+THRUM_API int thrum_preempt_forget(const void* lo, const void* hi);
+
+/* Counts up (+1) or down (-1) how often the calling G must not be preempted.
+ * Threads: in-G  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_ENOTG THRUM_EINVAL (another delta, or below 0) */
+THRUM_API int thrum_preempt_hold(int32_t delta);
+
 /* ---- What a host may see ----------------------------------------------------
  * For debuggers, collectors and crash reports.
  */

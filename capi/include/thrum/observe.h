@@ -22,6 +22,10 @@ typedef struct thrum_p_stats {
   uint64_t handoffs;    /* times it left an M in a declared blocking call */
   uint64_t retakes;     /* times it was taken from an M outside thrum, whose G
                            blocked or computed longer than the slice */
+  uint64_t preemptions; /* Gs stopped by a signal (thrum_preempt_enable) */
+  uint64_t refusals;    /* signals that found nothing to stop */
+  int64_t preempt_ns;   /* of the last preemption: from the decision to the
+                           switch */
 } thrum_p_stats;
 
 /* Calls fn(arg, stats) for each P ever in service, in order of their numbers.

@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -38,6 +39,34 @@ int thread_count() {
 void timer_slack(u64 ns) {
   ErrnoKeep keep;
   prctl(PR_SET_TIMERSLACK, ns, 0, 0, 0);
+}
+
+// The clock of one thread by its id, as the kernel encodes it (glibc makes them
+// from a pthread_t only).
+i64 thread_cpu_ns(u32 thread_id) {
+  ErrnoKeep keep;
+  constexpr int kSched = 2, kPerThread = 4;
+  clockid_t id = static_cast<clockid_t>(~thread_id << 3 | kSched | kPerThread);
+  timespec ts;
+  if (clock_gettime(id, &ts) != 0) {
+    return -errno;
+  }
+  return static_cast<i64>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
+}
+
+bool thread_runs(u32 thread_id) {
+  ErrnoKeep keep;
+  char path[64], text[256];
+  snprintf(path, sizeof path, "/proc/self/task/%u/stat", thread_id);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return false;
+  }
+  ssize_t n = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[n > 0 ? n : 0] = 0;
+  const char* after = strrchr(text, ')');  // the name may hold anything
+  return after && after[1] == ' ' && after[2] == 'R';
 }
 
 // FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC deadline, so an early

@@ -79,6 +79,9 @@ void symbol(u64 pc, char* out, size_t size) {
            static_cast<unsigned long long>(pc - base), file);
 }
 
+int errno_get() { return errno; }
+void errno_set(int value) { errno = value; }
+
 const char* env(const char* name) {
   ErrnoKeep keep;
   return secure_getenv(name);

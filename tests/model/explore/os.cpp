@@ -28,6 +28,10 @@ void thread_sleep(i64) { explore::pause(); }
 u32 thread_id() { return explore::thread() + 1; }
 int thread_count() { return static_cast<int>(explore::kThreads); }
 void timer_slack(u64) {}
+i64 thread_cpu_ns(u32) { return -1; }
+bool thread_runs(u32) { return true; }
+int errno_get() { return 0; }
+void errno_set(int) {}
 
 // As in the kernel: comparing and going to sleep are one step, and neither call
 // orders anything for its caller.
@@ -66,6 +70,15 @@ void vm_release(void*, size_t) {}
 int vm_guard(void*, size_t) { return 0; }
 void vm_drop(void*, size_t) {}
 void vm_huge(void*, size_t, bool) {}
+
+int signal_open(int, SignalFn, void (*)()) { return -1; }
+void signal_close() {}
+int signal_join(SignalThread&, void*) { return -1; }
+void signal_leave(SignalThread&) {}
+void signal_forget(SignalThread&) {}
+int signal_send(SignalThread&) { return -1; }
+void detour_end(void*) {}
+bool holds_libc(u64, u64) { return false; }
 
 int wake_fd_open(WakeFd&) { return 0; }
 void wake_fd_close(WakeFd&) {}

@@ -1,0 +1,22 @@
+// Between the files that make the directed signal.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <signal.h>
+
+#include "os/os.hpp"
+
+namespace thrum::os {
+
+// altstack.cpp; on the thread itself.
+int signal_stack_enter(SignalThread& t);
+void signal_stack_leave(SignalThread& t);
+
+// linux/signal.cpp. To one thread of this process, with a cookie in si_value.
+int signal_queue(u32 thread_id, int signo, void* cookie);
+// What the kernel pushes for a signal, at most.
+size_t signal_frame_bytes();
+Stopped stopped_at(void* context);
+// Rewrites the context: the thread goes on at entry.
+void detour(const Stopped& at, void (*entry)());
+
+}  // namespace thrum::os
