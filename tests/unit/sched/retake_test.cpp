@@ -253,9 +253,9 @@ TEST_CASE("retake: declared inside undeclared, and the other way round") {
       {
         Enter e;
         (void)exit_blocking(e.m);
+        CHECK(word_of(this_m()) == 0);  // outside, sysmon may take it again
       }
       CHECK(my_p() != nullptr);
-      CHECK(word_of(this_m()) == 0);
     }
     stop.store(1);
     (void)join(busy);
@@ -295,7 +295,8 @@ TEST_CASE("retake: hogs and blockers in a storm; none is lost") {
     }
     until([&] { return live_gs(rt.rt) == 0; });
     CHECK(ended.load() == kGs);
-    CHECK(rt->blocking.load() == 0);
+    // sysmon counts one up while it tries to take a P.
+    until([&] { return rt->blocking.load() == 0; });
   }
 }
 
