@@ -1,30 +1,27 @@
-/* overrun.c: how long after the end of its slice does a G that computes go on,
- * when Gs are preempted? One P, one hog at a time in declared code, others that
- * wait. Prints JSON: a distribution counted from the end of the slice, one counted
- * from the moment at which the observer has decided to stop the G.
- *
- *   overrun [--samples N] [--slice-us N] [--mode steady|cold|both] [--migrate]
+/* overrun: with preemption on, how long after the end of its slice does a G that
+ * computes go on? One P, one hog at a time in declared code, others that wait.
+ * `end` is counted from the end of the slice, `decision` from the moment at which
+ * sysmon decided to stop the G.
  *
  * steady: two hogs take turns, so that each slice begins with a preemption, whose
- * time the observer knows. cold: a slice begins somewhere between two looks of the
- * observer, after Gs that have yielded. The hog itself reads the CPU's counter all
- * the time; what it read last before it was stopped is the end. */
+ * time sysmon knows. cold: a slice begins somewhere between two looks of sysmon,
+ * after Gs that have yielded. The hog itself reads the CPU's counter all the time;
+ * what it read last before it was stopped is its end.
+ *
+ * SPDX-License-Identifier: MIT */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <inttypes.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include "support/lab.h"
 
 #include <thrum/host.h>
 #include <thrum/observe.h>
 
 #define COMPUTES __attribute__((noinline, section("computes")))
 extern const char __start_computes[], __stop_computes[];
+
+static int64_t wanted = 100000, slice_us = 1000, slice_ns;
+static const char *mode = "steady", *bound = "thread";
 
 /* ---- time ---------------------------------------------------------------------- */
 
@@ -41,25 +38,19 @@ static inline __attribute__((always_inline)) uint64_t ticks(void) {
 #endif
 }
 static double ns_per_tick;
-static int64_t clock_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 static void calibrate(void) {
-  int64_t t0 = clock_ns();
+  int64_t t0 = bench_now();
   uint64_t c0 = ticks();
-  while (clock_ns() - t0 < 50000000) {}
+  while (bench_now() - t0 < 50000000) {}
   uint64_t c1 = ticks();
-  ns_per_tick = (double)(clock_ns() - t0) / (double)(c1 - c0);
+  ns_per_tick = (double)(bench_now() - t0) / (double)(c1 - c0);
 }
 
 /* ---- samples -------------------------------------------------------------------- */
 
-static int64_t slice_ns = 1000000;
-static uint32_t wanted = 2000, count;
-static int64_t* from_end;      /* ns; below 0: stopped early */
-static int64_t* from_decision; /* ns */
+static int64_t count, early; /* early: stopped before the end of the slice */
+static int64_t* from_end;    /* ns */
+static int64_t* from_decision;
 static int stop;
 
 static void last_delay(void* arg, const thrum_p_stats* stats) {
@@ -70,9 +61,11 @@ static void sample(uint64_t begin, uint64_t end) {
   if (count == wanted)
     return;
   int64_t ns = 0;
-  thrum_p_each(NULL, last_delay, &ns);
+  BENCH_MUST(thrum_p_each(NULL, last_delay, &ns));
   from_decision[count] = ns;
-  from_end[count++] = (int64_t)((double)(end - begin) * ns_per_tick) - slice_ns;
+  int64_t over = (int64_t)((double)(end - begin) * ns_per_tick) - slice_ns;
+  early += over < 0;
+  from_end[count++] = over;
   if (count == wanted)
     __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 }
@@ -107,34 +100,28 @@ static void steady(void* arg) {
   (void)arg;
   for (int i = 0; i < 2; i++) {
     runs[i + 1].me = i + 1;
-    thrum_spawn(NULL, NULL, steady_hog, &runs[i + 1], &g[i]);
+    BENCH_MUST(thrum_spawn(NULL, NULL, steady_hog, &runs[i + 1], &g[i]));
   }
   for (int i = 0; i < 2; i++)
-    thrum_join(NULL, g[i], THRUM_FOREVER);
+    BENCH_MUST(thrum_join(NULL, g[i], THRUM_FOREVER));
 }
 
 /* ---- cold --------------------------------------------------------------------------- */
 
 static struct run cold_run;
 static volatile int released, cut;
+static uint64_t draws;
 
 static void cold_hog(void* arg) {
   (void)arg;
   while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
     while (!released && !__atomic_load_n(&stop, __ATOMIC_RELAXED))
-      thrum_park("release", THRUM_FOREVER);
+      BENCH_MUST(thrum_park("release", THRUM_FOREVER));
     released = 0;
     turn = cold_run.me;
     cold_run.begin = cold_run.last = ticks();
     compute(&cold_run);
   }
-}
-static uint64_t seed = 1;
-static uint64_t draw(void) {
-  uint64_t z = (seed += 0x9e3779b97f4a7c15u);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
 }
 /* Yields all the time; when it comes to its turn and the hog was in the middle of
  * its run, that has been cut. */
@@ -148,63 +135,34 @@ static void chatter(void* arg) {
     }
     uint64_t until = ticks() + (uint64_t)(5000 / ns_per_tick);
     while (ticks() < until) {}
-    thrum_yield();
+    BENCH_MUST(thrum_yield());
   }
 }
 static void cold(void* arg) {
   thrum_g hog, others[2];
   (void)arg;
   cold_run.me = 1;
-  thrum_spawn(NULL, NULL, cold_hog, NULL, &hog);
+  BENCH_MUST(thrum_spawn(NULL, NULL, cold_hog, NULL, &hog));
   for (int i = 0; i < 2; i++)
-    thrum_spawn(NULL, NULL, chatter, NULL, &others[i]);
+    BENCH_MUST(thrum_spawn(NULL, NULL, chatter, NULL, &others[i]));
   while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
     /* Its last run is over, and some time has gone by. */
-    thrum_sleep((int64_t)(draw() % (uint64_t)slice_ns) + 1000);
+    BENCH_MUST(thrum_sleep(
+        (int64_t)(bench_random(draws++) % (uint64_t)slice_ns) + 1000));
     cut = 0;
     released = 1;
-    thrum_unpark(NULL, hog);
+    BENCH_MUST(thrum_unpark(NULL, hog));
     while (!cut && !__atomic_load_n(&stop, __ATOMIC_RELAXED))
-      thrum_sleep(slice_ns / 4);
+      BENCH_MUST(thrum_sleep(slice_ns / 4));
   }
-  thrum_unpark(NULL, hog);
-  thrum_join(NULL, hog, THRUM_FOREVER);
+  BENCH_MUST(thrum_unpark(NULL, hog));
+  BENCH_MUST(thrum_join(NULL, hog, THRUM_FOREVER));
   for (int i = 0; i < 2; i++)
-    thrum_join(NULL, others[i], THRUM_FOREVER);
+    BENCH_MUST(thrum_join(NULL, others[i], THRUM_FOREVER));
 }
 
 /* ---- report --------------------------------------------------------------------------- */
 
-static int by_value(const void* a, const void* b) {
-  int64_t x = *(const int64_t*)a, y = *(const int64_t*)b;
-  return (x > y) - (x < y);
-}
-static double us_at(const int64_t* sorted, double part) {
-  uint32_t i = (uint32_t)(part * (double)(count - 1) + 0.5);
-  return (double)sorted[i] / 1000;
-}
-static void report_one(const char* name, int64_t* v) {
-  static const int64_t kEdgesUs[] = {0,   10,   20,   30,   50,       75,
-                                     100, 125,  150,  200,  250,      350,
-                                     500, 1000, 2000, 5000, INT64_MAX};
-  qsort(v, count, sizeof *v, by_value);
-  printf("\"%s\": {\"min\": %.1f, \"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, "
-         "\"p99_9\": %.1f, \"max\": %.1f, \"below_us\": [",
-         name, us_at(v, 0), us_at(v, 0.5), us_at(v, 0.9), us_at(v, 0.99),
-         us_at(v, 0.999), us_at(v, 1));
-  uint32_t at = 0;
-  for (size_t i = 0; i < sizeof kEdgesUs / sizeof *kEdgesUs; i++) {
-    uint32_t n = 0;
-    int last = kEdgesUs[i] == INT64_MAX;
-    for (; at < count && (last || v[at] < kEdgesUs[i] * 1000); at++)
-      n++;
-    if (last)
-      printf("[null, %" PRIu32 "]", n);
-    else
-      printf("[%" PRId64 ", %" PRIu32 "], ", kEdgesUs[i], n);
-  }
-  printf("]}");
-}
 struct totals {
   uint64_t preemptions, refusals;
 };
@@ -214,89 +172,61 @@ static void add_up(void* arg, const thrum_p_stats* stats) {
   t->refusals += stats->refusals;
 }
 
-/* 77: this machine cannot. */
-static int measure(const char* mode, thrum_fn fn, uint32_t flags) {
-  thrum_config c;
-  thrum_config_init(&c, sizeof c);
-  c.procs = 1;
-  c.slice_ns = slice_ns;
-  thrum_rt* rt;
-  int err = thrum_rt_new(&rt, &c);
-  if (err)
-    return fprintf(stderr, "overrun: %s\n", thrum_strerror(err)), 1;
-  int signo = thrum_preempt_enable(rt, 0);
-  if (signo < 0) {
-    printf("skipped: preemption is not possible here: %s\n",
-           thrum_strerror(signo));
-    thrum_rt_stop(rt, THRUM_FOREVER);
-    thrum_rt_free(rt);
-    return 77;
-  }
-  thrum_preempt_region(__start_computes, __stop_computes, flags);
-  count = 0;
-  stop = 0;
-  turn = 0;
-  struct timespec cpu0, cpu1;
-  int64_t t0 = clock_ns();
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu0);
-  err = thrum_run(rt, fn, NULL);
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu1);
-  double seconds = (double)(clock_ns() - t0) / 1e9;
-  double cpu = (double)(cpu1.tv_sec - cpu0.tv_sec) +
-               (double)(cpu1.tv_nsec - cpu0.tv_nsec) / 1e9;
-  struct totals t = {0, 0};
-  thrum_p_each(rt, add_up, &t);
-  thrum_preempt_forget(__start_computes, __stop_computes);
-  thrum_rt_stop(rt, THRUM_FOREVER);
-  thrum_rt_free(rt);
-  if (err)
-    return fprintf(stderr, "overrun: %s\n", thrum_strerror(err)), 1;
-  printf("{\"program\": \"overrun\", \"mode\": \"%s\", \"slice_us\": %" PRId64
-         ", \"samples\": %" PRIu32 ", \"bound\": %s, \"cpus\": %ld, "
-         "\"seconds\": %.2f, \"cpu_seconds\": %.2f, \"preemptions\": %" PRIu64
-         ", \"refusals\": %" PRIu64 ", ",
-         mode, slice_ns / 1000, count, flags ? "false" : "true",
-         sysconf(_SC_NPROCESSORS_ONLN), seconds, cpu, t.preemptions,
-         t.refusals);
-  report_one("from_slice_end_us", from_end);
-  printf(", ");
-  report_one("from_decision_us", from_decision);
-  printf("}\n");
-  return 0;
+static void report(const char* key, const char* words, int64_t* ns) {
+  char name[32];
+  lab_spread(key, words, ns, count); /* sorts */
+  lab_key(name, sizeof name, key, "p999_us");
+  lab_number(name, "  p99.9", "us",
+             (double)bench_percentile(ns, count, 0.999) / 1e3);
+  lab_histogram(key, ns, count);
 }
 
 int main(int argc, char** argv) {
-  const char* mode = "both";
-  uint32_t flags = 0;
-  for (int i = 1; i < argc; i++) {
-    const char* value = i + 1 < argc ? argv[i + 1] : NULL;
-    if (strcmp(argv[i], "--migrate") == 0) {
-      flags = THRUM_PREEMPT_MIGRATE;
-      continue;
-    }
-    if (value && strcmp(argv[i], "--samples") == 0 && atoi(value) > 0)
-      wanted = (uint32_t)atoi(value);
-    else if (value && strcmp(argv[i], "--slice-us") == 0 && atoi(value) > 0)
-      slice_ns = 1000 * (int64_t)atoi(value);
-    else if (value && strcmp(argv[i], "--mode") == 0)
-      mode = value;
-    else
-      return fprintf(stderr, "usage: overrun [--samples N] [--slice-us N] "
-                             "[--mode steady|cold|both] [--migrate]\n"),
-             2;
-    i++;
-  }
-  from_end = calloc(wanted, sizeof *from_end);
-  from_decision = calloc(wanted, sizeof *from_decision);
-  if (!from_end || !from_decision)
-    return 1;
+  const bench_flag flags[] = {
+      BENCH_FLAG_GS("samples", "preemptions", &wanted),
+      {"slice-us", "the slice", &slice_us, 100, 1000000, NULL, NULL},
+      BENCH_FLAG_WORD("mode", "how a slice begins", &mode, "steady|cold"),
+      BENCH_FLAG_WORD("bound",
+                      "where a stopped G goes on: on its thread, or "
+                      "anywhere",
+                      &bound, "thread|free"),
+  };
+  lab_flags(argc, argv, flags, BENCH_COUNT(flags));
+  slice_ns = slice_us * 1000;
+  from_end = bench_alloc(wanted, sizeof *from_end);
+  from_decision = bench_alloc(wanted, sizeof *from_decision);
   calibrate();
-  int rc = 0;
-  if (strcmp(mode, "cold") != 0)
-    rc = measure("steady", steady, flags);
-  if (rc == 0 && strcmp(mode, "steady") != 0)
-    rc = measure("cold", cold, flags);
+  thrum_rt* rt = lab_rt(1, slice_us, 0);
+  int signo = thrum_preempt_enable(rt, 0);
+  if (signo < 0) {
+    printf("skipped: no preemption here: %s\n", thrum_strerror(signo));
+    lab_stop(rt);
+    return 77;
+  }
+  BENCH_MUST(thrum_preempt_region(
+      __start_computes, __stop_computes,
+      strcmp(bound, "free") == 0 ? THRUM_PREEMPT_MIGRATE : 0));
+  BENCH_MUST(thrum_run(rt, strcmp(mode, "cold") == 0 ? cold : steady, NULL));
+  struct totals t = {0, 0};
+  BENCH_MUST(thrum_p_each(rt, add_up, &t));
+  lab_stop(rt);
+  lab_begin("overrun",
+            "one P; a G that computes in declared code and reads the CPU's "
+            "counter all the time is stopped by a signal, since others wait; "
+            "its last reading against the end of its slice, and the switch "
+            "against sysmon's decision");
+  lab_int("samples", "preemptions looked at", count);
+  lab_int("slice_us", "slice, us", slice_us);
+  lab_text("mode", "a slice begins", mode);
+  lab_text("bound", "a stopped G goes on on its thread, or free", bound);
+  lab_int("preemptions", "preemptions", (int64_t)t.preemptions);
+  lab_int("refusals", "signals that found nothing to stop",
+          (int64_t)t.refusals);
+  lab_int("early", "stopped before the end of the slice", early);
+  report("end", "from the end of the slice", from_end);
+  report("decision", "from sysmon's decision", from_decision);
+  lab_end();
   free(from_end);
   free(from_decision);
-  return rc;
+  return 0;
 }

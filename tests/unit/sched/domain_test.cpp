@@ -399,15 +399,14 @@ struct HostLock {
 // A G computes without a call into thrum, and without the host's lock, as a
 // native extension does; another of its domain must run meanwhile.
 void goes_on(Rt& rt, i64 handover_ns) {
-  static HostLock* s_host;
-  HostLock host;
-  s_host = &host;
+  // An M may still be about to release it when all Gs have been joined.
+  static HostLock host;
   DomainOps ops{kDomainHostLock, handover_ns,
                 [](void*) {
-                  s_host->gil.lock();
+                  host.gil.lock();
                   return 0;
                 },
-                [](void*) { s_host->gil.unlock(); }, nullptr};
+                [](void*) { host.gil.unlock(); }, nullptr};
   Domain* d = nullptr;
   REQUIRE(domain_new(rt.rt, ops, &host, &d) == 0);
   SpawnOpts o;

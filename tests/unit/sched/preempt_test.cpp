@@ -281,7 +281,7 @@ TEST_CASE("preempt: exceptions in flight are each G's own") {
 TEST_CASE("preempt: a thread is locked while a stopped G is bound to it") {
   SKIP_UNLESS_IT_CAN;
   Declared code(0);
-  preempting(quick(1), true, [&] {
+  preempting(capped(1), true, [&] {
     for (u32 round = 0; round < 4; ++round) {
       Hog hog;
       u64 h = go([&] { hog.run(); });
