@@ -20,6 +20,7 @@ void next_p_or_wait(Runtime* rt, M* m) {
     return;
   }
   wanted_append(rt, m);
+  sysmon_prompt(rt);  // the Ps' Ms may be outside
 }
 
 void ready_pinned(M* m, M* pin, G* g) {
@@ -129,6 +130,9 @@ G* take_pinned(M* m) {
   if (!m->pinned_n.load(relaxed)) {
     return nullptr;
   }
+  if (m->rt->preempt_on.load(relaxed)) {
+    sysmon_prompt(m->rt);  // it may have rested since before m had its P
+  }
   bool others = m->p->queued() || m->rt->global_count.load(relaxed);
   if (m->slow.load(relaxed) & kSlowLocked) {
     // A yield is a yield: the others need the P on another M.
@@ -154,15 +158,9 @@ void want_p(M* m) {
   if (THRUM_UNLIKELY(forked(m))) {
     return;
   }
-  Runtime* rt = m->rt;
-  bool waits;
   {
-    Locked held(rt->lock);
-    next_p_or_wait(rt, m);
-    waits = !m->next_p;
-  }
-  if (waits) {
-    sysmon_prompt(rt);
+    Locked held(m->rt->lock);
+    next_p_or_wait(m->rt, m);
   }
   await_p(m);
 }
