@@ -72,7 +72,7 @@ bool quick_case(Runtime* rt, M* m, Look& seen, Round& r) {
 
 void look_at(Runtime* rt, P* p, Look& seen, Round& r) {
   u64 d = p->dispatches.load(relaxed);
-  bool same = d == seen.dispatches;
+  bool same = d == seen.dispatches && seen.since;
   if (!same) {
     moved(rt, seen);
     seen.dispatches = d;

@@ -44,6 +44,13 @@ static inline struct counts counts_of(thrum_rt* rt) {
   return c;
 }
 
+/* How often somebody else got a hog's P: on a busy machine the signal may come too
+ * late, and the P is taken without it. */
+static inline uint64_t stops_of(thrum_rt* rt) {
+  struct counts c = counts_of(rt);
+  return c.preemptions + c.retakes;
+}
+
 /* max_threads 0: the default. As many as procs: then no P can be taken from a G
  * that refuses, and it is asked again and again. */
 static inline thrum_rt* rt_capped(uint32_t procs, int64_t slice_ns, int signo,
