@@ -60,7 +60,8 @@ void run_on(Runtime* rt) {
   }
 }
 
-// Ms that waited for a P meanwhile get one; one idle M looks at the timers.
+// Ms that waited for a P meanwhile get one; the idle M whose turn it is looks at
+// the timers.
 void wake_all(Runtime* rt) {
   rt->world_note.fetch_add(1, release);
   os::futex_wake(&rt->world_note, INT32_MAX);
@@ -79,7 +80,8 @@ void wake_all(Runtime* rt) {
   M* idle;
   {
     Locked held(rt->lock);
-    idle = rt->idle_m;
+    M* sleeper = rt->sleeper.load(relaxed);
+    idle = sleeper ? sleeper : rt->idle_m;
   }
   note_wake(idle);
   wake_p(rt);

@@ -172,6 +172,8 @@ TEST(python_and_its_faulthandler) {
   static char script[2 * PATH_MAX], command[4 * PATH_MAX];
   if (!library())
     SKIP("$THRUM_LIB does not name the shared library");
+  if (CHECK_ASAN)
+    SKIP("Python cannot load a library that is built for ASan");
   if (system("command -v python3 >/dev/null 2>&1") != 0)
     SKIP("python3 is not installed");
   REQUIRE(beside("preempt_host.py", script, sizeof script));

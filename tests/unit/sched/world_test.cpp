@@ -140,6 +140,25 @@ TEST_CASE("world: stopped by a G, which runs on") {
   }
 }
 
+TEST_CASE("world: timers of those who fell asleep while it stood") {
+  for (u32 procs : {1u, 2u}) {
+    Rt rt(brisk(procs));
+    Crowd c;
+    for (u32 i = 0; i < 3; ++i) {
+      (void)go_in(rt.rt, [&] { c.sleeper(); });
+    }
+    for (u32 i = 0; i < rounds(1000); ++i) {
+      CHECK(stop(rt.rt, soon()) == 0);
+      u64 seen = c.steps.load();
+      os::thread_sleep(10'000 * (i % 8));
+      CHECK(start(rt.rt) == 0);
+      until([&] { return c.steps.load() > seen; });
+    }
+    c.end.store(1);
+    until([&] { return live_gs(rt.rt) == 0; });
+  }
+}
+
 TEST_CASE("world: several stop it at once; each has it to itself") {
   Rt rt(brisk(2));
   Crowd c;
