@@ -18,8 +18,9 @@ extern "C" {
  * The M drains the domain's queue with direct switches and lets go when it is
  * empty or the slice ends; no M waits for the host's lock while it holds a P.
  *
- * The hooks. All but preempt run on the M's own stack with no P and no lock of
- * thrum's held, outside any G; they may call plain functions and thrum_unpark.
+ * The hooks. All but preempt run on the M's own stack with no lock of thrum's
+ * held, outside any G; they may call plain functions and thrum_unpark. acquire
+ * has no P, so it may block; the others keep one from working and should be short.
  * acquire and release come in pairs on the same M. switch_to is called once per
  * switch: on the way in (from NULL), from G to G, and on the way out (to NULL).
  *
