@@ -1,5 +1,6 @@
 // Stopping the world: nobody runs guest code until it starts again.
 #include "../objects.hpp"
+#include "sched/ready.hpp"
 
 using namespace unit;
 
@@ -140,23 +141,26 @@ TEST_CASE("world: stopped by a G, which runs on") {
   }
 }
 
-TEST_CASE("world: timers of those who fell asleep while it stood") {
-  for (u32 procs : {1u, 2u}) {
-    Rt rt(brisk(procs));
-    Crowd c;
-    for (u32 i = 0; i < 3; ++i) {
-      (void)go_in(rt.rt, [&] { c.sleeper(); });
+TEST_CASE(
+    "world: who sleeps for a timer is woken, though another is idle too") {
+  Rt rt(2);
+  Atomic<u32> end{0};
+  u64 last = go_in(rt.rt, [&] {
+    while (!end.load()) {
+      cpu_relax();
     }
-    for (u32 i = 0; i < rounds(1000); ++i) {
-      CHECK(stop(rt.rt, soon()) == 0);
-      u64 seen = c.steps.load();
-      os::thread_sleep(10'000 * (i % 8));
-      CHECK(start(rt.rt) == 0);
-      until([&] { return c.steps.load() > seen; });
-    }
-    c.end.store(1);
-    until([&] { return live_gs(rt.rt) == 0; });
-  }
+  });
+  u64 sleeper = go_in(rt.rt, [] { (void)sleep_ns(100 * kMs); });
+  M* m = nullptr;
+  until([&] { return (m = rt->sleeper.load()) != nullptr; });
+  end.store(1);
+  CHECK(join(last, rt.rt, soon()) == 0);
+  until([&] { return rt->idle_count.load() == 2; });
+  CHECK(stop(rt.rt, soon()) == 0);
+  note_wake(m);  // it looks again, and sleeps until the world starts
+  os::thread_sleep(10 * kMs);
+  CHECK(start(rt.rt) == 0);
+  CHECK(join(sleeper, rt.rt, soon()) == 0);
 }
 
 TEST_CASE("world: several stop it at once; each has it to itself") {
