@@ -168,6 +168,11 @@ class TimerHeap {
       if (child >= count()) {
         break;
       }
+      // Whichever child it will be, its children lie in these four lines.
+      const Entry* next = heap_ + size_t{child} * 4 + 1;
+      for (u32 line = 0; line < 4; ++line) {
+        __builtin_prefetch(next + 4 * line);
+      }
       u32 end = min(child + 4, count());
       u32 least = child;
       for (u32 c = child + 1; c < end; ++c) {
