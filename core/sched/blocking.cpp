@@ -41,6 +41,7 @@ void declare(M* m, Body* b) {
               rt->wanting.load(relaxed);
   // The clock costs as much as all the rest: it is read when it may matter.
   b->block_since = work ? cpu_ticks() : 0;
+  m->declared_at.store(b->block_since, relaxed);
   if ((work && site_of(p, b->block_site).slow) || p->attention.load(relaxed) ||
       !owns_threads(rt)) {
     let_go(m);

@@ -112,9 +112,11 @@ struct M {
   u32 pinned_turn;       // owner: pinned Gs and the P's own take turns
   bool locked_served;    // owner: `locked` has run since others had a turn
   Atomic<u32> tid;       // owner writes: its thread, 0: none yet
-  i64 taken_at;          // asker: since when its G was outside, when taken
-  i64 said_at;           // asker: the one that the watchdog has told of
-  u64 slice;             // asker; owner after kTaken: the kernel's, before
+  Atomic<u64> declared_at;  // owner writes: cpu_ticks at the last declared
+                            // block, 0: no work waited
+  i64 taken_at;             // asker: since when its G was outside, when taken
+  i64 said_at;              // asker: the one that the watchdog has told of
+  u64 slice;                // asker; owner after kTaken: the kernel's, before
   bool pinned_cpus;     // owner: by thrum_pin_cpu; `cpus` is what it had before
   u64 cpus[kCpuWords];  // owner
   Atomic<u32> bound;    // atomic: Gs alive that run only here

@@ -21,6 +21,7 @@ namespace thrum {
 namespace {
 
 constexpr i64 kTickLeast = 50'000;
+constexpr u64 kShortSlice = 100'000;  // the least that EEVDF takes
 constexpr i64 kQuickTick = 200'000;
 constexpr u32 kCaught = 3;  // retakes in a row that make a place a suspect
 constexpr i64 kUnfencedTicks = 16;  // where a rest is not exact
@@ -28,6 +29,7 @@ constexpr i64 kUnfencedTicks = 16;  // where a rest is not exact
 // One look at all Ps, and what follows for the next.
 struct Round {
   i64 now;
+  i64 tick;     // at most a quarter slice
   i64 next;     // look again then
   bool work;    // in some queue
   bool waits;   // behind a busy P
@@ -50,8 +52,12 @@ void moved(Runtime* rt, Look& seen) {
 bool quick_case(Runtime* rt, M* m, Look& seen, Round& r) {
   u64 site = m->door.site.load(relaxed);
   Suspect& s = suspect_of(rt, site);
-  bool quick = (m->door.word.load(relaxed) & kDeclared) ||
-               (s.site == site && s.row >= kCaught);
+  bool declared = m->door.word.load(relaxed) & kDeclared;
+  u64 since = declared ? m->declared_at.load(relaxed) : 0;
+  if (since && cpu_ticks() - since >= 4 * rt->long_ticks) {  // 200 us
+    return true;  // work has waited from the first moment: no mark is needed
+  }
+  bool quick = declared || (s.site == site && s.row >= kCaught);
   if (!quick) {
     return false;
   }
@@ -97,9 +103,15 @@ void look_at(Runtime* rt, P* p, Look& seen, Round& r) {
   }
   r.waits = true;
   bool tries = preempts && preempt_look(p, m, seen, r.now, &r.next);
-  bool over = r.now - seen.since >= rt->config.slice_ns;
+  // It began up to a tick before it was first seen: it has three quarters of a
+  // slice at least, and who waits behind it does so for one, hardly more. With
+  // preemption the looks are closer, and a slice is what it says.
+  i64 end = seen.since + rt->config.slice_ns - (preempts ? 0 : r.tick);
+  bool over = r.now >= end;
   if (over) {
     p->attention.fetch_or(kAttnSlice, relaxed);
+  } else {
+    r.next = min(r.next, end);
   }
   if (m && (quick_case(rt, m, seen, r) || over) && work && !tries &&
       retake(rt, p, m, seen)) {
@@ -177,12 +189,16 @@ void serve_those_who_wait(Runtime* rt, Round& r) {
 void sysmon(void* arg) {
   Runtime* rt = static_cast<Runtime*>(arg);
   os::timer_slack(1);
+  // EEVDF lets a thread that asks for little run at once when it wakes, also where
+  // a hog computes (PREEMPT_SHORT, 6.12); else it may wait for the kernel's tick.
+  os::slice_set(0, kShortSlice);
   i64 tick =
       rt->config.sysmon_ns ? rt->config.sysmon_ns : rt->config.slice_ns / 4;
   tick = max(tick, kTickLeast);
   while (!rt->sysmon_leave.load(acquire)) {
     Round r{};
     r.now = os::now_ns();
+    r.tick = min(tick, rt->config.slice_ns / 4);
     r.next = rt->fence_all ? kForever : r.now + kUnfencedTicks * tick;
     r.work = has_work(rt) || rt->wanting.load(relaxed);
     if (rt->world.load(relaxed)) {
