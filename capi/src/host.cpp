@@ -150,7 +150,7 @@ int thrum_stack(void** lo, void** hi) {
     return no_g();
   }
   if (lo) {
-    *lo = g->body->stack.lo;
+    *lo = g->body->stack.lo();
   }
   if (hi) {
     *hi = g->body->stack.hi;
@@ -212,11 +212,11 @@ int thrum_preempt_hold(int32_t delta) {
     return no_g();
   }
   Body* b = g->body;
-  if ((delta != 1 && delta != -1) || b->hold + delta < 0) {
+  if ((delta != 1 && delta != -1) || b->rare()->hold + delta < 0) {
     return kEINVAL;
   }
   compiler_fence();  // what is held stands between the two calls
-  b->hold += delta;
+  b->rare()->hold += delta;
   compiler_fence();
   return 0;
 }

@@ -27,10 +27,10 @@ namespace thrum {
 // is by nature the M on which the other side wakes up.
 #if defined(__x86_64__)
 THRUM_INLINE void* context_switch(void** save_sp, void* load_sp, void* carry) {
-  // Frame, upwards: mxcsr(4) x87cw(2) pad(2) rbx rbp rip, and the red zone of
-  // the function this is inlined into.
+  // Frame, upwards: mxcsr(4) x87cw(2) pad(2) rbx rbp rip. The core is built
+  // without a red zone (meson.build): it would cost each waiting G 128 bytes.
   asm volatile("leaq 1f(%%rip), %%rcx\n\t"
-               "subq $160, %%rsp\n\t"
+               "subq $32, %%rsp\n\t"
                "movq %%rcx, 24(%%rsp)\n\t"
                "movq %%rbp, 16(%%rsp)\n\t"
                "movq %%rbx, 8(%%rsp)\n\t"
@@ -48,7 +48,7 @@ THRUM_INLINE void* context_switch(void** save_sp, void* load_sp, void* carry) {
                "jne 2f\n"
                "4:\tcmpl %%r10d, %%r9d\n\t"
                "jne 3f\n"
-               "5:\taddq $160, %%rsp\n\t"
+               "5:\taddq $32, %%rsp\n\t"
                "notrack jmp *%%rcx\n"
                "2:\tldmxcsr (%%rsp)\n\t"
                "jmp 4b\n"
@@ -64,7 +64,7 @@ THRUM_INLINE void* context_switch(void** save_sp, void* load_sp, void* carry) {
                  "st(5)", "st(6)", "st(7)", "cc", "memory");
   return carry;
 }
-constexpr size_t kFrameBytes = 160;
+constexpr size_t kFrameBytes = 32;
 constexpr size_t kFrameEntry = 1;  // rbx
 constexpr size_t kFramePc = 3;
 constexpr size_t kFrameFp = 0;

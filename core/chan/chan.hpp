@@ -129,7 +129,7 @@ THRUM_INLINE int settle(M* m, Chan* c, const Served& s, void* from, void* to) {
 
 // Links a node and waits. The peer writes or reads elem while we are parked.
 THRUM_INLINE int wait_in(M*& m, Chan* c, WaitQueue& q, void* elem, Wait& w) {
-  Wake own_wake;
+  ThreadWake own_wake;
   Waiter own;
   Wake* wake = wake_of(m, own_wake);
   Waiter* node = waiter_of(m, own);

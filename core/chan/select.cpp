@@ -170,7 +170,7 @@ int run_select(M*& m, Arms& a, i64 deadline) {
     unlock_all(&a);
     return err;
   }
-  Wake own_wake;
+  ThreadWake own_wake;
   Wake* wake = wake_of(m, own_wake);
   wake->by = nullptr;
   link_all(a, wake);
@@ -194,14 +194,14 @@ int select(M*& m, SelectCase* cases, u32 n, i64 deadline) {
   if (G* g = g_of(m)) {
     // Nodes live with the G, not on its stack; the body keeps them.
     Body* b = g->body;
-    if (n > b->node_count) {
+    if (!b->nodes || n > b->rare()->node_count) {
       u32 room = max(n, kInline);
       void* p = mem::realloc(b->nodes, room * sizeof(Waiter));
       if (!p) {
         return kENOMEM;
       }
       b->nodes = static_cast<Waiter*>(p);
-      b->node_count = room;
+      b->rare()->node_count = room;
     }
     a.nodes = b->nodes;
   }

@@ -14,6 +14,10 @@ namespace {
 constexpr u32 kFirstSlots = 16;
 constexpr size_t kArenaMax = size_t{1} << 30;
 constexpr u32 kColours = 16;  // steps of one cache line
+constexpr u32 kGuardBatch = 16;
+
+size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+u64 low_bits(u32 n) { return n >= 64 ? ~u64{0} : (u64{1} << n) - 1; }
 }  // namespace
 
 u32 stack_class(size_t size) {
@@ -24,62 +28,260 @@ u32 stack_class(size_t size) {
   return c;
 }
 
-bool StackArenas::take(u32 size_class, Stack& out) {
-  size_t page = os::page_size();
-  size_t size = kStackSizes[size_class];
-  size_t stride = size + page;
-  char* slot;
-  u64 colour;
-  {
-    Locked held(lock_);
-    Class& c = classes_[size_class];
-    if (c.used == c.slots) {
-      u32 slots = c.slots ? c.slots * 2 : kFirstSlots;
-      while (slots > kFirstSlots && slots * stride > kArenaMax) {
-        slots /= 2;
-      }
-      Arena* a = make<Arena>();
-      if (!a) {
-        return false;
-      }
-      // A tight limit on address space may leave room for fewer.
-      for (slots *= 2; !a->base && slots > 1;) {
-        slots /= 2;
-        a->bytes = slots * stride;
-        a->base = static_cast<char*>(os::vm_reserve(a->bytes));
-      }
-      if (!a->base) {
-        mem::free(a);
-        return false;
-      }
-      // A huge page under a stack top would commit 2 MiB for one page.
-      os::vm_huge(a->base, a->bytes, false);
-      a->next = c.arenas;
-      c.arenas = a;
-      c.slots = slots;
-      c.used = 0;
+// All classes are an even number of pages.
+size_t Arenas::stride(u32 size_class) const {
+  return round_up(kStackSizes[size_class], 2 * page_) + page_;
+}
+
+Slot Arenas::slot_of(u32 size_class, u32 arena, u32 i) const {
+  Arena* a = classes_[size_class].arenas[arena];
+  char* at = a->stacks + i * stride(size_class);
+  size_t colour = (i + arena) % kColours * kCacheLine;
+  Slot s;
+  s.body = a->base + i * body_bytes_;
+  s.stack.hi = at + stride(size_class) - colour - kCacheLine;
+  s.stack.bytes = static_cast<u32>(s.stack.hi - (at + page_));
+  s.stack.arena = static_cast<u16>(arena);
+  s.stack.size_class = static_cast<u8>(size_class);
+  s.stack.guarded = !(bits(a)[i / 64].unguarded >> i % 64 & 1);
+  return s;
+}
+
+u32 Arenas::take(u32 size_class, Slot* out, u32 n) {
+  Locked held(lock_);
+  u32 got = take_vacant(size_class, out, n);
+  return got ? got : cut(size_class, *out) ? 1 : 0;
+}
+
+u32 Arenas::take_vacant(u32 size_class, Slot* out, u32 n) {
+  Class& c = classes_[size_class];
+  u32 got = 0;
+  for (u32 at = c.first; at < c.count && got < n;) {
+    Arena* a = c.arenas[at];
+    if (!a->vacant) {
+      c.first = ++at;
+      continue;
     }
-    slot = c.arenas->base + size_t{c.used++} * stride;
-    colour = c.cut++ % kColours;
+    u32 w = a->first;
+    while (!bits(a)[w].vacant) {
+      a->first = ++w;
+    }
+    Bits& b = bits(a)[w];
+    u32 i = static_cast<u32>(__builtin_ctzll(b.vacant));
+    u64 bit = u64{1} << i;
+    a->vacant--;
+    a->warm -= (b.warm & bit) != 0;
+    b.vacant &= ~bit;
+    b.warm &= ~bit;
+    b.aged &= ~bit;
+    out[got++] = slot_of(size_class, at, w * 64 + i);
   }
-  out.guarded = os::vm_guard(slot, page) == 0;
-  out.lo = out.guarded ? slot + page : slot;
-  out.hi = slot + stride - colour * kCacheLine;
-  out.size_class = size_class;
+  return got;
+}
+
+// Another arena; null: no memory, no address space.
+Arenas::Arena* Arenas::grow(u32 size_class) {
+  Class& c = classes_[size_class];
+  page_ = os::page_size();
+  if (c.count == c.room) {
+    u32 room = c.room ? 2 * c.room : 8;
+    void* p = room <= UINT16_MAX + 1
+                  ? mem::realloc(c.arenas, room * sizeof(Arena*))
+                  : nullptr;
+    if (!p) {
+      return nullptr;
+    }
+    c.arenas = static_cast<Arena**>(p);
+    c.room = room;
+  }
+  size_t each = stride(size_class) + body_bytes_;
+  u32 slots = c.count ? c.arenas[c.count - 1]->slots * 2 : kFirstSlots;
+  while (slots > kFirstSlots && slots * each > kArenaMax) {
+    slots /= 2;
+  }
+  u32 words = (slots + 63) / 64;
+  char* memory =
+      static_cast<char*>(mem::zalloc(1, sizeof(Arena) + words * sizeof(Bits)));
+  if (!memory) {
+    return nullptr;
+  }
+  Arena* a = reinterpret_cast<Arena*>(memory);
+  // A tight limit on address space may leave room for fewer.
+  size_t bodies = 0;
+  for (slots *= 2; !a->base && slots > 1;) {
+    slots /= 2;
+    bodies = round_up(slots * body_bytes_, page_);
+    a->bytes = bodies + slots * stride(size_class);
+    a->base = static_cast<char*>(os::vm_reserve(a->bytes));
+  }
+  if (!a->base) {
+    mem::free(memory);
+    return nullptr;
+  }
+  // A huge page under a stack top would commit 2 MiB for one page. For all of
+  // the arena, so that arenas side by side are one mapping to the kernel.
+  os::vm_huge(a->base, a->bytes, false);
+  a->stacks = a->base + bodies;
+  a->slots = slots;
+  c.arenas[c.count++] = a;
+  return a;
+}
+
+// The next slots get their guards, some at once.
+void Arenas::guard(Arena* a, u32 size_class) {
+  u32 n = min(kGuardBatch, a->slots - a->guarded);
+  for (u32 i = 0; i < n; ++i, ++a->guarded) {
+    char* at = a->stacks + a->guarded * stride(size_class);
+    int how = os::vm_guard(at, page_, split_guards_ < split_most_);
+    if (how == 1 && ++split_guards_ == 1) {
+      split_most_ = os::map_limit() / 4;  // two mappings each
+    }
+    if (how < 0) {
+      bits(a)[a->guarded / 64].unguarded |= u64{1} << a->guarded % 64;
+    }
+  }
+}
+
+bool Arenas::cut(u32 size_class, Slot& out) {
+  Class& c = classes_[size_class];
+  Arena* a = c.count ? c.arenas[c.count - 1] : nullptr;
+  if (!a || a->cut == a->slots) {
+    a = grow(size_class);
+    if (!a) {
+      return false;
+    }
+  }
+  if (a->cut == a->guarded) {
+    guard(a, size_class);
+  }
+  out = slot_of(size_class, c.count - 1, a->cut++);
   return true;
 }
 
-void StackArenas::release_all() {
+void Arenas::give(const Slot* slots, u32 n) {
+  Locked held(lock_);
+  for (const Slot* s = slots; s < slots + n; ++s) {
+    Class& c = classes_[s->stack.size_class];
+    Arena* a = c.arenas[s->stack.arena];
+    u32 i = static_cast<u32>((static_cast<char*>(s->body) - a->base) /
+                             static_cast<ptrdiff_t>(body_bytes_));
+    bits(a)[i / 64].vacant |= u64{1} << i % 64;
+    bits(a)[i / 64].warm |= u64{1} << i % 64;
+    a->vacant++;
+    a->warm++;
+    a->first = min(a->first, i / 64);
+    c.first = min(c.first, u32{s->stack.arena});
+  }
+}
+
+// The stacks of some slots of a word; neighbours in one call: guards survive it.
+void Arenas::drop(Arena* a, u32 size_class, u32 word, u64 mask) {
+  while (mask) {
+    u32 from = static_cast<u32>(__builtin_ctzll(mask));
+    u64 rest = ~(mask >> from);
+    u32 n = rest ? static_cast<u32>(__builtin_ctzll(rest)) : 64 - from;
+    n = min(n, 64 - from);
+    size_t step = stride(size_class);
+    os::vm_drop(a->stacks + (word * 64 + from) * step, n * step);
+    mask &= ~(low_bits(n) << from);
+  }
+}
+
+// Returns how many slots gave their pages back.
+u32 Arenas::trim_word(u32 size_class, u32 arena, u32 word, bool now) {
+  Class& c = classes_[size_class];
+  Arena* a;
+  u64 mask;
+  u32 n;
+  {
+    Locked held(lock_);
+    a = c.arenas[arena];
+    Bits& b = bits(a)[word];
+    mask = now ? b.warm : b.warm & b.aged;
+    n = static_cast<u32>(__builtin_popcountll(mask));
+    // They are nobody's while their pages go.
+    b.vacant &= ~mask;
+    b.warm &= ~mask;
+    b.aged = b.warm;
+    a->vacant -= n;
+    a->warm -= n;
+  }
+  if (n) {
+    drop(a, size_class, word, mask);
+    Locked held(lock_);
+    bits(a)[word].vacant |= mask;
+    a->vacant += n;
+    a->first = min(a->first, word);
+    c.first = min(c.first, arena);
+  }
+  return n;
+}
+
+void Arenas::trim_bodies(u32 size_class, u32 arena) {
+  Locked held(lock_);
+  Arena* a = classes_[size_class].arenas[arena];
+  if (a->vacant == a->cut && !a->warm) {
+    os::vm_drop(a->base, static_cast<size_t>(a->stacks - a->base));
+  }
+}
+
+bool Arenas::trim(bool now, u32 most, const Atomic<u32>* stop) {
+  bool left = false;
+  for (u32 size_class = 0; size_class < kStackClasses; ++size_class) {
+    for (u32 at = 0;; ++at) {
+      u32 words;
+      {
+        Locked held(lock_);
+        Class& c = classes_[size_class];
+        if (at >= c.count) {
+          break;
+        }
+        if (!c.arenas[at]->warm) {
+          continue;
+        }
+        words = (c.arenas[at]->cut + 63) / 64;
+      }
+      for (u32 w = 0; w < words; ++w) {
+        if (!most || (stop && stop->load(relaxed))) {
+          return true;
+        }
+        most -= min(most, trim_word(size_class, at, w, now));
+      }
+      trim_bodies(size_class, at);
+      Locked held(lock_);
+      left |= classes_[size_class].arenas[at]->warm != 0;
+    }
+  }
+  return left;
+}
+
+ArenaCounts Arenas::counts(u32 size_class) {
+  Locked held(lock_);
+  Class& c = classes_[size_class];
+  ArenaCounts n{};
+  n.arenas = c.count;
+  for (u32 i = 0; i < c.count; ++i) {
+    n.slots += c.arenas[i]->slots;
+    n.cut += c.arenas[i]->cut;
+    n.vacant += c.arenas[i]->vacant;
+    n.warm += c.arenas[i]->warm;
+  }
+  n.split = split_guards_;
+  return n;
+}
+
+void Arenas::release_all() {
   Locked held(lock_);
   for (Class& c : classes_) {
-    while (Arena* a = c.arenas) {
-      c.arenas = a->next;
-      note_unmap(a->base, a->bytes);
-      os::vm_release(a->base, a->bytes);
-      mem::free(a);
+    for (u32 i = 0; i < c.count; ++i) {
+      note_unmap(c.arenas[i]->base, c.arenas[i]->bytes);
+      os::vm_release(c.arenas[i]->base, c.arenas[i]->bytes);
+      mem::free(c.arenas[i]);
     }
+    mem::free(c.arenas);
     c = Class{};
   }
+  split_guards_ = 0;
 }
 
 }  // namespace thrum::mem

@@ -1,22 +1,34 @@
-// Stacks: large reservations that cost nothing until touched, cut into slots
-// with a guard at the low end.
+// Stacks and what goes with them: arenas that cost nothing until touched, each
+// one mapping, cut into slots of a body (what the scheduler knows of a started G)
+// and a stack with a guard at its low end.
+//
+//   | bodies, one behind the other | guard stack | guard stack | ...
 //
 // stride = size + an odd number of pages, and tops are coloured by slot: with a
-// power of two every stack top would fall into the same cache sets. A stack is
-// handed out without its first page being touched and comes back warm; the
-// caches (per P, see sched/p.hpp) are LIFO.
+// power of two every stack top would fall into the same cache sets. A slot is
+// handed out without its stack being touched, the lowest vacant one first, so
+// that what is in use stays together; the caches (per P, sched/body.cpp) are
+// LIFO. Slots that stay vacant give their pages back (trim), their guards last.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "base/atomic.hpp"
 #include "base/defs.hpp"
 #include "os/lock.hpp"
 
 namespace thrum::mem {
 
 struct Stack {
-  char* lo = nullptr;  // lowest usable byte, above the guard
-  char* hi = nullptr;  // first byte above
-  u32 size_class = 0;
+  char* hi =
+      nullptr;  // first byte above; a cache line of the slot is left there
+  u32 bytes = 0;
+  u16 arena = 0;
+  u8 size_class = 0;
   bool guarded = false;  // else only the canary at lo watches
+
+  char* lo() const {
+    return hi - bytes;
+  }  // lowest usable byte, above the guard
+  char* end() const { return hi + kCacheLine; }
 };
 
 constexpr u32 kStackClasses = 5;
@@ -27,27 +39,77 @@ constexpr size_t kStackSizes[kStackClasses] = {
 // The class that holds `size` bytes; kStackClasses: too large.
 u32 stack_class(size_t size);
 
-// One per runtime: the arenas of each class.
-class StackArenas {
+struct Slot {
+  void* body;
+  Stack stack;
+};
+
+struct ArenaCounts {
+  u32 arenas;
+  u64 slots;   // reserved
+  u64 cut;     // of these, ever used
+  u64 vacant;  // of these, not in use now
+  u64 warm;    // of these, with pages
+  u64 split;   // guards, of all classes, that cost two mappings each
+};
+
+// One per runtime.
+class Arenas {
  public:
-  // Cuts a fresh stack. false: no address space left.
-  bool take(u32 size_class, Stack& out);
-  void release_all();  // no stack may be in use
+  void init(size_t body_bytes) { body_bytes_ = body_bytes; }
+  // Up to n slots: vacant ones, or else one that is new. 0: no address space.
+  u32 take(u32 size_class, Slot* out, u32 n);
+  void give(const Slot* slots, u32 n);
+  // Drops the pages of slots that were vacant at the last call already, or
+  // (`now`) of all vacant ones; of about `most`, and only until *stop. Returns
+  // whether vacant slots with pages are left.
+  bool trim(bool now, u32 most, const Atomic<u32>* stop);
+  void release_all();  // no slot may be in use
+  ArenaCounts counts(u32 size_class);
 
  private:
   struct Arena {
-    Arena* next;
-    char* base;
+    char* base;  // of the mapping: the bodies
+    char* stacks;
     size_t bytes;
+    u32 slots;
+    u32 cut;      // lock: below it, slots have been in use
+    u32 guarded;  // lock: below it, slots have had their guard tried
+    u32 vacant;   // lock: how many
+    u32 warm;     // lock: how many of them have pages
+    u32 first;    // lock: no vacant slot in words below
+  };
+  // Of 64 slots each, behind the Arena.
+  struct Bits {
+    u64 vacant;     // lock
+    u64 warm;       // lock: vacant, and their pages are there
+    u64 aged;       // lock: were that at the last trim
+    u64 unguarded;  // lock
   };
   struct Class {
-    Arena* arenas = nullptr;  // lock
-    u32 used = 0;             // lock: slots cut from the newest arena
-    u32 slots = 0;            // lock: slots of the newest arena
-    u64 cut = 0;              // lock: slots cut ever: colour
+    Arena** arenas;  // lock
+    u32 count;       // lock
+    u32 room;        // lock
+    u32 first;       // lock: no vacant slot in arenas below
   };
+
+  size_t stride(u32 size_class) const;
+  Bits* bits(Arena* a) const { return reinterpret_cast<Bits*>(a + 1); }
+  Slot slot_of(u32 size_class, u32 arena, u32 i) const;
+  u32 take_vacant(u32 size_class, Slot* out, u32 n);
+  Arena* grow(u32 size_class);
+  bool cut(u32 size_class, Slot& out);
+  void guard(Arena* a, u32 size_class);
+  void drop(Arena* a, u32 size_class, u32 word, u64 mask);
+  u32 trim_word(u32 size_class, u32 arena, u32 word, bool now);
+  void trim_bodies(u32 size_class, u32 arena);
+
   WordLock lock_;
-  Class classes_[kStackClasses];
+  size_t body_bytes_ = kCacheLine;
+  size_t page_ = 0;       // lock
+  u32 split_guards_ = 0;  // lock: guards that cost two mappings each
+  u32 split_most_ = 1;    // lock: of these
+  Class classes_[kStackClasses] = {};
 };
 
 }  // namespace thrum::mem

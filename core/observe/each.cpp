@@ -48,7 +48,7 @@ bool view_g(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
   if (Body* b = peek(g->body)) {
     v.why = b->why.load(acquire);
     v.since = peek(b->since);
-    v.stack_lo = b->stack.lo;
+    v.stack_lo = b->stack.lo();
     v.stack_hi = b->stack.hi;
     if (v.state == State::waiting ||
         (v.state == State::runnable && rt->world.load(acquire))) {

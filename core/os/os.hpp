@@ -73,9 +73,11 @@ size_t page_size();
 // Reserves address space that costs nothing until touched; null: none left.
 void* vm_reserve(size_t size);
 void vm_release(void* p, size_t size);
-// Makes [p, p + size) trap. One VMA where the kernel has MADV_GUARD_INSTALL
-// (6.13), else mprotect. -errno: not guarded.
-int vm_guard(void* p, size_t size);
+// Makes [p, p + size) trap; its contents are lost. 0: as a mark in the page table,
+// where the kernel has MADV_GUARD_INSTALL (6.13); 1: by mprotect, if it may split
+// the mapping; -errno: not guarded.
+int vm_guard(void* p, size_t size, bool may_split);
+u32 map_limit();                     // how many mappings a process may have
 void vm_drop(void* p, size_t size);  // contents become zero, memory goes back
 void vm_huge(void* p, size_t size, bool on);
 

@@ -40,10 +40,10 @@ void declare(M* m, Body* b) {
   bool work = p->queued() || rt->global_count.load(relaxed) ||
               rt->wanting.load(relaxed);
   // The clock costs as much as all the rest: it is read when it may matter.
-  b->block_since = work ? cpu_ticks() : 0;
-  m->declared_at.store(b->block_since, relaxed);
-  if ((work && site_of(p, b->block_site).slow) || p->attention.load(relaxed) ||
-      !owns_threads(rt)) {
+  b->rare()->block_since = work ? cpu_ticks() : 0;
+  m->declared_at.store(b->rare()->block_since, relaxed);
+  if ((work && site_of(p, b->rare()->block_site).slow) ||
+      p->attention.load(relaxed) || !owns_threads(rt)) {
     let_go(m);
   } else {
     m->door.change(0, kDeclared);
@@ -80,14 +80,14 @@ M* come_back(M*& m) {
 
 int enter_blocking(M*& m, u64 site) {
   Body* b = m->cur->body;
-  if (b->block_depth++ == 0) {
+  if (b->rare()->block_depth++ == 0) {
     publish(b->held_sp, stack_pointer());
     if (THRUM_UNLIKELY(m->door.calls() & kDomainTaken)) {
       domain_left_behind(m);
     }
     m->cur->state.store(State::blocking, relaxed);
     b->why.store(Why::blocking, relaxed);
-    b->block_site = site;
+    b->rare()->block_site = site;
     if (THRUM_LIKELY(m->p != nullptr)) {
       declare(m, b);
     } else {
@@ -99,21 +99,21 @@ int enter_blocking(M*& m, u64 site) {
 
 int exit_blocking(M*& m) {
   Body* b = m->cur->body;
-  if (b->block_depth == 0) {
+  if (b->rare()->block_depth == 0) {
     return kEPERM;
   }
-  if (--b->block_depth == 0) {
+  if (--b->rare()->block_depth == 0) {
     bool taken = m->door.calls() & kApart;
-    bool slow = b->block_since
-                    ? cpu_ticks() - b->block_since > m->rt->long_ticks
+    bool slow = b->rare()->block_since
+                    ? cpu_ticks() - b->rare()->block_since > m->rt->long_ticks
                     : taken;
     if (THRUM_UNLIKELY(taken)) {
       m = come_back(m);
     } else {
       m->door.change(kDeclared, 0);
     }
-    if (b->block_since || taken) {
-      site_of(m->p, b->block_site).slow = slow;
+    if (b->rare()->block_since || taken) {
+      site_of(m->p, b->rare()->block_site).slow = slow;
     }
     m->cur->state.store(State::running, relaxed);
     b->why.store(Why::none, relaxed);
@@ -127,7 +127,7 @@ int exit_blocking(M*& m) {
 
 void block_resume(M*& m) {
   Body* b = m->cur->body;
-  if (b->block_depth && m->p) {
+  if (b->rare()->block_depth && m->p) {
     declare(m, b);
   }
 }

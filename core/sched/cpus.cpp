@@ -28,7 +28,7 @@ bool widen(const u64* mask, u32 words, u64* out) {
 }  // namespace
 
 int pin_cpu(M* m, const u64* mask, u32 words) {
-  if (m->cur->body->lock_depth == 0) {
+  if (m->cur->body->rare()->lock_depth == 0) {
     return kEPERM;
   }
   if (!mask) {

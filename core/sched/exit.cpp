@@ -153,11 +153,11 @@ void g_main(void* carry) {
       m->door.enter();
     }
     if (THRUM_UNLIKELY(m->door.called())) {
-      m->cur->body->block_depth = 0;  // left inside a declared block
+      m->cur->body->rare()->block_depth = 0;  // left inside a declared block
       enter_slow(m, true);
     }
-    if (THRUM_UNLIKELY(m->cur->body->lock_depth != 0)) {
-      m->cur->body->lock_depth = 1;  // ended while locked to its thread
+    if (THRUM_UNLIKELY(m->cur->body->rare()->lock_depth != 0)) {
+      m->cur->body->rare()->lock_depth = 1;  // ended while locked to its thread
       unlock_thread(m);
       thread_is_spoilt(m);
     }

@@ -92,18 +92,23 @@ constexpr u8 kHibernate = 8;  // THRUM_G_HIBERNATE
 
 struct Body;
 struct Ext;
+struct Rare;
 
 struct alignas(kCacheLine) G {
-  Atomic<u64> word;     // atomic (RMW by anyone)
-  G* next;              // the queue that holds it
-  void (*fn)(void*);    // const after spawn
+  Atomic<u64> word;  // atomic (RMW by anyone)
+  G* next;           // the queue that holds it
+  union {
+    void (*fn)(void*);  // const until it first runs
+    Body* away;         // owner: its body while it hibernates; seen
+  };
   void* arg;            // const after spawn; seen
   u32 slot;             // const
   Atomic<State> state;  // owner; observers read
   u8 affinity;          // const after spawn
   u8 priority;          // const after spawn
   u8 flags;             // owner
-  Body* body;           // owner; null before it first runs; seen
+  Body* body;           // owner; null before it first runs, and while it
+                        // hibernates; seen
   Ext* ext;             // owner; null: nothing special; seen under join_lock
   Waiter* joiners;      // Runtime.join_lock of its slot
 };
@@ -136,7 +141,9 @@ struct Wake {
   int result;         // claimer
   Atomic<u32> note;   // foreign threads: 1 = readied
   Waiter* by;         // claimer: the node that ended a select
-  Atomic<u64> own;    // foreign threads: the word
+};
+struct ThreadWake : Wake {
+  Atomic<u64> own;  // the word
 };
 
 struct Waiter {
@@ -238,38 +245,48 @@ struct EhGlobals {  // __cxa_eh_globals: two words per thread
   u64 uncaught;
 };
 
-// The first two cache lines are what a park and a wake touch.
+// Three cache lines; the first two are what a park and a wake touch.
 struct alignas(kCacheLine) Body {
-  void* sp;         // owner: context while it is not running; seen
-  EhGlobals eh;     // owner: of the G, while another runs
-  i64 limit;        // owner: thrum_limit
-  i32 shield;       // owner
-  Atomic<Why> why;  // owner
-  Timer timer;      // timer_home's lock
+  void* sp;          // owner: context while it is not running; seen
+  EhGlobals eh;      // owner: of the G, while another runs
+  i64 limit;         // owner: thrum_limit
+  i32 shield;        // owner
+  Timer timer;       // timer_home's lock
+  Atomic<Why> why;   // owner
+  bool lock_pinned;  // owner: pin stems from lock_thread
+  bool bound;        // owner: pin stems from a preemption
+  [[no_unique_address]] StackNote note;  // owner
   Wake wake;
-  P* timer_home;       // owner
+  union {
+    P* timer_home;  // owner
+    Body* next;     // the cache that holds it, while it is nobody's
+  };
   const char* reason;  // owner: thrum_park's text; seen
   i64 since;           // owner: when the wait began, 0: not stamped; seen
 
+  Waiter waiter;     // of all waits but selects
   M* pin;            // owner: where it must run; null: anywhere
-  u32 lock_depth;    // owner: thrum_lock_thread
-  u32 block_depth;   // owner: thrum_enter_blocking
-  u64 block_site;    // owner: who called the outermost one
-  u64 block_since;   // owner: cpu_ticks then
   void* held_sp;     // owner: declared blocking, or waiting for a P on its own
                      // M: the guest's frames lie above; seen
-  bool lock_pinned;  // owner: pin stems from lock_thread
-  bool bound;        // owner: pin stems from a preemption
-  bool migrates;     // owner's signal handler: the region says so
-  i32 hold;          // owner; its signal handler reads: thrum_preempt_hold
-  u64 stopped_at;    // owner's signal handler: the program counter
-  StackNote note;    // owner
-  Body* next;        // the cache that holds it
-  Body* all;         // Runtime.body_lock: every body of the runtime
-  Waiter waiter;     // of all waits but selects
   Waiter* nodes;     // owner: of selects, kept for the next one
-  u32 node_count;    // owner
   mem::Stack stack;  // const
+
+  Rare* rare() const { return reinterpret_cast<Rare*>(stack.hi); }
 };
+
+// What few calls use. At the high end of the stack: there it costs an idle G
+// nothing.
+struct alignas(kCacheLine) Rare {
+  u32 lock_depth;   // owner: thrum_lock_thread
+  u32 block_depth;  // owner: thrum_enter_blocking
+  u64 block_site;   // owner: who called the outermost one
+  u64 block_since;  // owner: cpu_ticks then
+  u64 stopped_at;   // owner's signal handler: the program counter
+  u32 node_count;   // owner: room of Body::nodes, if there are any
+  i32 hold;         // owner; its signal handler reads: thrum_preempt_hold
+  bool migrates;    // owner's signal handler: the region says so
+};
+static_assert(sizeof(Rare) == kCacheLine);
+static_assert(kFibreNotes || sizeof(Body) == 3 * kCacheLine);
 
 }  // namespace thrum

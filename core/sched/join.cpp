@@ -95,7 +95,7 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
   if (found != Found::alive) {
     return found == Found::ended ? 0 : kEINVAL;
   }
-  Wake own_wake;
+  ThreadWake own_wake;
   Waiter own;
   Wake* wake = wake_of(m, own_wake);
   Waiter* node = waiter_of(m, own);

@@ -52,7 +52,7 @@ void destroy(Runtime* rt) {
   while (rt->visitors.load(acquire)) {  // pairs with route
     os::thread_yield();
   }
-  for (u32 slot = 0; slot < rt->table.bump; ++slot) {
+  for (u32 slot = 0; slot < rt->table.end; ++slot) {
     G* g = table_g(rt->table, slot);
     if (g && g->ext && (g->word.load(relaxed) & kLive)) {
       mem::free(g->ext->locals);
@@ -65,11 +65,12 @@ void destroy(Runtime* rt) {
     mem::free(m);
   }
   for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
+    body_flush(rt, rt->ps[i]);
     rt->ps[i]->timers.destroy();
     mem::free(rt->ps[i]);
   }
   domains_free(rt);
-  body_free_all(rt);
+  rt->arenas.release_all();
   table_destroy(rt->table);
   mem::free(rt->drawer.items);
   os::wake_fd_close(rt->wake_fd);
@@ -267,6 +268,7 @@ int rt_new(Runtime** out, const Config& config) {
     return kENOMEM;
   }
   rt->epoch = os::fork_epoch();
+  rt->arenas.init(sizeof(Body));
   rt->config = config;
   rt->refs.store(1, relaxed);
   rt->tag = tag_take();

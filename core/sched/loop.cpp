@@ -138,14 +138,6 @@ u32 all_wait(Runtime* rt) {
   return wait ? rt->m_count + runs + (rt->sysmon_on ? 1 : 0) : 0;
 }
 
-u64 dispatched(Runtime* rt) {
-  u64 n = 0;
-  for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
-    n += rt->ps[i]->dispatches.load(relaxed);
-  }
-  return n;
-}
-
 // If no thread of the host can wake anybody either, the wait is for ever. Threads
 // are counted between two looks at a runtime in which nothing ran: nobody could
 // start one.
@@ -273,6 +265,14 @@ void starved(M* m, G* g, const char* why) {
 }
 
 }  // namespace
+
+u64 dispatched(Runtime* rt) {
+  u64 n = 0;
+  for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
+    n += rt->ps[i]->dispatches.load(relaxed);
+  }
+  return n;
+}
 
 void feed_starved(Runtime* rt, u32 most) {
   if (!rt->starved_count.load(relaxed)) {

@@ -28,6 +28,7 @@ constexpr bool kMigrateAlways = false;
 constexpr u32 kFairEvery = 61;   // Go's schedtick % 61: the global queue first
 constexpr u32 kNextStreak = 8;   // hand-overs in a row before others get a turn
 constexpr u32 kBodyCache = 128;  // warm bodies a P keeps
+constexpr u32 kBodyBatch = 64;   // bodies moved between a P and the arenas
 constexpr u32 kSlotBatch = 64;   // slots moved between a P and the runtime
 
 // The part of a stack that its G touches when it goes on.
@@ -89,6 +90,7 @@ struct P {
   BlockSite sites[16];  // owner: by a hash of pc
   Body* bodies;         // owner: warm, default size
   u32 body_count;       // owner
+  u64 trim_dispatches;  // Runtime.lock: at the last look of trim.cpp
 
   Atomic<u64> preemptions;  // owner writes; observers read
   Atomic<u64> refusals;     // atomic: signal handlers of its Ms

@@ -68,7 +68,8 @@ void disarm(Body* b) {
   }
 }
 
-int wait_as_thread(Wake* wake, const Wait& w, const Unlock& unlock) {
+int wait_as_thread(Wake* party, const Wait& w, const Unlock& unlock) {
+  auto* wake = static_cast<ThreadWake*>(party);
   wake->note.store(0, relaxed);
   wake->own.store(kWaitHard, relaxed);  // published by the unlock
   unlock.go();

@@ -168,7 +168,7 @@ void want_p(M* m) {
 int lock_thread(M* m) {
   G* g = m->cur;
   Body* b = g->body;
-  if (b->lock_depth++ == 0) {
+  if (b->rare()->lock_depth++ == 0) {
     if (!b->pin) {
       b->pin = m;
       b->lock_pinned = true;
@@ -194,10 +194,10 @@ void thread_is_spoilt(M* m) {
 int unlock_thread(M* m) {
   G* g = m->cur;
   Body* b = g->body;
-  if (b->lock_depth == 0) {
+  if (b->rare()->lock_depth == 0) {
     return kEPERM;
   }
-  if (--b->lock_depth > 0) {
+  if (--b->rare()->lock_depth > 0) {
     return 0;
   }
   if (m->pinned_cpus) {

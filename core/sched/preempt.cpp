@@ -46,7 +46,7 @@ bool cannot_bind(const M* m, const G* g) {
 Refusal judge_code(M* m, G* g, const os::Stopped& at) {
   Body* b = g->body;
   u32 flags;
-  if (b->hold) {
+  if (b->rare()->hold) {
     return Refusal::held;
   }
   if (!region_find(at.pc, flags)) {
@@ -55,15 +55,15 @@ Refusal judge_code(M* m, G* g, const os::Stopped& at) {
   if (!at.bytes) {
     return Refusal::state;
   }
-  u64 lo = reinterpret_cast<u64>(b->stack.lo);
+  u64 lo = reinterpret_cast<u64>(b->stack.lo());
   u64 hi = reinterpret_cast<u64>(b->stack.hi);
   u64 need = at.bytes + g_entry_bytes.load(relaxed) + kRoom;
   if (at.sp <= lo + need || at.sp > hi) {
     return Refusal::stack;
   }
-  b->stopped_at = at.pc;
-  b->migrates = flags & kRegionMigrate;
-  if (b->migrates) {
+  b->rare()->stopped_at = at.pc;
+  b->rare()->migrates = flags & kRegionMigrate;
+  if (b->rare()->migrates) {
     return Refusal::none;
   }
   if (inside_domain(g)) {
@@ -148,8 +148,8 @@ void go_behind(M*& m, G* g) {
 THRUM_NOINLINE void preempt_here() {
   M* m = this_m();
   G* g = m->cur;
-  u64 site = g->body->stopped_at;
-  if (!g->body->migrates) {
+  u64 site = g->body->rare()->stopped_at;
+  if (!g->body->rare()->migrates) {
     bind_here(m, g);
   }
   u32 was = m->door.enter();

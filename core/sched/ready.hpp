@@ -150,7 +150,12 @@ bool m_create(Runtime* rt, P* p, G* g, bool spinning);
 RunCall* run_take(Runtime* rt, Ext* e);
 void run_ended(M* m, RunCall* call);
 void exit_counted(M* m, Runtime* rt);
-Body* body_take(Runtime* rt, P* p, u32 size_class);
-void body_free_all(Runtime* rt);
+
+// ---- body.cpp, trim.cpp ----------------------------------------------------------
+Body* body_take(Runtime* rt, P* p, u32 size_class);  // null: no memory
+void body_flush(Runtime* rt, P* p);                  // all that p has in stock
+// sysmon: `rests`: it has seen nothing move. Returns when to look again.
+i64 trim_look(Runtime* rt, i64 now, bool rests);
+u64 dispatched(Runtime* rt);  // loop.cpp: by all Ps
 
 }  // namespace thrum

@@ -126,7 +126,7 @@ void enter_apart(M* m) {
     m->p->attention.fetch_or(kAttnSlice, relaxed);
   }
   Runtime* rt = m->rt;
-  if ((w & kApart) && m->cur && !m->cur->body->block_depth &&
+  if ((w & kApart) && m->cur && !m->cur->body->rare()->block_depth &&
       rt->idle_count.load(relaxed)) {
     Locked held(rt->lock);
     if (P* p = idle_p_pop(rt)) {
@@ -142,7 +142,7 @@ bool enter_slow(M*& m, bool parks) {
   if (!parks || !m->cur) {
     return false;
   }
-  bool paused = m->cur->body->block_depth != 0;
+  bool paused = m->cur->body->rare()->block_depth != 0;
   u32 w = m->door.calls();
   if (w & kApart) {
     m = come_back(m);
@@ -164,10 +164,10 @@ void enter_after_guest(M*& m) {
   }
   // Whatever the callback left open, the core goes on with a P.
   Body* b = m->cur->body;
-  u32 depth = b->block_depth;
-  b->block_depth = 0;
+  u32 depth = b->rare()->block_depth;
+  b->rare()->block_depth = 0;
   enter_slow(m, true);
-  b->block_depth = depth;
+  b->rare()->block_depth = depth;
 }
 
 }  // namespace thrum

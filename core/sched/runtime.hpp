@@ -94,10 +94,7 @@ struct Runtime {
   u32 epoch;                   // const: os::fork_epoch of its process
   Config config;               // const
   Table table;
-  mem::StackArenas stacks;
-  WordLock body_lock;
-  Body* bodies[mem::kStackClasses];  // body_lock: warm, beyond the Ps' caches
-  Body* all_bodies;                  // body_lock
+  mem::Arenas arenas;
 
   // Ps
   P* ps[kMaxProcs];        // lock writes below p_count; entries never change
@@ -179,6 +176,8 @@ struct Runtime {
   Look looks[kMaxProcs];      // sysmon
   Suspect suspects[64];       // sysmon: by a hash of the site
   Atomic<u32> said_capped;    // atomic: reported once
+  i64 trim_at;                // sysmon: not before then; see trim.cpp
+  u64 trim_dispatches;        // sysmon: at the last look
   Watch watch;                // see watch.cpp
   WordLock preempt_lock;      // preempt_on, while it changes
   Atomic<u32> preempt_on;     // preempt_lock writes: Gs are preempted

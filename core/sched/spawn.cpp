@@ -131,65 +131,7 @@ u64 self(M* m) {
   return g ? handle_of(m->rt->tag, g->slot, g->word.load(relaxed)) : 0;
 }
 
-// ---- bodies ----------------------------------------------------------------------
-
-Body* body_take(Runtime* rt, P* p, u32 size_class) {
-  if (size_class == rt->config.stack_class) {
-    if (Body* b = p->bodies) {
-      p->bodies = b->next;
-      --p->body_count;
-      return b;
-    }
-  }
-  {
-    Locked held(rt->body_lock);
-    if (Body* b = rt->bodies[size_class]) {
-      rt->bodies[size_class] = b->next;
-      return b;
-    }
-  }
-  Body* b = static_cast<Body*>(mem::alloc_aligned(sizeof(Body), alignof(Body)));
-  if (!b || !rt->stacks.take(size_class, b->stack)) {
-    mem::free(b);
-    return nullptr;
-  }
-  b->timer.id.store(Timer::kIdle, relaxed);
-  Locked held(rt->body_lock);
-  b->all = rt->all_bodies;
-  rt->all_bodies = b;
-  return b;
-}
-
-void body_put(M* m, Body* b) {
-  Runtime* rt = m->rt;
-  P* p = m->p;
-  bool wanted = rt->starved_count.load(relaxed) != 0;
-  if (THRUM_LIKELY(p && p->body_count < kBodyCache && !wanted &&
-                   b->stack.size_class == rt->config.stack_class)) {
-    b->next = p->bodies;
-    p->bodies = b;
-    ++p->body_count;
-    return;
-  }
-  {
-    Locked held(rt->body_lock);
-    b->next = rt->bodies[b->stack.size_class];
-    rt->bodies[b->stack.size_class] = b;
-  }
-  if (wanted) {
-    feed_starved(rt, 1);
-  }
-}
-
-void body_free_all(Runtime* rt) {
-  while (Body* b = rt->all_bodies) {
-    rt->all_bodies = b->all;
-    note_forget(b->note);
-    mem::free(b->nodes);
-    mem::free(b);
-  }
-  rt->stacks.release_all();
-}
+// ---- begin -----------------------------------------------------------------------
 
 bool bind(M* m, G* g) {
   if (THRUM_UNLIKELY(g->flags & kToken) ||
@@ -204,8 +146,7 @@ bool bind(M* m, G* g) {
     m->next_g = g;
     return false;
   }
-  note_stack(b->note, b->stack.lo,
-             static_cast<size_t>(b->stack.hi - b->stack.lo));
+  note_stack(b->note, b->stack.lo(), b->stack.bytes);
   b->sp = context_make(b->stack.hi, g_main);
   body_dress(m, g, b);
   return true;
@@ -214,12 +155,13 @@ bool bind(M* m, G* g) {
 void body_dress(M* m, G* g, Body* b) {
   b->limit = kForever;
   b->shield = 0;
-  b->lock_depth = 0;
-  b->block_depth = 0;
   publish<void*>(b->held_sp, nullptr);
   b->lock_pinned = false;
   b->bound = false;
-  b->hold = 0;
+  Rare* r = b->rare();
+  r->lock_depth = 0;
+  r->block_depth = 0;
+  r->hold = 0;
   b->pin = nullptr;
   b->wake.word = &g->word;
   b->wake.g = g;

@@ -207,7 +207,9 @@ void sysmon(void* arg) {
     }
     look_at_ps(rt, r);
     serve_those_who_wait(rt, r);
-    if (r.waits || r.moving || r.work || r.due) {
+    bool busy = r.waits || r.moving || r.work || r.due;
+    r.next = min(r.next, trim_look(rt, r.now, !busy));
+    if (busy) {
       sleep_until(rt, max(min(r.next, r.now + tick), r.now + kTickLeast));
     } else {
       rest(rt, max(r.next, r.now + kTickLeast));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "sched/table.hpp"
 
+#include "base/list.hpp"
+#include "mem/heap.hpp"
 #include "os/os.hpp"
 #include "sched/runtime.hpp"
 
@@ -9,6 +11,14 @@ namespace thrum {
 namespace {
 
 constexpr u32 kNoSlot = UINT32_MAX;
+
+void chunk_open(Runtime* rt, char* records, u32 index) {
+  // A runtime with few Gs stays small; one that needs a second chunk has many.
+  os::vm_huge(records, kChunkBytes, index > 0);
+  auto* head = reinterpret_cast<ChunkHead*>(records);
+  head->rt = rt;
+  head->first_slot = index * kChunkGs;
+}
 
 bool chunk_make(Runtime* rt, u32 index) {
   Table& t = rt->table;
@@ -27,35 +37,60 @@ bool chunk_make(Runtime* rt, u32 index) {
     os::vm_release(records + kChunkBytes,
                    static_cast<size_t>(end - (records + kChunkBytes)));
   }
-  // A runtime with few Gs stays small; one that needs a second chunk has many.
-  os::vm_huge(records, kChunkBytes, index > 0);
-  auto* head = reinterpret_cast<ChunkHead*>(records);
-  head->rt = rt;
-  head->first_slot = index * kChunkGs;
+  chunk_open(rt, records, index);
   t.chunks[index].store(records, release);  // pairs with table_g
   return true;
+}
+
+// A chunk whose slots are all to be used for the first time, or again;
+// kNoSlot: there is none.
+u32 chunk_next(Runtime* rt) {
+  Table& t = rt->table;
+  for (u32 w = 0; w < kChunks / 64; ++w) {
+    if (t.dropped[w]) {
+      u32 index = w * 64 + static_cast<u32>(__builtin_ctzll(t.dropped[w]));
+      t.dropped[w] &= t.dropped[w] - 1;
+      chunk_open(rt, t.chunks[index].load(relaxed), index);
+      return index;
+    }
+  }
+  bool made = t.chunk_count < kChunks && chunk_make(rt, t.chunk_count);
+  return made ? t.chunk_count++ : kNoSlot;
 }
 
 // Under t.lock: the first of n fresh slots in one chunk.
 u32 bump_slots(Runtime* rt, u32& n) {
   Table& t = rt->table;
-  if (t.bump == t.chunk_count * kChunkGs) {
-    if (t.chunk_count == kChunks || !chunk_make(rt, t.chunk_count)) {
+  if (t.bump == t.bump_end) {
+    u32 index = chunk_next(rt);
+    if (index == kNoSlot) {
       return kNoSlot;
     }
-    ++t.chunk_count;
-    ++t.bump;  // record 0 is the header
+    t.bump = index * kChunkGs + 1;  // record 0 is the header
+    t.bump_end = (index + 1) * kChunkGs;
   }
-  n = min(n, t.chunk_count * kChunkGs - t.bump);
+  n = min(n, t.bump_end - t.bump);
   u32 first = t.bump;
   t.bump += n;
+  t.end = max(t.end, t.bump);
   return first;
 }
 
 G* first_use(Table& t, u32 slot) {
   G* g = table_g(t, slot);
   g->slot = slot;
+  if (u64 gen = t.floors[slot / kChunkGs]) {
+    g->word.store(gen << kGenShift, relaxed);
+  }
   return g;
+}
+
+// To the shared list; last->next is free.
+void put_list(Table& t, G* first, G* last, u32 n) {
+  Locked held(t.lock);
+  last->next = t.free;
+  t.free = first;
+  t.free_count += n;
 }
 
 }  // namespace
@@ -68,7 +103,7 @@ G* table_g(Table& t, u32 slot) {
 
 u32 table_end(Table& t) {
   Locked held(t.lock);
-  return t.bump;
+  return t.end;
 }
 
 G* table_take(Runtime* rt, P* p) {
@@ -125,16 +160,69 @@ void table_put(Runtime* rt, P* p, G* g) {
     }
     p->free_g = last->next;
     p->free_g_count -= 2 * kSlotBatch;
-    Locked held(t.lock);
-    last->next = t.free;
-    t.free = first;
-    t.free_count += 2 * kSlotBatch;
+    put_list(t, first, last, 2 * kSlotBatch);
     return;
   }
-  Locked held(t.lock);
-  g->next = t.free;
-  t.free = g;
-  ++t.free_count;
+  put_list(t, g, g, 1);
+}
+
+void table_flush(Runtime* rt, P* p) {
+  while (p->bump != p->bump_end) {
+    table_put(rt, nullptr, first_use(rt->table, p->bump++));
+  }
+  while (G* g = p->free_g) {
+    p->free_g = g->next;
+    table_put(rt, nullptr, g);
+  }
+  p->free_g_count = 0;
+}
+
+// What there is of the shared list, chunk by chunk.
+struct TableCensus {
+  u32 free[kChunks];
+  u32 floor[kChunks];  // the highest generation
+};
+
+void table_trim(Runtime* rt, const Atomic<u32>* stop) {
+  Table& t = rt->table;
+  auto* c = mem::make<TableCensus>();
+  G* list = nullptr;
+  if (c) {
+    Locked held(t.lock);
+    list = t.free;
+    t.free = nullptr;
+    t.free_count = 0;
+  }
+  // The list is ours meanwhile; who wants a slot takes one that is new.
+  u32 n = 0;
+  bool stopped = false;
+  for (G* g = list; g && !stopped; g = g->next) {
+    u32 at = g->slot / kChunkGs;
+    c->free[at]++;
+    c->floor[at] =
+        max(c->floor[at], static_cast<u32>(g->word.load(relaxed) >> kGenShift));
+    stopped = stop && ++n % 1024 == 0 && stop->load(relaxed);
+  }
+  auto whole = [&](u32 at) { return !stopped && c->free[at] == kChunkGs - 1; };
+  Fifo<G> rest;
+  while (G* g = list) {
+    list = g->next;
+    if (!whole(g->slot / kChunkGs)) {
+      rest.push(g);
+    }
+  }
+  if (rest.count) {
+    put_list(t, rest.head, rest.tail, rest.count);
+  }
+  for (u32 at = 0; c && at < kChunks; ++at) {
+    if (whole(at)) {
+      os::vm_drop(t.chunks[at].load(relaxed), kChunkBytes);
+      Locked held(t.lock);
+      t.floors[at] = c->floor[at];
+      t.dropped[at / 64] |= u64{1} << at % 64;
+    }
+  }
+  mem::free(c);
 }
 
 void table_destroy(Table& t) {

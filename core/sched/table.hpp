@@ -5,6 +5,10 @@
 // record a header that leads from any G to its runtime. The generation is in
 // G::word: spawn takes what stands there, exit adds one.
 //
+// A chunk without a live G may give its memory back (table_trim). It reads as
+// zeroes then: no handle fits. Its slots begin anew behind the highest generation
+// that any of them has had.
+//
 // thrum_g: runtime tag (8) | slot (26) | generation (30).
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -25,9 +29,12 @@ struct Table {
   WordLock lock;
   Atomic<char*> chunks[kChunks];  // lock writes, anyone reads
   u32 chunk_count;                // lock
-  u32 bump;                       // lock: next slot never used
+  u32 bump, bump_end;             // lock: slots to be used for the first time
+  u32 end;                        // lock: one past the last slot ever made
   G* free;                        // lock: batches given back
   u32 free_count;                 // lock
+  u64 dropped[kChunks / 64];      // lock: chunks without memory, a bit each
+  u32 floors[kChunks];            // lock: where their generations go on
 };
 
 inline Runtime* rt_of(const G* g) {
@@ -54,6 +61,10 @@ u32 table_end(Table& t);  // one past the last slot ever made
 // Takes a free slot for P (null: from the shared list); null: out of memory.
 G* table_take(Runtime* rt, P* p);
 void table_put(Runtime* rt, P* p, G* g);
+// All that P has in stock, to the shared list.
+void table_flush(Runtime* rt, P* p);
+// Gives the memory of chunks without a live G back, unless *stop comes first.
+void table_trim(Runtime* rt, const Atomic<u32>* stop);
 void table_destroy(Table& t);
 
 }  // namespace thrum

@@ -55,7 +55,7 @@ THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w, Unlock unlock) {
 }
 
 // The waiting party of the caller: its G's, or `own` on a foreign thread.
-inline Wake* wake_of(M* m, Wake& own) {
+inline Wake* wake_of(M* m, ThreadWake& own) {
   if (G* g = g_of(m)) {
     return &g->body->wake;
   }

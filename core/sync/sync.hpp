@@ -75,7 +75,7 @@ inline bool same_who(u64 holder, u64 me) {
 template <class Take, class Fix>
 int wait_queued(M*& m, WordLock& word, u64 to, WaitQueue& q, const Wait& w,
                 u64 data, void* elem, bool front, Take take, Fix fix) {
-  Wake own_wake;
+  ThreadWake own_wake;
   Waiter own;
   Wake* wake = wake_of(m, own_wake);
   Waiter* node = waiter_of(m, own);

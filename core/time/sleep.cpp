@@ -17,7 +17,7 @@ int sleep_for(M*& m, i64 ns) {
   i64 asked = w.deadline;
   int result = wait_begin(m, w);
   if (!result) {
-    Wake own;
+    ThreadWake own;
     result = wait(m, wake_of(m, own), w, Unlock{});
   }
   // A limit that came first is a time-out; the sleep's own end is not.

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/linux/file.hpp"
 #include "os/os.hpp"
 #include "os/posix/errno.hpp"
 
@@ -59,18 +60,10 @@ bool behind_call(const Texts& t, u64 pc) {
 
 bool thread_where(u32 tid, u64* pc, u64* sp) {
   ErrnoKeep keep;
-  char path[64], text[256];
-  snprintf(path, sizeof path, "/proc/self/task/%u/syscall", tid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
+  char text[256];
+  if (!read_task(tid, "syscall", text, sizeof text)) {
     return false;
   }
-  ssize_t n = read(fd, text, sizeof text - 1);
-  close(fd);
-  if (n <= 0) {
-    return false;
-  }
-  text[n] = 0;
   // "nr a0 a1 a2 a3 a4 a5 sp pc", "-1 sp pc", or "running".
   char* last = strrchr(text, ' ');
   if (!last) {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/linux/file.hpp"
 #include "os/os.hpp"
 #include "os/posix/errno.hpp"
 
@@ -19,25 +20,6 @@ namespace {
 
 constexpr size_t kPath = 4096;
 
-// Reads a small file whole; false: it cannot be read.
-bool slurp(const char* path, char* buf, size_t size) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return false;
-  }
-  size_t n = 0;
-  while (n + 1 < size) {
-    ssize_t r = read(fd, buf + n, size - 1 - n);
-    if (r <= 0) {
-      break;
-    }
-    n += static_cast<size_t>(r);
-  }
-  buf[n] = 0;
-  close(fd);
-  return n > 0;
-}
-
 // 1/1000 CPU granted by one directory, 0: no limit.
 u32 limit_of(const char* dir, bool v2) {
   char path[kPath + 32];
@@ -45,17 +27,19 @@ u32 limit_of(const char* dir, bool v2) {
   long long quota = -1, period = 0;
   if (v2) {
     snprintf(path, sizeof path, "%s/cpu.max", dir);
-    if (!slurp(path, text, sizeof text) ||
+    if (!read_text(path, text, sizeof text) ||
         sscanf(text, "%lld %lld", &quota, &period) != 2) {
       return 0;  // "max", the root, or denied
     }
   } else {
     snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", dir);
-    if (!slurp(path, text, sizeof text) || sscanf(text, "%lld", &quota) != 1) {
+    if (!read_text(path, text, sizeof text) ||
+        sscanf(text, "%lld", &quota) != 1) {
       return 0;
     }
     snprintf(path, sizeof path, "%s/cpu.cfs_period_us", dir);
-    if (!slurp(path, text, sizeof text) || sscanf(text, "%lld", &period) != 1) {
+    if (!read_text(path, text, sizeof text) ||
+        sscanf(text, "%lld", &period) != 1) {
       return 0;
     }
   }
@@ -129,7 +113,7 @@ u32 cpu_quota_milli() {
   }
   char* mounts = text + kText;
   u32 least = 0;
-  if (slurp("/proc/self/mountinfo", mounts, kText)) {
+  if (read_text("/proc/self/mountinfo", mounts, kText)) {
     // Fields: id parent dev root mount options [tags] - type source super.
     char* save = nullptr;
     for (char* m = strtok_r(mounts, "\n", &save); m;
@@ -144,7 +128,7 @@ u32 cpu_quota_milli() {
       if (!v2 && strcmp(type, "cgroup") != 0) {
         continue;
       }
-      if (!slurp("/proc/self/cgroup", text, kText)) {
+      if (!read_text("/proc/self/cgroup", text, kText)) {
         continue;
       }
       char* next = nullptr;

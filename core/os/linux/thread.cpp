@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/linux/file.hpp"
 #include "os/os.hpp"
 #include "os/posix/errno.hpp"
 
@@ -56,15 +57,10 @@ i64 thread_cpu_ns(u32 thread_id) {
 
 bool thread_runs(u32 thread_id) {
   ErrnoKeep keep;
-  char path[64], text[256];
-  snprintf(path, sizeof path, "/proc/self/task/%u/stat", thread_id);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
+  char text[256];
+  if (!read_task(thread_id, "stat", text, sizeof text)) {
     return false;
   }
-  ssize_t n = read(fd, text, sizeof text - 1);
-  close(fd);
-  text[n > 0 ? n : 0] = 0;
   const char* after = strrchr(text, ')');  // the name may hold anything
   return after && after[1] == ' ' && after[2] == 'R';
 }

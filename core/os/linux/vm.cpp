@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "os/linux/file.hpp"
 #include "os/os.hpp"
 #include "os/posix/errno.hpp"
 
@@ -26,12 +28,19 @@ void vm_release(void* p, size_t size) {
   munmap(p, size);
 }
 
-int vm_guard(void* p, size_t size) {
+int vm_guard(void* p, size_t size, bool may_split) {
   ErrnoKeep keep;
   if (madvise(p, size, kGuardInstall) == 0) {
     return 0;
   }
-  return mprotect(p, size, PROT_NONE) == 0 ? 0 : -errno;
+  return may_split && mprotect(p, size, PROT_NONE) == 0 ? 1 : -errno;
+}
+
+u32 map_limit() {
+  ErrnoKeep keep;
+  char text[32];
+  bool known = read_text("/proc/sys/vm/max_map_count", text, sizeof text);
+  return known ? static_cast<u32>(strtoul(text, nullptr, 10)) : 65530;
 }
 
 void vm_drop(void* p, size_t size) {

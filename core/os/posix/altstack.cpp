@@ -20,7 +20,7 @@ int stack_make(SignalThread& t) {
   if (!p) {
     return -ENOMEM;
   }
-  vm_guard(p, page);
+  vm_guard(p, page, true);
   t.stack = p;
   t.stack_size = page + size;
   return 0;

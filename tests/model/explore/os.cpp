@@ -67,7 +67,8 @@ void process_exit(int) { __builtin_trap(); }
 size_t page_size() { return 4096; }
 void* vm_reserve(size_t) { return nullptr; }
 void vm_release(void*, size_t) {}
-int vm_guard(void*, size_t) { return 0; }
+int vm_guard(void*, size_t, bool) { return 0; }
+u32 map_limit() { return 65530; }
 void vm_drop(void*, size_t) {}
 void vm_huge(void*, size_t, bool) {}
 

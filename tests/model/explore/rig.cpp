@@ -82,7 +82,7 @@ void build(unsigned n, unsigned p_count) {
   head->first_slot = 0;
   rt->table.chunks[0].store(chunk, relaxed);
   rt->table.chunk_count = 1;
-  rt->table.bump = kGs + 1;
+  rt->table.bump = rt->table.end = kGs + 1;
   rt->procs.store(p_count, relaxed);
   rt->p_count.store(p_count, relaxed);
   hide_dull(rt, nullptr, nullptr);
@@ -162,8 +162,8 @@ G* make(void (*fn)(void*), void* arg) {
   g->arg = arg;
   Body* b = new (explore::alloc(sizeof(Body))) Body{};
   b->timer.id.store(Timer::kIdle, relaxed);
-  b->stack.lo = stacks[i - 1];
-  b->stack.hi = stacks[i - 1] + kStack;
+  b->stack.bytes = kStack - sizeof(Rare);
+  b->stack.hi = stacks[i - 1] + b->stack.bytes;
   b->sp = context_make(b->stack.hi, g_main);
   body_dress(ms[0], g, b);
   g->word.store(kFirstGen | kLive, relaxed);

@@ -14,8 +14,7 @@ void no_g_seen(void*, const thrum_g_info*) { _exit(9); }
 void no_p_seen(void*, const thrum_p_stats*) { _exit(9); }
 
 void hold_all(Runtime* rt) {
-  for (WordLock* lock :
-       {&rt->lock, &rt->body_lock, &rt->stop_lock, &rt->table.lock}) {
+  for (WordLock* lock : {&rt->lock, &rt->stop_lock, &rt->table.lock}) {
     lock->word.store(1);
   }
   for (WordLock& lock : rt->join_locks) {

@@ -7,12 +7,21 @@ using mem::kStackClasses;
 using mem::kStackSizes;
 using mem::Stack;
 using mem::stack_class;
-using mem::StackArenas;
 
 namespace {
 
-struct Arenas : StackArenas {
+constexpr size_t kBody = 192;
+
+struct Arenas : mem::Arenas {
+  Arenas() { init(kBody); }
   ~Arenas() { release_all(); }
+  bool take(u32 size_class, Stack& out) {
+    mem::Slot slot;
+    bool got = mem::Arenas::take(size_class, &slot, 1) == 1;
+    out = slot.stack;
+    return got;
+  }
+  using mem::Arenas::take;
 };
 
 uintptr_t at(const void* p) { return reinterpret_cast<uintptr_t>(p); }
@@ -41,11 +50,11 @@ TEST_CASE("stack: as large as the class, but for its colour; aligned") {
       REQUIRE(arenas.take(c, s));
       CHECK(s.size_class == c);
       CHECK(s.guarded);
-      CHECK(at(s.lo) % page == 0);
+      CHECK(at(s.lo()) % page == 0);
       CHECK(at(s.hi) % kCacheLine == 0);
-      auto size = static_cast<size_t>(s.hi - s.lo);
+      auto size = static_cast<size_t>(s.hi - s.lo());
       CHECK(size <= kStackSizes[c]);
-      CHECK(size > kStackSizes[c] - 1024);
+      CHECK(size > kStackSizes[c] - 1024 - kCacheLine);
     }
   }
 }
@@ -57,14 +66,14 @@ TEST_CASE("stack: many, none overlaps, arenas grow") {
   size_t page = os::page_size();
   for (Stack& x : s) {
     REQUIRE(arenas.take(0, x));
-    x.lo[0] = 1;  // the two ends are there
+    x.lo()[0] = 1;  // the two ends are there
     x.hi[-1] = 1;
   }
   u32 bad = 0;
   for (u32 i = 0; i < kMany; ++i) {
     for (u32 j = 0; j < i; ++j) {
       // Not even their guards.
-      bad += s[i].lo - page < s[j].hi && s[j].lo - page < s[i].hi;
+      bad += s[i].lo() - page < s[j].hi && s[j].lo() - page < s[i].hi;
     }
   }
   CHECK(bad == 0);
@@ -79,7 +88,7 @@ TEST_CASE("stack: strides are no power of two, tops are coloured") {
     for (Stack& x : s) {
       REQUIRE(arenas.take(c, x));
     }
-    size_t stride = static_cast<size_t>(s[1].lo - s[0].lo);
+    size_t stride = static_cast<size_t>(s[1].lo() - s[0].lo());
     CHECK(stride % page == 0);
     CHECK(stride / page % 2 == 1);
     CHECK(stride > kStackSizes[c]);
@@ -88,7 +97,7 @@ TEST_CASE("stack: strides are no power of two, tops are coloured") {
     // frames do not fight for one cache set.
     u64 lines = 0;
     for (u32 i = 0; i < kRun; ++i) {
-      CHECK(s[i].lo == s[0].lo + i * stride);
+      CHECK(s[i].lo() == s[0].lo() + i * stride);
       u64 line = (at(s[i].hi) - 1) % page / kCacheLine;
       CHECK((lines >> line & 1) == 0);
       lines |= u64{1} << line;
@@ -103,9 +112,9 @@ TEST_CASE("stack: handed out untouched") {
   for (int i = 0; i < 5; ++i) {
     REQUIRE(arenas.take(2, s));
     unsigned char map[128] = {};
-    auto pages = (at(s.hi) + page - 1) / page - at(s.lo) / page;
+    auto pages = (at(s.hi) + page - 1) / page - at(s.lo()) / page;
     REQUIRE(pages <= sizeof map);
-    REQUIRE(mincore(s.lo, pages * page, map) == 0);
+    REQUIRE(mincore(s.lo(), pages * page, map) == 0);
     u32 resident = 0;
     for (size_t k = 0; k < pages; ++k) {
       resident += map[k] & 1;
@@ -123,16 +132,16 @@ TEST_CASE("stack: overflow meets the guard") {
   REQUIRE(arenas.take(1, below));
   REQUIRE(arenas.take(1, s));
   CHECK(in_child([=] {
-          volatile char* p = s.lo;
+          volatile char* p = s.lo();
           *p = 1;
           p[-1] = 1;
         }).died(SIGSEGV));
   CHECK(in_child([=] {
-          volatile char* p = s.lo - os::page_size();
+          volatile char* p = s.lo() - os::page_size();
           *p = 1;
         }).died(SIGSEGV));
   CHECK(in_child([=] {
-          volatile char* p = s.lo;
+          volatile char* p = s.lo();
           *p = 1;
           p = s.hi - 1;
           *p = 1;
@@ -170,7 +179,7 @@ TEST_CASE("stack: no address space is an answer") {
     size_t limit = address_space() + (size_t{1} << 30);
     rlimit tight{limit, limit};
     setrlimit(RLIMIT_AS, &tight);
-    StackArenas arenas;
+    Arenas arenas;
     Stack s;
     u32 n = 0;
     while (n < 10'000 && arenas.take(4, s)) {
@@ -189,14 +198,14 @@ TEST_CASE("stack: no address space is an answer") {
 }
 
 TEST_CASE("stack: released arenas are gone, and may begin anew") {
-  StackArenas arenas;
+  Arenas arenas;
   Stack s;
   for (int round = 0; round < 3; ++round) {
     for (u32 i = 0; i < 100; ++i) {
       REQUIRE(arenas.take(i % 3, s));
       s.hi[-1] = 1;
     }
-    char* last = s.lo;
+    char* last = s.lo();
     arenas.release_all();
     unsigned char map;
     CHECK(mincore(last, os::page_size(), &map) == -1);

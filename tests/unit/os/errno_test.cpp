@@ -56,13 +56,13 @@ const Row kRows[] = {
        char* p = static_cast<char*>(os::vm_reserve(size));
        os::vm_huge(p, size, true);
        os::vm_huge(p, size, false);
-       (void)os::vm_guard(p, os::page_size());
+       (void)os::vm_guard(p, os::page_size(), true);
        os::vm_drop(p, size);
        os::vm_release(p, size);
      }},
     {"vm_reserve of too much", [] { (void)os::vm_reserve(size_t{1} << 60); }},
     {"vm_guard of nonsense",
-     [] { (void)os::vm_guard(reinterpret_cast<void*>(1), 3); }},
+     [] { (void)os::vm_guard(reinterpret_cast<void*>(1), 3, true); }},
     {"vm_drop of nonsense", [] { os::vm_drop(reinterpret_cast<void*>(1), 3); }},
     {"vm_huge of nonsense",
      [] { os::vm_huge(reinterpret_cast<void*>(1), 3, true); }},

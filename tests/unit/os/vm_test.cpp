@@ -101,8 +101,8 @@ TEST_CASE("vm: a guard traps, its neighbours do not") {
   size_t page = os::page_size(), size = 4 * page;
   char* p = static_cast<char*>(os::vm_reserve(size));
   REQUIRE(p);
-  REQUIRE(os::vm_guard(p + page, page) == 0);
-  CHECK(os::vm_guard(p + 1, page) == -EINVAL);
+  REQUIRE(os::vm_guard(p + page, page, true) >= 0);
+  CHECK(os::vm_guard(p + 1, page, true) == -EINVAL);
   if (!guards_work()) {
     os::vm_release(p, size);
     UNIT_SKIP("madvise makes no guards here, though it says so");
@@ -136,7 +136,7 @@ TEST_CASE("vm: guards do not split a mapping where the kernel has better") {
   bool light = madvise(p, page, kGuardInstall) == 0;
   int before = mappings();
   for (size_t i = 2; i < 64; i += 2) {
-    REQUIRE(os::vm_guard(p + i * page, page) == 0);
+    REQUIRE(os::vm_guard(p + i * page, page, true) >= 0);
   }
   int after = mappings();
   os::vm_release(p, size);

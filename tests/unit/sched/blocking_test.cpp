@@ -216,7 +216,7 @@ TEST_CASE("blocking: thrum calls inside a declared block") {
         bad += recv(c, &v) != 0;
         bad += v != 7;
         bad += join(h) != 0;
-        bad += me()->body->block_depth != 1;
+        bad += me()->body->rare()->block_depth != 1;
         bad += !(word_of(this_m()) & (kApart | kDeclared | kTaken));
       }
       int rc = leave();

@@ -27,7 +27,6 @@ void hold(WordLock& lock) { lock.word.store(1); }
 
 void hold_all(Runtime* rt) {
   hold(rt->lock);
-  hold(rt->body_lock);
   hold(rt->stop_lock);
   hold(rt->table.lock);
   for (WordLock& lock : rt->join_locks) {

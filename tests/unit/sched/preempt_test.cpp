@@ -404,9 +404,9 @@ TEST_CASE("preempt: why not") {
       {"code", Refusal::code, [](Hog& h) { spin_outside(h.over, h.n); }},
       {"held", Refusal::held,
        [](Hog& h) {
-         me()->body->hold = 1;
+         me()->body->rare()->hold = 1;
          h.run();
-         me()->body->hold = 0;
+         me()->body->rare()->hold = 0;
        }},
       {"thread", Refusal::thread,  // another G's
        [](Hog& h) {
@@ -498,7 +498,7 @@ TEST_CASE("preempt: a G whose P was taken comes back for one") {
     Atomic<Body*> body{nullptr};
     u64 h = go_in(rt.rt, [&] {
       where = this_m();
-      me()->body->hold = 1;
+      me()->body->rare()->hold = 1;
       body.store(me()->body);
       hog.run();
     });
@@ -507,7 +507,7 @@ TEST_CASE("preempt: a G whose P was taken comes back for one") {
     CHECK(join(other, rt.rt) == 0);  // on another M
     CHECK((where->door.word.load() & (kTaken | kApart)) != 0);
     CHECK(preemptions(rt.rt) == 0);
-    __atomic_store_n(&body.load()->hold, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&body.load()->rare()->hold, 0, __ATOMIC_RELAXED);
     until([&] { return preemptions(rt.rt) > 0; });
     hog.over.store(true);
     CHECK(join(h, rt.rt) == 0);

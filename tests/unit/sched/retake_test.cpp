@@ -249,7 +249,7 @@ TEST_CASE("retake: declared inside undeclared, and the other way round") {
       }
       lose_p();
       (void)yield();  // has a P for its time
-      CHECK(me()->body->block_depth == 1);
+      CHECK(me()->body->rare()->block_depth == 1);
       {
         Enter e;
         (void)exit_blocking(e.m);

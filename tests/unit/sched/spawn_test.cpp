@@ -7,22 +7,12 @@ namespace {
 Atomic<u32> g_ran;
 void count(void*) { g_ran.fetch_add(1, relaxed); }
 
-u32 bodies(Runtime* rt) {
-  u32 n = 0;
-  Locked held(rt->body_lock);
-  for (Body* b = rt->all_bodies; b; b = b->all) {
-    ++n;
-  }
-  return n;
+// Ever made, and of these those that nobody has.
+u64 bodies(Runtime* rt) {
+  return rt->arenas.counts(rt->config.stack_class).cut;
 }
-
-u32 shared_bodies(Runtime* rt) {
-  u32 n = 0;
-  Locked held(rt->body_lock);
-  for (Body* b = rt->bodies[rt->config.stack_class]; b; b = b->next) {
-    ++n;
-  }
-  return n;
+u64 shared_bodies(Runtime* rt) {
+  return rt->arenas.counts(rt->config.stack_class).vacant;
 }
 
 }  // namespace
@@ -106,7 +96,7 @@ TEST_CASE("spawn: a fan-out keeps few stacks alive") {
     Node::grow(reinterpret_cast<void*>(kDepth));
     until([] { return leaves.load(relaxed) == 1u << kDepth; });
     CHECK(bodies(rt.rt) <= 64);
-    CHECK(rt->table.bump <= max(kMany * 2, 4096u));
+    CHECK(rt->table.end <= max(kMany * 2, 4096u));
   });
 }
 
@@ -189,8 +179,8 @@ TEST_CASE("spawn: what a G finds is its own, not its predecessor's") {
         Body* b = me()->body;
         CHECK(b->limit == kForever);
         CHECK(b->shield == 0);
-        CHECK(b->lock_depth == 0);
-        CHECK(b->block_depth == 0);
+        CHECK(b->rare()->lock_depth == 0);
+        CHECK(b->rare()->block_depth == 0);
         CHECK(b->pin == nullptr);
         CHECK(b->eh.caught == nullptr);
         CHECK((me()->word.load() & ~(kGenMask | kLive | kJoined)) == 0);
@@ -259,8 +249,8 @@ TEST_CASE("spawn: options") {
         [](void* arg) {
           CHECK(arg == &word);
           CHECK(drops == 0);
-          auto size =
-              static_cast<size_t>(me()->body->stack.hi - me()->body->stack.lo);
+          auto size = static_cast<size_t>(me()->body->stack.hi -
+                                          me()->body->stack.lo());
           CHECK(size > (size_t{63} << 10));
           CHECK(size <= (size_t{64} << 10));
           ran = true;

@@ -9,18 +9,20 @@ void nothing(void*) {}
 // While it lives, the table has handed out every slot it may ever make.
 struct FullTable {
   Runtime* rt;
-  u32 chunks, bump;
+  u32 chunks, bump, bump_end;
   explicit FullTable(Runtime* r) : rt(r) {
     Locked held(rt->table.lock);
     chunks = rt->table.chunk_count;
     bump = rt->table.bump;
+    bump_end = rt->table.bump_end;
     rt->table.chunk_count = kChunks;
-    rt->table.bump = kChunks * kChunkGs;
+    rt->table.bump = rt->table.bump_end = kChunks * kChunkGs;
   }
   ~FullTable() {
     Locked held(rt->table.lock);
     rt->table.chunk_count = chunks;
     rt->table.bump = bump;
+    rt->table.bump_end = bump_end;
   }
 };
 

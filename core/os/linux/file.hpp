@@ -1,0 +1,14 @@
+// Small files of /proc and /sys.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "base/defs.hpp"
+
+namespace thrum::os {
+
+// Reads a file whole, as far as it fits, with a zero behind it; false: it cannot
+// be read, or is empty. Changes errno.
+bool read_text(const char* path, char* buf, size_t size);
+// The same of /proc/self/task/TID/NAME.
+bool read_task(u32 tid, const char* name, char* buf, size_t size);
+
+}  // namespace thrum::os
