@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "thrum/observe.h"
 
+#include "observe/memory.hpp"
 #include "observe/watchdog.hpp"
 #include "translate.hpp"
 
@@ -57,6 +58,21 @@ int thrum_p_each(thrum_rt* rt,
 int64_t thrum_live(thrum_rt* rt) {
   Runtime* r = rt_or_own(this_m(), rt);
   return r ? static_cast<int64_t>(live_gs(r)) : int64_t{no_rt(rt)};
+}
+
+int64_t thrum_memory_report(thrum_rt* rt, char* text, size_t size) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r || (!text && size)) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  return static_cast<int64_t>(memory_report(r, text, size));
+}
+
+int64_t thrum_high_water(thrum_rt* rt, thrum_g g) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  return r ? high_water(r, g) : int64_t{no_rt(rt)};
 }
 
 int thrum_watchdog(thrum_rt* rt, int64_t limit_ns, TellStall fn, void* arg) {

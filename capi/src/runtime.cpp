@@ -14,7 +14,8 @@ using namespace thrum::capi;
 
 namespace {
 
-constexpr u32 kKnownFlags = THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED;
+constexpr u32 kKnownFlags =
+    THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED | THRUM_RT_HIBERNATE;
 
 constexpr i64 kMostUs = 3'600'000'000;  // an hour
 
@@ -37,7 +38,7 @@ u32 default_procs() {
 
 int to_config(Config& out, const thrum_config& in) {
   if ((in.flags & ~kKnownFlags) || in.procs > kMaxProcs || in.slice_ns < 0 ||
-      in.sysmon_ns < 0) {
+      in.sysmon_ns < 0 || in.idle_ns < 0) {
     return kEINVAL;
   }
   out = Config{};
@@ -54,6 +55,8 @@ int to_config(Config& out, const thrum_config& in) {
                       ? in.sysmon_ns
                       : env_number("THRUM_SYSMON_US", 1, kMostUs, 0) * 1000;
   out.seed = in.seed;
+  out.idle_ns = in.idle_ns;
+  out.hibernate = in.flags & THRUM_RT_HIBERNATE;
   out.report = report_gs;
   if (env_number("THRUM_DEBUG", 1, 1, 0)) {
     out.parks = check_held_locks;
@@ -172,6 +175,16 @@ int thrum_set_procs(thrum_rt* rt, uint32_t n) {
     return kECLOSED;
   }
   return seeded(r) && n != 1 ? kEINVAL : set_procs(e.m, r, n);
+}
+
+int thrum_trim(thrum_rt* rt) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r || stopped(r)) {
+    return r ? kECLOSED : no_rt(rt);
+  }
+  trim(e.m, r);
+  return 0;
 }
 
 int thrum_available_procs(void) { return static_cast<int>(budget_procs()); }

@@ -135,6 +135,7 @@ THRUM_INLINE int wait_in(M*& m, Chan* c, WaitQueue& q, void* elem, Wait& w) {
   Waiter* node = waiter_of(m, own);
   node->wake = wake;
   node->elem = elem;
+  node->size = c->elem_size;
   q.push(node);
   int result = wait(m, wake, w, Unlock{&c->lock});
   if (THRUM_UNLIKELY(result == kETIMEDOUT || result == kECANCELED)) {

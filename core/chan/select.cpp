@@ -2,6 +2,8 @@
 // start, else wait in all of them; the first peer to claim wins, and the loser
 // nodes are taken out before the call returns. After Go's select.go.
 // SPDX-License-Identifier: MIT
+#include <string.h>
+
 #include "chan/chan.hpp"
 #include "mem/heap.hpp"
 
@@ -138,6 +140,7 @@ void link_all(Arms& a, Wake* wake) {
     Waiter& w = a.nodes[at];
     w.wake = wake;
     w.elem = k.elem;
+    w.size = k.chan->elem_size;
     w.data = at;
     (k.op == kSend ? k.chan->sendq : k.chan->recvq).push(&w);
   }
@@ -201,6 +204,7 @@ int select(M*& m, SelectCase* cases, u32 n, i64 deadline) {
         return kENOMEM;
       }
       b->nodes = static_cast<Waiter*>(p);
+      memset(b->nodes, 0, room * sizeof(Waiter));  // hibernate.cpp reads all
       b->rare()->node_count = room;
     }
     a.nodes = b->nodes;

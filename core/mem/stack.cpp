@@ -262,6 +262,7 @@ ArenaCounts Arenas::counts(u32 size_class) {
   n.arenas = c.count;
   for (u32 i = 0; i < c.count; ++i) {
     n.slots += c.arenas[i]->slots;
+    n.bytes += c.arenas[i]->bytes;
     n.cut += c.arenas[i]->cut;
     n.vacant += c.arenas[i]->vacant;
     n.warm += c.arenas[i]->warm;

@@ -47,6 +47,7 @@ struct Slot {
 struct ArenaCounts {
   u32 arenas;
   u64 slots;   // reserved
+  u64 bytes;   // of address space
   u64 cut;     // of these, ever used
   u64 vacant;  // of these, not in use now
   u64 warm;    // of these, with pages

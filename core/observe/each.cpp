@@ -45,13 +45,24 @@ bool view_g(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
     v.domain = e->domain;
   }
   v.name = name;
-  if (Body* b = peek(g->body)) {
+  Body* b = peek(g->body);
+  bool asleep = !b && v.state == State::waiting;
+  if (asleep) {
+    b = peek(g->away);
+    // Of this G, or what stands there is no body.
+    if ((g->word.load(acquire) ^ word) & (kGenMask | kLive)) {
+      return false;
+    }
+  }
+  if (b) {
     v.why = b->why.load(acquire);
     v.since = peek(b->since);
     v.stack_lo = b->stack.lo();
     v.stack_hi = b->stack.hi;
-    if (v.state == State::waiting ||
-        (v.state == State::runnable && rt->world.load(acquire))) {
+    if (asleep) {
+      v.sp = nullptr;
+    } else if (v.state == State::waiting ||
+               (v.state == State::runnable && rt->world.load(acquire))) {
       v.sp = peek(b->sp);
     } else {
       v.sp = peek(b->held_sp);

@@ -77,6 +77,19 @@ void vm_release(void* p, size_t size);
 // where the kernel has MADV_GUARD_INSTALL (6.13); 1: by mprotect, if it may split
 // the mapping; -errno: not guarded.
 int vm_guard(void* p, size_t size, bool may_split);
+// The same of many places at once. -errno: not of all.
+struct Span {  // an iovec
+  void* p;
+  size_t bytes;
+};
+int vm_drop_all(const Span* spans, u32 n);
+int vm_guard_all(const Span* spans, u32 n);  // drop first; never by mprotect
+void vm_unguard(void* p, size_t size);       // ends it
+// How much of [p, p + size) has memory, and where the lowest page with memory
+// begins (p + size: nowhere).
+size_t vm_resident(void* p, size_t size, char** lowest);
+// Memory that the process has, and what the kernel's page tables for it take.
+void memory_of_process(u64* rss, u64* page_tables);
 u32 map_limit();                     // how many mappings a process may have
 void vm_drop(void* p, size_t size);  // contents become zero, memory goes back
 void vm_huge(void* p, size_t size, bool on);

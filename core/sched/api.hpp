@@ -149,6 +149,8 @@ int rt_on_thread(Runtime* rt, void (*start)(void*), void (*stop)(void*),
                  void* arg);
 int run(M* m, Runtime* rt, void (*fn)(void*), void* arg);
 int pump(M* m, Runtime* rt, i64 deadline);
+// trim.cpp: gives back what is not needed now.
+void trim(M* m, Runtime* rt);
 i64 next_wake(Runtime* rt);
 int wake_fd(Runtime* rt);
 int set_procs(M* m, Runtime* rt, u32 n);

@@ -71,8 +71,9 @@ bool skip_fn(M* m, G* g) {
 
 // A G without Ext and class that can run on the stack that is free now.
 bool fits(M* m, Body* b, G* g) {
-  return !kFibreNotes && !g->body && !(g->flags & kToken) && !g->ext &&
-         g->affinity == 0 && b->stack.size_class == m->rt->config.stack_class;
+  return !kFibreNotes && !g->body && !(g->flags & (kToken | kStarted)) &&
+         !g->ext && g->affinity == 0 &&
+         b->stack.size_class == m->rt->config.stack_class;
 }
 
 // Ends the calling G and goes on with another. Returns only to run a fresh G

@@ -62,8 +62,10 @@ const char* state_name(State s);
 
 // ---- G::word: generation, phase and requests in one atomic -------------------
 // All changes are RMWs, so a request and a park never miss each other.
-constexpr u64 kPhase = 3;      // 0: not waiting
-constexpr u64 kWait = 1;       // waiting; cancel may end it
+constexpr u64 kPhase = 3;   // 0: not waiting
+constexpr u64 kFrozen = 3;  // waiting, and nobody is to touch it now: for some
+                            // us, see hibernate.cpp
+constexpr u64 kWait = 1;    // waiting; cancel may end it
 constexpr u64 kWaitHard = 2;   // waiting; cancel may not (shielded, a FOREVER
                                // lock)
 constexpr u64 kCancel = 4;     // a cancel request is pending
@@ -72,9 +74,13 @@ constexpr u64 kPermit = 16;    // thrum_unpark's permit
 constexpr u64 kParked = 32;    // the wait is thrum_park's: a permit ends it
 constexpr u64 kJoined = 64;    // someone joins: exit looks at G::joiners
 constexpr u64 kAnswering =
-    128;                       // a delivered request has not been answered yet:
-                               // another one is the same
-constexpr u64 kLive = 256;     // spawned and not ended
+    128;                    // a delivered request has not been answered yet:
+                            // another one is the same
+constexpr u64 kLive = 256;  // spawned and not ended
+constexpr u64 kSeen = 512;  // it has waited since the last look at all Gs
+constexpr u64 kTrimmed = 1024;  // and its unused stack has been given back
+// What ends with a wait.
+constexpr u64 kWaitBits = kPhase | kParked | kSeen | kTrimmed;
 constexpr u32 kGenShift = 34;  // 30 bits, never 0 in a handle
 constexpr u64 kGenMask = ((u64{1} << 30) - 1) << kGenShift;
 
@@ -90,6 +96,7 @@ constexpr u8 kToken = 2;      // stands for a domain with runnable Gs
 constexpr u8 kStarted = 4;    // has a body
 constexpr u8 kHibernate = 8;  // THRUM_G_HIBERNATE
 
+struct Asleep;
 struct Body;
 struct Ext;
 struct Rare;
@@ -150,9 +157,11 @@ struct Waiter {
   Waiter* next;  // the object's lock
   Waiter* prev;  // the object's lock
   Wake* wake;    // const while linked
-  void* elem;    // const while linked: source or destination
+  void* elem;    // const while linked, but for hibernate.cpp: source or
+                 // destination
   u64 data;      // the object's lock: select arm, lock kind
   bool linked;   // the object's lock
+  u32 size;      // of elem, in bytes
 };
 
 struct WaitQueue {
@@ -196,19 +205,28 @@ struct WaitQueue {
   }
 };
 
-// Moves the phase back to 0; false: another party was faster. `clear` and `set`
-// let cancel and unpark consume their request in the same step.
-inline bool claim(Wake* wake, u64 clear = 0, u64 set = 0) {
+inline bool frozen(u64 word) { return (word & kPhase) == kFrozen; }
+// Waits until it is not; returns the word. park.cpp
+u64 thawed(const Atomic<u64>& word);
+
+// Moves the phase back to 0; false: another party was faster.
+inline bool claim(Wake* wake) {
   u64 v = wake->word->load(relaxed);
-  do {
-    if (!(v & kPhase)) {
-      return false;
+  for (;;) {
+    if (!((v + 1) & 2)) {  // neither kWait nor kWaitHard
+      if (!(v & kPhase)) {
+        return false;
+      }
+      v = thawed(*wake->word);
+      continue;
     }
     // acq_rel: acquires what the waiter wrote before it published its phase
     // (commit_park), releases what the claimer wrote to the waiter's memory.
-  } while (!wake->word->compare_exchange_weak(
-      v, (v & ~(kPhase | kParked | clear)) | set, acq_rel, relaxed));
-  return true;
+    if (THRUM_LIKELY(wake->word->compare_exchange_weak(v, v & ~kWaitBits,
+                                                       acq_rel, relaxed))) {
+      return true;
+    }
+  }
 }
 
 // The first waiter that can be claimed, unlinked; the caller owes it a result and
@@ -247,14 +265,18 @@ struct EhGlobals {  // __cxa_eh_globals: two words per thread
 
 // Three cache lines; the first two are what a park and a wake touch.
 struct alignas(kCacheLine) Body {
-  void* sp;          // owner: context while it is not running; seen
-  EhGlobals eh;      // owner: of the G, while another runs
-  i64 limit;         // owner: thrum_limit
-  i32 shield;        // owner
-  Timer timer;       // timer_home's lock
-  Atomic<Why> why;   // owner
-  bool lock_pinned;  // owner: pin stems from lock_thread
-  bool bound;        // owner: pin stems from a preemption
+  union {
+    void* sp;        // owner: context while it is not running; seen
+    Asleep* asleep;  // owner: what its stack was, while it hibernates
+  };
+  EhGlobals eh;                          // owner: of the G, while another runs
+  i64 limit;                             // owner: thrum_limit
+  i32 shield;                            // owner
+  Timer timer;                           // timer_home's lock
+  Atomic<Why> why;                       // owner
+  bool lock_pinned;                      // owner: pin stems from lock_thread
+  bool bound;                            // owner: pin stems from a preemption
+  bool awake;                            // owner: this wait must not hibernate
   [[no_unique_address]] StackNote note;  // owner
   Wake wake;
   union {
@@ -273,6 +295,9 @@ struct alignas(kCacheLine) Body {
 
   Rare* rare() const { return reinterpret_cast<Rare*>(stack.hi); }
 };
+
+// Of a started G that waits or has just been woken; to be called by its owner.
+inline Body* body_of(const G* g) { return g->body ? g->body : g->away; }
 
 // What few calls use. At the high end of the stack: there it costs an idle G
 // nothing.

@@ -60,6 +60,10 @@ void unlink_joiner(WordLock& lock, G* g, Waiter* w) {
 // One try of a cancel; false: the word changed meanwhile.
 // `stays`: a kCancel that answers do not take away.
 bool cancel_once(M* m, G* g, u64 v, u64 stays) {
+  if (THRUM_UNLIKELY(frozen(v))) {
+    (void)thawed(g->word);
+    return false;
+  }
   bool waits = (v & kPhase) == kWait;
   if (stays ? (v & kCancel) && !waits : v & (kCancel | kAnswering)) {
     return true;
@@ -69,11 +73,11 @@ bool cancel_once(M* m, G* g, u64 v, u64 stays) {
   }
   // It waits: claim it and deliver the request in one step.
   if (!g->word.compare_exchange_weak(
-          v, (v & ~(kPhase | kParked)) | kCancelled | kAnswering | stays,
-          acq_rel, relaxed)) {
+          v, (v & ~kWaitBits) | kCancelled | kAnswering | stays, acq_rel,
+          relaxed)) {
     return false;
   }
-  Wake* wake = &g->body->wake;
+  Wake* wake = &body_of(g)->wake;
   wake->result = kECANCELED;
   ready(m, wake);
   return true;
@@ -202,13 +206,18 @@ int unpark(M* m, Runtime* rt, u64 handle) {
     if (found != Found::alive) {
       return found == Found::ended ? kESTALE : kEINVAL;
     }
+    if (THRUM_UNLIKELY(frozen(v))) {
+      v = thawed(g->word);
+      continue;
+    }
     bool parked = (v & kParked) && (v & kPhase);
-    u64 to = parked ? v & ~(kPhase | kParked) : v | kPermit;
+    u64 to = parked ? v & ~kWaitBits : v | kPermit;
     // acq_rel: what the caller did before is seen after the park.
     if (g->word.compare_exchange_weak(v, to, acq_rel, relaxed)) {
       if (parked) {
-        g->body->wake.result = 0;
-        ready(m, &g->body->wake);
+        Wake* wake = &body_of(g)->wake;
+        wake->result = 0;
+        ready(m, wake);
       }
       return 0;
     }

@@ -54,9 +54,15 @@ void destroy(Runtime* rt) {
   }
   for (u32 slot = 0; slot < rt->table.end; ++slot) {
     G* g = table_g(rt->table, slot);
-    if (g && g->ext && (g->word.load(relaxed) & kLive)) {
+    if (!g || !(g->word.load(relaxed) & kLive)) {
+      continue;
+    }
+    if (g->ext) {
       mem::free(g->ext->locals);
       mem::free(g->ext);
+    }
+    if ((g->flags & kStarted) && !g->body) {
+      mem::free(g->away->asleep);
     }
   }
   while (M* m = rt->ms) {
@@ -72,6 +78,7 @@ void destroy(Runtime* rt) {
   domains_free(rt);
   rt->arenas.release_all();
   table_destroy(rt->table);
+  mem::free(rt->scan.batch);
   mem::free(rt->drawer.items);
   os::wake_fd_close(rt->wake_fd);
   tag_give(rt->tag);
@@ -269,6 +276,7 @@ int rt_new(Runtime** out, const Config& config) {
   }
   rt->epoch = os::fork_epoch();
   rt->arenas.init(sizeof(Body));
+  rt->scan.wanted.store(config.hibernate, relaxed);
   rt->config = config;
   rt->refs.store(1, relaxed);
   rt->tag = tag_take();

@@ -91,6 +91,7 @@ struct P {
   Body* bodies;         // owner: warm, default size
   u32 body_count;       // owner
   u64 trim_dispatches;  // Runtime.lock: at the last look of trim.cpp
+  u64 scan_dispatches;  // Scan.lock: when the last look at all Gs ended
 
   Atomic<u64> preemptions;  // owner writes; observers read
   Atomic<u64> refusals;     // atomic: signal handlers of its Ms

@@ -41,19 +41,34 @@ bool take_cancel(M* m, G* g) {
 void claim_self(M* m, G* g, u64 gen, u64 need, u64 clear, u64 set, int result) {
   u64 v = g->word.load(relaxed);
   for (;;) {
+    if (THRUM_UNLIKELY(frozen(v))) {
+      v = thawed(g->word);
+    }
     if ((v & kGenMask) != gen || (v & need) != need || !(v & kPhase)) {
       return;
     }
-    if (g->word.compare_exchange_weak(
-            v, (v & ~(kPhase | kParked | clear)) | set, acq_rel, relaxed)) {
+    if (g->word.compare_exchange_weak(v, (v & ~(kWaitBits | clear)) | set,
+                                      acq_rel, relaxed)) {
       break;
     }
   }
-  g->body->wake.result = result;
+  body_of(g)->wake.result = result;
   ready_behind(m, g);
 }
 
 }  // namespace
+
+u64 thawed(const Atomic<u64>& word) {
+  u64 v = word.load(relaxed);
+  for (u32 i = 0; frozen(v); v = word.load(relaxed)) {
+    if (++i % 256) {
+      cpu_relax();
+    } else {
+      os::thread_yield();
+    }
+  }
+  return v;
+}
 
 void disarm(Body* b) {
   // acquire: pairs with TimerHeap::disarm: whoever fired it is done with us.

@@ -37,7 +37,8 @@ void announce(Runtime* rt) {
 }
 
 void queue(M* m, Runtime* rt, G* g, bool next) {
-  M* pin = g->body ? g->body->pin : (g->ext ? g->ext->pin : nullptr);
+  M* pin = (g->flags & kStarted) ? body_of(g)->pin
+                                 : (g->ext ? g->ext->pin : nullptr);
   Domain* d = g->ext && !g->ext->outside ? g->ext->domain : nullptr;
   if (d && g->ext->lost) {
     return;  // never runs again; its storage goes with the runtime

@@ -158,4 +158,10 @@ void body_flush(Runtime* rt, P* p);                  // all that p has in stock
 i64 trim_look(Runtime* rt, i64 now, bool rests);
 u64 dispatched(Runtime* rt);  // loop.cpp: by all Ps
 
+// ---- hibernate.cpp ---------------------------------------------------------------
+void all_awake(Runtime* rt);          // world_stop: the stacks of all that wait
+i64 scan_look(Runtime* rt, i64 now);  // sysmon; returns when to look again
+void scan_all(Runtime* rt,
+              M* self);  // all Gs that wait, now; self: the caller's
+
 }  // namespace thrum

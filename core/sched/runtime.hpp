@@ -22,7 +22,9 @@ struct Config {
   bool hosted;
   u32 stack_class;
   i64 slice_ns;
-  i64 sysmon_ns;  // its tick
+  i64 sysmon_ns;   // its tick
+  i64 idle_ns;     // a G that waits for so long gives back what it can; 0: none
+  bool hibernate;  // all Gs do
   u64 seed;
   // Says on stderr which Gs there are and what they wait for. Observing lives
   // above sched; the composition root hands it in.
@@ -70,6 +72,20 @@ struct Watch {
   void (*show)(const Watch& w, const StallView& stall);
   void* fn;
   void* arg;
+};
+
+// Looks at all Gs that wait, and what came of them.
+struct Scan {
+  WordLock lock;        // the rest; one who looks at a time
+  u32 at;               // lock: the next slot
+  bool open;            // lock: a look has begun and not ended
+  i64 next;             // lock: go on then
+  void* batch;          // lock: see hibernate.cpp
+  bool refused;         // lock: stacks cannot be given back here
+  Atomic<u64> asleep;   // atomic: Gs that hibernate
+  Atomic<u64> bytes;    // atomic: what their stacks have become
+  Atomic<u64> trimmed;  // atomic: stacks whose unused part went, ever
+  Atomic<bool> wanted;  // atomic: Gs with THRUM_G_HIBERNATE were spawned
 };
 
 // A place in guest code that does not declare what it does.
@@ -176,6 +192,7 @@ struct Runtime {
   Look looks[kMaxProcs];      // sysmon
   Suspect suspects[64];       // sysmon: by a hash of the site
   Atomic<u32> said_capped;    // atomic: reported once
+  Scan scan;                  // see hibernate.cpp
   i64 trim_at;                // sysmon: not before then; see trim.cpp
   u64 trim_dispatches;        // sysmon: at the last look
   Watch watch;                // see watch.cpp

@@ -82,11 +82,14 @@ int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
   g->joiners = nullptr;
   g->affinity = 0;
   g->priority = 0;
-  g->flags = 0;
+  g->flags = rt->config.hibernate ? kHibernate : 0;
   if (opts) {
     g->affinity = opts->affinity;
     g->priority = opts->priority;
-    g->flags = opts->flags;
+    g->flags |= opts->flags;
+    if (opts->flags & kHibernate) {
+      rt->scan.wanted.store(true, relaxed);
+    }
     if (!is_plain(opts)) {
       publish(g->ext, ext_make(m, rt, *opts));
       if (!g->ext) {
@@ -134,6 +137,10 @@ u64 self(M* m) {
 // ---- begin -----------------------------------------------------------------------
 
 bool bind(M* m, G* g) {
+  if (THRUM_UNLIKELY(g->flags & kStarted)) {
+    stack_awake(m->rt, g);
+    return true;
+  }
   if (THRUM_UNLIKELY(g->flags & kToken) ||
       THRUM_UNLIKELY(g->affinity == kPinStarted && m->lent &&
                      owns_threads(m->rt))) {

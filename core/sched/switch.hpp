@@ -16,6 +16,8 @@ G* pick_fair(M* m, P* p);  // the fairness tick
 bool bind(M* m, G* g);     // a body for a G that has none; false: the
                            // loop must see to it (M::next_g)
 void finish_slow(M* m);
+// hibernate.cpp. Owner: the stack of a started G is there again, and g->body.
+void stack_awake(Runtime* rt, G* g);
 void commit_timed(M* m, const After& a);
 void commit_late(M* m, const After& a, u64 old);
 void timer_armed(P* p, i64 when, bool busy);

@@ -33,7 +33,8 @@ void flush_idle(Runtime* rt, bool now) {
 
 }  // namespace
 
-void trim(Runtime* rt) {
+void trim(M* m, Runtime* rt) {
+  scan_all(rt, m);
   flush_idle(rt, true);
   rt->arenas.trim(true, UINT32_MAX, nullptr);
   table_trim(rt, nullptr);

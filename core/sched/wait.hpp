@@ -27,6 +27,11 @@ inline int wait_begin(M* m, Wait& w) {
   return wait_begin_slow(m, w);
 }
 
+inline bool on_stack(const Body* b, const void* p) {
+  auto* at = static_cast<const char*>(p);
+  return at >= b->stack.lo() && at < b->stack.end();
+}
+
 // Parks the caller (G or thread) until someone claims `wake`; releases what
 // `unlock` names once the caller's context is saved. Returns wake->result: what
 // the claimer wrote, kETIMEDOUT or kECANCELED; m is the M it returns on.
@@ -39,6 +44,10 @@ THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w, Unlock unlock) {
   b->why.store(w.why, relaxed);
   if (w.parked) {
     publish(b->reason, w.reason);
+  }
+  if (THRUM_UNLIKELY(g->flags & kHibernate)) {
+    // What it waits in belongs to itself: others touch it.
+    b->awake = on_stack(b, unlock.lock);
   }
   bump(m->p->parks);
   m->after.park(g, w.hard, w.parked, unlock, w.deadline);

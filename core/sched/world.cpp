@@ -163,6 +163,7 @@ int world_stop(M*& m, Runtime* rt, i64 deadline) {
       running = ask_all(rt, self);
     }
     if (!running) {
+      all_awake(rt);
       return 0;
     }
     i64 now = os::now_ns();

@@ -208,7 +208,7 @@ HOLDS(sizeof(thrum_wg) == 32);
 HOLDS(sizeof(thrum_sem) == 32);
 HOLDS(sizeof(thrum_once) == 32);
 
-HOLDS(sizeof(thrum_config) == 48);
+HOLDS(sizeof(thrum_config) == 56);
 HOLDS(offsetof(thrum_config, struct_size) == 0);
 HOLDS(offsetof(thrum_config, procs) == 4);
 HOLDS(offsetof(thrum_config, max_threads) == 8);
@@ -217,6 +217,7 @@ HOLDS(offsetof(thrum_config, stack_size) == 16);
 HOLDS(offsetof(thrum_config, slice_ns) == 24);
 HOLDS(offsetof(thrum_config, seed) == 32);
 HOLDS(offsetof(thrum_config, sysmon_ns) == 40);
+HOLDS(offsetof(thrum_config, idle_ns) == 48);
 
 /* Structs with pointers: of the 64-bit platforms. */
 #define HOLDS_64(cond) HOLDS(sizeof(void*) != 8 || (cond))

@@ -192,6 +192,7 @@ static void all_shapes(struct rt_kind kind, int thread_every, int patient) {
 }
 TEST(gs_on_two_ps) { all_shapes(RT_P2, 0, 0); }
 TEST(gs_on_four_ps) { all_shapes(RT_P4, 0, 0); }
+TEST(gs_that_hibernate) { all_shapes(RT_SLEEPY, 0, 0); }
 TEST(gs_and_threads) { all_shapes(RT_P2, 3, 0); }
 TEST(cancels_only) { all_shapes(RT_P2, 0, 1); }
 
@@ -298,11 +299,12 @@ TEST(market_of_selects) {
     market((uint64_t)i * 3 + 1, RT_P2, 0);
     market((uint64_t)i * 3 + 2, RT_P4, 0);
     market((uint64_t)i * 3 + 3, RT_P2, 3);
+    market((uint64_t)i * 3 + 4, RT_SLEEPY, 3);
   }
 }
 
 static const struct check_case cases[] = {
-    CASE(gs_on_two_ps), CASE(gs_on_four_ps),     CASE(gs_and_threads),
-    CASE(cancels_only), CASE(market_of_selects),
+    CASE(gs_on_two_ps),   CASE(gs_on_four_ps), CASE(gs_that_hibernate),
+    CASE(gs_and_threads), CASE(cancels_only),  CASE(market_of_selects),
 };
 CHECK_MAIN(cases)

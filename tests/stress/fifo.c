@@ -388,6 +388,7 @@ static void sessions(struct rt_kind kind, int threads) {
 TEST(on_one_p) { sessions(RT_P1, 0); }
 TEST(on_two_ps) { sessions(RT_P2, 0); }
 TEST(on_four_ps) { sessions(RT_P4, 0); }
+TEST(gs_that_hibernate) { sessions(RT_SLEEPY, 0); }
 TEST(with_threads) { sessions(RT_P2, 1); }
 
 static const struct check_case cases[] = {
@@ -395,6 +396,7 @@ static const struct check_case cases[] = {
     CASE(on_one_p),
     CASE(on_two_ps),
     CASE(on_four_ps),
+    CASE(gs_that_hibernate),
     CASE(with_threads),
 };
 CHECK_MAIN(cases)

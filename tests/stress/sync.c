@@ -77,6 +77,7 @@ static void each_kind(void (*play)(uint64_t seed, struct rt_kind kind,
     play(seed + 3, RT_P4, 0);
     play(seed + 4, RT_P2, 3);
     play(seed + 5, RT_P2, 1);
+    play(seed + 6, RT_SLEEPY, 3);
   }
 }
 static uint64_t my_rng(struct crowd* c) {

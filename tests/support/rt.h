@@ -10,6 +10,7 @@
 
 #include "check.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <thrum/host.h>
@@ -52,6 +53,40 @@ static const struct rt_kind RT_DET2 = {"[seed 2]", 1, THRUM_RT_DETERMINISTIC, 2,
                                        0};
 static const struct rt_kind RT_DET3 = {"[seed 3]", 1, THRUM_RT_DETERMINISTIC, 3,
                                        0};
+/* Every G hibernates whenever it waits, as fast as a thread can see to it. Gs
+ * must hand out no pointers into their stacks. */
+static const struct rt_kind RT_SLEEPY = {"[2 P, sleepy]", 2, THRUM_RT_HIBERNATE,
+                                         0, 0};
+
+static struct sleepy {
+  thrum_rt* rt;
+  pthread_t thread;
+  word stop;
+} sleepies[4];
+
+static inline void* sleepy_trims(void* arg) {
+  struct sleepy* s = arg;
+  while (!get(&s->stop))
+    REQUIRE_EQ(thrum_trim(s->rt), 0);
+  return NULL;
+}
+static inline void sleepy_start(thrum_rt* rt) {
+  struct sleepy* s = sleepies;
+  while (s->rt)
+    s++;
+  REQUIRE(s < sleepies + 4);
+  s->rt = rt;
+  set(&s->stop, 0);
+  REQUIRE_EQ(pthread_create(&s->thread, NULL, sleepy_trims, s), 0);
+}
+static inline void sleepy_end(thrum_rt* rt) {
+  for (struct sleepy* s = sleepies; s < sleepies + 4; s++)
+    if (s->rt == rt) {
+      set(&s->stop, 1);
+      REQUIRE_EQ(pthread_join(s->thread, NULL), 0);
+      s->rt = NULL;
+    }
+}
 
 static inline thrum_rt* rt_make(struct rt_kind kind) {
   thrum_config config;
@@ -63,10 +98,13 @@ static inline thrum_rt* rt_make(struct rt_kind kind) {
   thrum_rt* rt = NULL;
   REQUIRE_EQ(thrum_rt_new(&rt, &config), 0);
   REQUIRE(rt != NULL);
+  if (kind.flags & THRUM_RT_HIBERNATE)
+    sleepy_start(rt);
   return rt;
 }
 
 static inline void rt_end(thrum_rt* rt) {
+  sleepy_end(rt);
   REQUIRE_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0);
   thrum_rt_free(rt);
 }

@@ -40,6 +40,32 @@ THRUM_API int thrum_p_each(thrum_rt* rt,
  * Errors: THRUM_EINVAL THRUM_EFORKED */
 THRUM_API int64_t thrum_live(thrum_rt* rt);
 
+/* ---- Memory -----------------------------------------------------------------
+ */
+/* Writes what the memory of a runtime is, as JSON with a zero behind it, into
+ * `size` bytes at `text`, as far as it fits, and returns its length without the
+ * zero: call it again with more if that is not below `size`. text NULL with size
+ * 0: just tells the length. Bytes but where the name says otherwise:
+ *   live: Gs alive; g_bytes, body_bytes: what one takes beside its stack, from
+ *     its spawn and from its first run on
+ *   stacks: asleep: Gs that hibernate, used_bytes_of_asleep: what their stacks
+ *     take on the heap; trimmed: how often unused pages of one were given back;
+ *     for each class of stacks reserved address space and the numbers made, in
+ *     use, vacant, and vacant with pages
+ *   table: of handles; ps: what each P has in stock
+ *   process: resident memory, and the kernel's page tables
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EFORKED */
+THRUM_API int64_t thrum_memory_report(thrum_rt* rt, char* text, size_t size);
+
+/* Returns how far down its stack a G has been, in bytes, in whole pages; 0: it
+ * has not begun, or hibernates. What was given back meanwhile (thrum_trim) is
+ * not counted.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also a G of another runtime) THRUM_ESTALE
+ *   THRUM_EFORKED */
+THRUM_API int64_t thrum_high_water(thrum_rt* rt, thrum_g g);
+
 /* ---- Watchdog ----------------------------------------------------------------
  * A G that holds out for long without coming to a scheduling point: it blocks
  * or computes in its own code, undeclared, or sits inside a thrum call.

@@ -297,6 +297,10 @@ typedef struct thrum_config {
                            computes outside thrum loses its P within a slice
                            and one such period. 0: $THRUM_SYSMON_US, else a
                            quarter slice. At least 50 us */
+  int64_t idle_ns;      /* a G that waits for so long gives the unused pages of
+                           its stack back, and hibernates if it may (see
+                           THRUM_G_HIBERNATE). 0: those that may hibernate do so
+                           after 2 s, others keep what they have */
 } thrum_config;
 
 /* One M; every free choice comes from the seed; a virtual clock that begins at
@@ -306,6 +310,8 @@ typedef struct thrum_config {
 /* Owns no thread: Gs run only inside thrum_run and thrum_pump, on the threads
  * that call them, and undeclared blocking is not detected. */
 #define THRUM_RT_HOSTED 2u
+/* All Gs are spawned as with THRUM_G_HIBERNATE. */
+#define THRUM_RT_HIBERNATE 4u
 
 /* Sets all `struct_size` bytes of *config to the defaults and its struct_size
  * field. Call it with sizeof(thrum_config).
@@ -384,6 +390,16 @@ THRUM_API int64_t thrum_next_wake(thrum_rt* rt);
  *   Ms do the work) THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_wake_fd(thrum_rt* rt);
 
+/* Gives back what memory is not needed now: pages of stacks that nobody has,
+ * pages below the stack pointers of all Gs that wait, the stacks of those that
+ * may hibernate, what Ps without work have in stock. For a host that is told
+ * of memory pressure, or that owns the threads (THRUM_RT_HOSTED: nobody else
+ * does it; other runtimes see to most of it when they have been idle for half a
+ * second). Takes up to a microsecond per G.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_trim(thrum_rt* rt);
+
 /* Returns the number of Ps, at least 1.
  * Threads: any  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_ECLOSED THRUM_EFORKED */
@@ -461,7 +477,14 @@ typedef struct thrum_spawn_opts {
 #define THRUM_PRIO_LOW 2u
 
 /* The guest hands out no pointer into its stack while it parks, so that the
- * stack of a G parked for long may be stored away. */
+ * stack of a G parked for long may be stored away: it hibernates. The used bytes
+ * go to the heap, and come back to the same addresses before the G runs again.
+ * Meanwhile its stack traps (and thrum_g_each tells no sp). What the G passes to
+ * thrum may lie on its stack: an element of a channel, the cases of a select. A
+ * mutex, wait group, ... that lies there itself keeps it awake, as do
+ * thrum_lock_thread and more than 4 KiB in use. Needs Linux 6.13 and memory
+ * that is not locked (mlockall): else no G hibernates, which is said once on
+ * stderr; nor does one under ASan, TSan and valgrind. */
 #define THRUM_G_HIBERNATE 1u
 
 /* Makes a G that will run fn(arg). `opts` NULL: defaults. `out` NULL: no handle

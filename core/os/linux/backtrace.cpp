@@ -61,7 +61,7 @@ bool behind_call(const Texts& t, u64 pc) {
 bool thread_where(u32 tid, u64* pc, u64* sp) {
   ErrnoKeep keep;
   char text[256];
-  if (!read_task(tid, "syscall", text, sizeof text)) {
+  if (!read_thread(tid, "syscall", text, sizeof text)) {
     return false;
   }
   // "nr a0 a1 a2 a3 a4 a5 sp pc", "-1 sp pc", or "running".

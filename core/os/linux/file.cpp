@@ -25,7 +25,7 @@ bool read_text(const char* path, char* buf, size_t size) {
   return n > 0;
 }
 
-bool read_task(u32 tid, const char* name, char* buf, size_t size) {
+bool read_thread(u32 tid, const char* name, char* buf, size_t size) {
   char path[64];
   snprintf(path, sizeof path, "/proc/self/task/%u/%s", tid, name);
   return read_text(path, buf, size);

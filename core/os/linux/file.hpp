@@ -9,6 +9,6 @@ namespace thrum::os {
 // be read, or is empty. Changes errno.
 bool read_text(const char* path, char* buf, size_t size);
 // The same of /proc/self/task/TID/NAME.
-bool read_task(u32 tid, const char* name, char* buf, size_t size);
+bool read_thread(u32 tid, const char* name, char* buf, size_t size);
 
 }  // namespace thrum::os

@@ -58,7 +58,7 @@ i64 thread_cpu_ns(u32 thread_id) {
 bool thread_runs(u32 thread_id) {
   ErrnoKeep keep;
   char text[256];
-  if (!read_task(thread_id, "stat", text, sizeof text)) {
+  if (!read_thread(thread_id, "stat", text, sizeof text)) {
     return false;
   }
   const char* after = strrchr(text, ')');  // the name may hold anything

@@ -68,6 +68,11 @@ size_t page_size() { return 4096; }
 void* vm_reserve(size_t) { return nullptr; }
 void vm_release(void*, size_t) {}
 int vm_guard(void*, size_t, bool) { return 0; }
+int vm_drop_all(const Span*, u32) { return 0; }
+int vm_guard_all(const Span*, u32) { return 0; }
+void vm_unguard(void*, size_t) {}
+size_t vm_resident(void*, size_t, char**) { return 0; }
+void memory_of_process(u64*, u64*) {}
 u32 map_limit() { return 65530; }
 void vm_drop(void*, size_t) {}
 void vm_huge(void*, size_t, bool) {}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "observe/memory.hpp"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/err.hpp"
+#include "observe/each.hpp"
+#include "sched/table.hpp"
+
+namespace thrum {
+
+namespace {
+
+using Count = unsigned long long;
+
+// Text that may not fit.
+struct Text {
+  char* out;
+  size_t size;
+  size_t length = 0;
+
+  __attribute__((format(printf, 2, 3))) void add(const char* form, ...) {
+    va_list args;
+    va_start(args, form);
+    char* at = length < size ? out + length : nullptr;
+    int n = vsnprintf(at, at ? size - length : 0, form, args);
+    va_end(args);
+    length += n > 0 ? static_cast<size_t>(n) : 0;
+  }
+};
+
+void add_stacks(Text& t, Runtime* rt) {
+  t.add("\"stacks\": {\"used_bytes_of_asleep\": %llu, \"asleep\": %llu, "
+        "\"trimmed\": %llu, \"classes\": [",
+        Count{rt->scan.bytes.load(relaxed)},
+        Count{rt->scan.asleep.load(relaxed)},
+        Count{rt->scan.trimmed.load(relaxed)});
+  for (u32 c = 0; c < mem::kStackClasses; ++c) {
+    mem::ArenaCounts n = rt->arenas.counts(c);
+    t.add("%s{\"size\": %llu, \"arenas\": %u, \"reserved\": %llu, "
+          "\"made\": %llu, \"in_use\": %llu, \"vacant\": %llu, "
+          "\"vacant_with_pages\": %llu}",
+          c ? ", " : "", Count{mem::kStackSizes[c]}, n.arenas, Count{n.bytes},
+          Count{n.cut}, Count{n.cut - n.vacant}, Count{n.vacant},
+          Count{n.warm});
+  }
+  t.add("], \"guards_by_mprotect\": %llu}", Count{rt->arenas.counts(0).split});
+}
+
+void add_table(Text& t, Runtime* rt) {
+  Locked held(rt->table.lock);
+  Table& table = rt->table;
+  u32 dropped = 0;
+  for (u64 word : table.dropped) {
+    dropped += static_cast<u32>(__builtin_popcountll(word));
+  }
+  t.add("\"table\": {\"chunks\": %u, \"chunk_bytes\": %llu, "
+        "\"chunks_given_back\": %u, \"free\": %u}",
+        table.chunk_count, Count{kChunkBytes}, dropped, table.free_count);
+}
+
+void add_ps(Text& t, Runtime* rt) {
+  t.add("\"ps\": [");
+  u32 n = rt->p_count.load(acquire);
+  for (u32 i = 0; i < n; ++i) {
+    P* p = rt->ps[i];
+    t.add("%s{\"bodies\": %u, \"slots\": %u}", i ? ", " : "",
+          glance(p->body_count),
+          glance(p->free_g_count) + glance(p->bump_end) - glance(p->bump));
+  }
+  t.add("]");
+}
+
+}  // namespace
+
+size_t memory_report(Runtime* rt, char* out, size_t size) {
+  Text t{out, size};
+  u64 rss = 0;
+  u64 tables = 0;
+  os::memory_of_process(&rss, &tables);
+  t.add("{\"live\": %llu, \"g_bytes\": %llu, \"body_bytes\": %llu, ",
+        Count{live_gs(rt)}, Count{sizeof(G)}, Count{sizeof(Body)});
+  add_stacks(t, rt);
+  t.add(", ");
+  add_table(t, rt);
+  t.add(", ");
+  add_ps(t, rt);
+  t.add(", \"process\": {\"rss\": %llu, \"page_tables\": %llu}}", Count{rss},
+        Count{tables});
+  return t.length;
+}
+
+i64 high_water(Runtime* rt, u64 handle) {
+  GView v;
+  char name[48];
+  if (handle_tag(handle) != rt->tag) {
+    return kEINVAL;
+  }
+  if (!view_g(rt, handle_slot(handle), v, name) || v.handle != handle) {
+    return kESTALE;
+  }
+  auto* lo = static_cast<char*>(v.stack_lo);
+  auto* hi = static_cast<char*>(v.stack_hi);
+  if (!lo) {
+    return 0;
+  }
+  char* lowest;
+  (void)os::vm_resident(lo, static_cast<size_t>(hi - lo), &lowest);
+  return hi - lowest;
+}
+
+}  // namespace thrum
