@@ -195,6 +195,18 @@ int thrum_preempt_disable(thrum_rt* rt) {
   return r ? preempt_disable(r) : no_rt(rt);
 }
 
+int thrum_overflow_enable(thrum_rt* rt) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  return r ? overflow_enable(r) : no_rt(rt);
+}
+
+int thrum_overflow_disable(thrum_rt* rt) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  return r ? overflow_disable(r) : no_rt(rt);
+}
+
 int thrum_preempt_region(const void* lo, const void* hi, uint32_t flags) {
   Enter e;
   return preempt_region(reinterpret_cast<u64>(lo), reinterpret_cast<u64>(hi),

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/line.hpp"
+
 namespace thrum {
 
 void say(const char* format, ...) {
@@ -24,6 +26,13 @@ void say(const char* format, ...) {
   ssize_t ignored = write(STDERR_FILENO, line, len);
   (void)ignored;
   errno = kept;
+}
+
+void Line::write() {
+  out_[size_++] = '\n';
+  ssize_t ignored = ::write(STDERR_FILENO, out_, size_);
+  (void)ignored;
+  size_ = 0;
 }
 
 void die(const char* what, const char* file, int line) {

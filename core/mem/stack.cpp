@@ -28,9 +28,29 @@ u32 stack_class(size_t size) {
   return c;
 }
 
-// All classes are an even number of pages.
+bool stack_whole(const Stack& s) {
+  // What a frame that reached below would hardly miss.
+  constexpr u32 kWords = 64;
+  const u64* gap = reinterpret_cast<const u64*>(s.lo()) - kWords;
+  u64 seen = 0;
+  for (u32 i = 0; i < kWords; ++i) {
+    seen |= gap[i];
+  }
+  return seen == 0;
+}
+
+// An odd number of pages, as all classes are an even one: tops do not share their
+// cache sets.
+size_t Arenas::guard_bytes(u32 size_class) const {
+  size_t least = !narrow_ ? kGuardWide
+                 : kStackSizes[size_class] <= size_t{64} << 10
+                     ? kGuardNarrowSmall
+                     : kGuardNarrow;
+  return ((least + page_ - 1) / page_ | 1) * page_;
+}
+
 size_t Arenas::stride(u32 size_class) const {
-  return round_up(kStackSizes[size_class], 2 * page_) + page_;
+  return round_up(kStackSizes[size_class], 2 * page_) + guard_bytes(size_class);
 }
 
 Slot Arenas::slot_of(u32 size_class, u32 arena, u32 i) const {
@@ -40,7 +60,7 @@ Slot Arenas::slot_of(u32 size_class, u32 arena, u32 i) const {
   Slot s;
   s.body = a->base + i * body_bytes_;
   s.stack.hi = at + stride(size_class) - colour - kCacheLine;
-  s.stack.bytes = static_cast<u32>(s.stack.hi - (at + page_));
+  s.stack.bytes = static_cast<u32>(s.stack.hi - (at + guard_bytes(size_class)));
   s.stack.arena = static_cast<u16>(arena);
   s.stack.size_class = static_cast<u8>(size_class);
   s.stack.guarded = !(bits(a)[i / 64].unguarded >> i % 64 & 1);
@@ -123,6 +143,9 @@ Arenas::Arena* Arenas::grow(u32 size_class) {
   os::vm_huge(a->base, a->bytes, false);
   a->stacks = a->base + bodies;
   a->slots = slots;
+  a->size_class = size_class;
+  a->older = newest_;
+  publish(newest_, a);
   c.arenas[c.count++] = a;
   return a;
 }
@@ -130,9 +153,17 @@ Arenas::Arena* Arenas::grow(u32 size_class) {
 // The next slots get their guards, some at once.
 void Arenas::guard(Arena* a, u32 size_class) {
   u32 n = min(kGuardBatch, a->slots - a->guarded);
+  size_t bytes = guard_bytes(size_class);
+  os::Span spans[kGuardBatch] = {};
+  for (u32 i = 0; i < n; ++i) {
+    spans[i] = {a->stacks + (a->guarded + i) * stride(size_class), bytes};
+  }
+  if (os::vm_guard_all(spans, n) == 0) {
+    a->guarded += n;
+    return;
+  }
   for (u32 i = 0; i < n; ++i, ++a->guarded) {
-    char* at = a->stacks + a->guarded * stride(size_class);
-    int how = os::vm_guard(at, page_, split_guards_ < split_most_);
+    int how = os::vm_guard(spans[i].p, bytes, split_guards_ < split_most_);
     if (how == 1 && ++split_guards_ == 1) {
       split_most_ = os::map_limit() / 4;  // two mappings each
     }
@@ -154,8 +185,24 @@ bool Arenas::cut(u32 size_class, Slot& out) {
   if (a->cut == a->guarded) {
     guard(a, size_class);
   }
-  out = slot_of(size_class, c.count - 1, a->cut++);
+  out = slot_of(size_class, c.count - 1, a->cut);
+  publish(a->cut, a->cut + 1);
   return true;
+}
+
+bool Arenas::find(const char* at, void*& body, bool& in_guard) const {
+  for (const Arena* a = peek(newest_); a; a = a->older) {
+    if (at < a->stacks || at >= a->base + a->bytes) {
+      continue;
+    }
+    size_t step = stride(a->size_class);
+    size_t offset = static_cast<size_t>(at - a->stacks);
+    size_t i = offset / step;
+    body = i < peek(a->cut) ? a->base + i * body_bytes_ : nullptr;
+    in_guard = offset % step < guard_bytes(a->size_class);
+    return true;
+  }
+  return false;
 }
 
 void Arenas::give(const Slot* slots, u32 n) {
@@ -282,6 +329,7 @@ void Arenas::release_all() {
     mem::free(c.arenas);
     c = Class{};
   }
+  newest_ = nullptr;
   split_guards_ = 0;
 }
 

@@ -23,7 +23,7 @@ struct Stack {
   u32 bytes = 0;
   u16 arena = 0;
   u8 size_class = 0;
-  bool guarded = false;  // else only the canary at lo watches
+  bool guarded = false;  // else what lies below lo is a gap: see stack_whole
 
   char* lo() const {
     return hi - bytes;
@@ -36,6 +36,15 @@ constexpr size_t kStackSizes[kStackClasses] = {
     size_t{16} << 10, size_t{64} << 10, size_t{256} << 10, size_t{1} << 20,
     size_t{8} << 20};
 
+// A frame as large as this finds the guard wherever it begins; a larger one may
+// reach over it into the next stack, unless its code was built to touch each page
+// (-fstack-clash-protection). One page more costs a stack 8 bytes of page tables
+// and 30 ns, once.
+constexpr size_t kGuardWide = size_t{108} << 10;
+// Where each stack is to cost as little as possible.
+constexpr size_t kGuardNarrow = size_t{4} << 10;
+constexpr size_t kGuardNarrowSmall = size_t{20} << 10;  // up to 64 KiB
+
 // The class that holds `size` bytes; kStackClasses: too large.
 u32 stack_class(size_t size);
 
@@ -43,6 +52,10 @@ struct Slot {
   void* body;
   Stack stack;
 };
+
+// Of a stack without a guard: was the gap below it never written? Until then it
+// reads as zeroes, and costs no memory.
+bool stack_whole(const Stack& s);
 
 struct ArenaCounts {
   u32 arenas;
@@ -57,7 +70,10 @@ struct ArenaCounts {
 // One per runtime.
 class Arenas {
  public:
-  void init(size_t body_bytes) { body_bytes_ = body_bytes; }
+  void init(size_t body_bytes, bool narrow) {
+    body_bytes_ = body_bytes;
+    narrow_ = narrow;
+  }
   // Up to n slots: vacant ones, or else one that is new. 0: no address space.
   u32 take(u32 size_class, Slot* out, u32 n);
   void give(const Slot* slots, u32 n);
@@ -65,20 +81,25 @@ class Arenas {
   // (`now`) of all vacant ones; of about `most`, and only until *stop. Returns
   // whether vacant slots with pages are left.
   bool trim(bool now, u32 most, const Atomic<u32>* stop);
+  // Whose is `at`? Its body (null: none yet), and whether it lies in the guard.
+  // false: no arena's. Async-signal-safe.
+  bool find(const char* at, void*& body, bool& in_guard) const;
   void release_all();  // no slot may be in use
   ArenaCounts counts(u32 size_class);
 
  private:
   struct Arena {
-    char* base;  // of the mapping: the bodies
-    char* stacks;
-    size_t bytes;
-    u32 slots;
-    u32 cut;      // lock: below it, slots have been in use
-    u32 guarded;  // lock: below it, slots have had their guard tried
-    u32 vacant;   // lock: how many
-    u32 warm;     // lock: how many of them have pages
-    u32 first;    // lock: no vacant slot in words below
+    Arena* older;    // const
+    char* base;      // const: of the mapping: the bodies
+    char* stacks;    // const
+    size_t bytes;    // const
+    u32 slots;       // const
+    u32 size_class;  // const
+    u32 cut;         // lock; seen: below it, slots have been in use
+    u32 guarded;     // lock: below it, slots have had their guard tried
+    u32 vacant;      // lock: how many
+    u32 warm;        // lock: how many of them have pages
+    u32 first;       // lock: no vacant slot in words below
   };
   // Of 64 slots each, behind the Arena.
   struct Bits {
@@ -94,6 +115,7 @@ class Arenas {
     u32 first;       // lock: no vacant slot in arenas below
   };
 
+  size_t guard_bytes(u32 size_class) const;
   size_t stride(u32 size_class) const;
   Bits* bits(Arena* a) const { return reinterpret_cast<Bits*>(a + 1); }
   Slot slot_of(u32 size_class, u32 arena, u32 i) const;
@@ -106,10 +128,12 @@ class Arenas {
   void trim_bodies(u32 size_class, u32 arena);
 
   WordLock lock_;
-  size_t body_bytes_ = kCacheLine;
-  size_t page_ = 0;       // lock
-  u32 split_guards_ = 0;  // lock: guards that cost two mappings each
-  u32 split_most_ = 1;    // lock: of these
+  Arena* newest_ = nullptr;         // lock; seen: all of them
+  size_t body_bytes_ = kCacheLine;  // const
+  bool narrow_ = false;             // const
+  size_t page_ = 0;                 // lock; seen: const once there is an arena
+  u32 split_guards_ = 0;            // lock: guards that cost two mappings each
+  u32 split_most_ = 1;              // lock: of these
   Class classes_[kStackClasses] = {};
 };
 

@@ -110,18 +110,26 @@ struct Stopped {
 // same registers; os::detour_end then makes the way back.
 using SignalFn = bool (*)(void* arg, const Stopped& at);
 
-// A thread that can be asked.
+// An alternate stack of ours, in force in place of the host's if that is too small.
+struct AltStack {
+  u32 users = 0;           // owner: of the two below
+  char* base = nullptr;    // owner
+  size_t size = 0;         // owner
+  bool in_force = false;   // owner; in place of:
+  void* former = nullptr;  // owner
+  size_t former_size = 0;  // owner
+  int former_flags = 0;    // owner
+};
+
+// A thread that can be asked, and tells of its faults (below).
 struct SignalThread {
-  void* slot = nullptr;          // signal.cpp's lock; null: it cannot be asked
-  Atomic<u32> id{0};             // its thread_id; the thread itself writes
-  int signo = 0;                 // signal.cpp's lock
-  bool was_blocked = false;      // owner: the signal, by the host
-  char* stack = nullptr;         // owner: an alternate stack of ours
-  size_t stack_size = 0;         // owner
-  bool stack_used = false;       // owner: it is in force, in place of:
-  void* former_stack = nullptr;  // owner
-  size_t former_stack_size = 0;  // owner
-  int former_stack_flags = 0;    // owner
+  void* slot = nullptr;        // signal.cpp's lock; null: it cannot be asked
+  Atomic<u32> id{0};           // its thread_id; the thread itself writes
+  int signo = 0;               // signal.cpp's lock
+  bool was_blocked = false;    // owner: the signal, by the host
+  void* fault_slot = nullptr;  // owner; null: it does not tell
+  bool fault_was_blocked = false;  // owner: SIGSEGV, by the host
+  AltStack stack;                  // owner
 };
 
 // Installs the handler for `signo` (0: a real-time signal that nobody uses), or
@@ -143,6 +151,29 @@ int signal_send(SignalThread& t);
 void detour_end(void* frame);
 // Is there code of the C library in [lo, hi)?
 bool holds_libc(u64 lo, u64 hi);
+
+// ---- faults ------------------------------------------------------------------
+// Whoever asks is told of the faults (SIGSEGV) of its own threads, before the
+// handler that was there is called as if there were none of ours: it alone, or the
+// kernel, decides what becomes of the process.
+//
+// In the handler of a thread that joined with `arg`; async-signal-safe.
+enum class Faulted : u8 {
+  other,   // somebody else may know what it is
+  told,    // that was all that can be said
+  mended,  // the memory is there now: the thread goes on, and nobody is told
+};
+using FaultFn = Faulted (*)(void* arg, u64 address, const Stopped& at);
+
+// Installs the handler, or counts one more user. 0 or -errno.
+int fault_open(FaultFn tell);
+// One user less; after the last as signal_close.
+void fault_close();
+// The calling thread: gets an alternate stack as in signal_join, and SIGSEGV
+// unblocked. -errno: it will not tell.
+int fault_join(SignalThread& t, void* arg);
+// The calling thread, as it was before. Does nothing if it had not joined.
+void fault_leave(SignalThread& t);
 
 // ---- descriptors for host loops ----------------------------------------------
 // One pollable descriptor: readable when raised, or when its timer is due.

@@ -140,6 +140,11 @@ int preempt_disable(Runtime* rt);
 int preempt_region(u64 lo, u64 hi, u32 flags);
 int preempt_forget(u64 lo, u64 hi);
 
+// ---- overflow.cpp --------------------------------------------------------------
+
+int overflow_enable(Runtime* rt);
+int overflow_disable(Runtime* rt);
+
 // ---- lifecycle.cpp, pump.cpp, procs.cpp ----------------------------------------
 int rt_new(Runtime** out, const Config& config);
 void rt_retain(Runtime* rt);

@@ -3,6 +3,7 @@
 #include "mem/heap.hpp"
 #include "sched/domain.hpp"
 #include "sched/enter.hpp"
+#include "sched/overflow.hpp"
 #include "sched/ready.hpp"
 
 namespace thrum {
@@ -84,6 +85,9 @@ M* leave_for_good(M* m, G* g) {
   bool lost = false;
   if (THRUM_UNLIKELY(g->ext != nullptr)) {
     run = g->ext->run ? run_take(m->rt, g->ext) : nullptr;
+  }
+  if (THRUM_UNLIKELY(!b->stack.guarded)) {
+    overflow_check(g);
   }
   b->eh = EhGlobals{};
   if (THRUM_UNLIKELY(g->affinity != kMigrate)) {

@@ -14,8 +14,8 @@
 // A child may run Gs of its own on that thread, and one of them may fork: what
 // the thread was beneath stands in M::outer.
 // SPDX-License-Identifier: MIT
-#include "sched/preempt.hpp"
 #include "sched/ready.hpp"
+#include "sched/signals.hpp"
 
 namespace thrum {
 
@@ -65,7 +65,7 @@ THRUM_COLD int no_rt(const void* named) {
 }
 
 int leave_forked(M* m) {
-  preempt_leave(m);
+  signals_leave(m);
   if (m->eh) {
     *m->eh = m->outer_eh;
   }

@@ -32,6 +32,7 @@ struct Asleep {
   u16 windows;  // bytes of these
   u16 packed;   // bytes of the words
 };
+static_assert(sizeof(Asleep) >= sizeof(Asleep*));  // in Scan::spent
 
 namespace {
 
@@ -246,6 +247,12 @@ void look_on(Runtime* rt, u32 slots, bool ripe, bool trims) {
     return look_ends(rt);
   }
   Batch& batch = *static_cast<Batch*>(s.batch);
+  for (Asleep* a = s.spent.exchange(nullptr, acquire); a;) {
+    Asleep* next;
+    memcpy(&next, a, sizeof next);
+    mem::free(a);
+    a = next;
+  }
   size_t page = os::page_size();
   u32 end = table_end(rt->table);
   for (; s.at < end && slots && batch.n < kBatch; ++s.at, --slots) {
@@ -275,7 +282,10 @@ void look_on(Runtime* rt, u32 slots, bool ripe, bool trims) {
 
 }  // namespace
 
-void stack_awake(Runtime* rt, G* g) {
+namespace {
+
+// Returns what is not needed any more.
+Asleep* bring_back(Runtime* rt, G* g) {
   Body* b = g->away;
   Asleep* a = b->asleep;
   b->sp = b->stack.end() - a->words * sizeof(u64);
@@ -284,8 +294,42 @@ void stack_awake(Runtime* rt, G* g) {
   unpack(b, a);
   rt->scan.asleep.fetch_sub(1, relaxed);
   rt->scan.bytes.fetch_sub(bytes_of(a), relaxed);
-  mem::free(a);
   publish(g->body, b);
+  return a;
+}
+
+}  // namespace
+
+void stack_awake(Runtime* rt, G* g) { mem::free(bring_back(rt, g)); }
+
+bool stack_touched(Runtime* rt, Body* b) {
+  G* g = peek(b->wake.g);
+  for (u32 tries = 0; g && tries < 1'000'000; ++tries) {
+    u64 v = g->word.load(acquire);
+    if (!(v & kLive) || !(glance(g->flags) & kStarted)) {
+      return false;
+    }
+    if (peek(g->body)) {
+      return peek(g->body) == b && tries;  // it came back meanwhile
+    }
+    if (peek(g->away) != b) {
+      return false;
+    }
+    // Frozen: it is on its way. Claimed: whoever will run it brings it back.
+    if ((v & kPhase) && !frozen(v) && freeze(g, v)) {
+      Asleep* a = bring_back(rt, g);
+      // The allocator is not to be called here: look_on does.
+      Asleep* next = rt->scan.spent.load(relaxed);
+      do {
+        memcpy(static_cast<void*>(a), &next, sizeof next);
+      } while (
+          !rt->scan.spent.compare_exchange_weak(next, a, release, relaxed));
+      thaw(g, v & kPhase, 0);
+      return true;
+    }
+    cpu_relax();
+  }
+  return false;
 }
 
 void all_awake(Runtime* rt) {

@@ -5,8 +5,8 @@
 
 #include "mem/heap.hpp"
 #include "sched/domain.hpp"
-#include "sched/preempt.hpp"
 #include "sched/ready.hpp"
+#include "sched/signals.hpp"
 
 namespace thrum {
 
@@ -119,7 +119,7 @@ void m_main(void* arg) {
   if (rt->thread_start) {
     rt->thread_start(rt->thread_arg);
   }
-  preempt_join(m);
+  signals_join(m);
   P* p = m->next_p;
   m->next_p = nullptr;
   take_p(m, p);
@@ -127,7 +127,7 @@ void m_main(void* arg) {
   if (m->p) {
     drop_p(m);
   }
-  preempt_leave(m);
+  signals_leave(m);
   if (rt->thread_stop && !forked(m)) {
     rt->thread_stop(rt->thread_arg);
   }
@@ -275,7 +275,7 @@ int rt_new(Runtime** out, const Config& config) {
     return kENOMEM;
   }
   rt->epoch = os::fork_epoch();
-  rt->arenas.init(sizeof(Body));
+  rt->arenas.init(sizeof(Body), config.hibernate);
   rt->scan.wanted.store(config.hibernate, relaxed);
   rt->config = config;
   rt->refs.store(1, relaxed);
@@ -394,13 +394,13 @@ M* m_lend(Runtime* rt) {
   }
   note_native(m->note0);
   set_this_m(m);
-  preempt_join(m);
+  signals_join(m);
   return m;
 }
 
 void m_unlend(M* m) {
   Runtime* rt = m->rt;
-  preempt_leave(m);
+  signals_leave(m);
   if (m->eh) {
     *m->eh = m->outer_eh;
   }
@@ -476,6 +476,7 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
   }
   join_ms(rt);
   preempt_disable(rt);
+  overflow_disable(rt);
   drop_tokens(rt);
   rt->stopping.store(2, release);
   leave_stop(rt);

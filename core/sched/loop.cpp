@@ -314,12 +314,6 @@ bool has_work(Runtime* rt) {
   return false;
 }
 
-void take_p(M* m, P* p) {
-  m->p = p;
-  p->m.store(m, release);  // pairs with end_alone: m is made
-  p->state.store(PState::running, relaxed);
-}
-
 void drop_p(M* m) {
   if (THRUM_UNLIKELY(forked(m))) {
     return;

@@ -131,8 +131,9 @@ struct M {
   bool lent_now;       // Runtime.lock: inside run or pump
   RunCall* run_call;   // Runtime.lock: the thrum_run it is inside
 
-  // Preemption (preempt.cpp)
+  // Signals (signals.hpp), preemption
   os::SignalThread signal;  // see there; sysmon sends
+  u32 signals_seen;         // owner: Runtime.signals_set when it joined
   u32 bound_n;              // owner: preempted Gs that go on only here
   u32 bound_wait;           // owner: dispatches that others get before them
   Atomic<i64> asked_at;     // sysmon: when it sent the last signal

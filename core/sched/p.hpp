@@ -53,7 +53,7 @@ constexpr u32 kAttnRetire = 2;    // the P is surplus
 constexpr u32 kAttnSlice = 4;     // the slice is over (sysmon)
 constexpr u32 kAttnTimers = 8;    // timers are due (sysmon)
 constexpr u32 kAttnWorld = 16;    // the world stops
-constexpr u32 kAttnPreempt = 32;  // preemption went on or off
+constexpr u32 kAttnSignals = 32;  // preemption or overflow went on or off
 
 // A place in the host's code that declares blocking calls.
 struct BlockSite {

@@ -18,6 +18,7 @@
 #include "arch/preempt.hpp"
 #include "sched/domain.hpp"
 #include "sched/region.hpp"
+#include "sched/signals.hpp"
 
 namespace thrum {
 
@@ -169,13 +170,6 @@ void preempted(void* frame) {
   os::detour_end(frame);
 }
 
-void tell_all(Runtime* rt) {
-  u32 n = rt->p_count.load(acquire);
-  for (u32 i = 0; i < n; ++i) {
-    rt->ps[i]->attention.fetch_or(kAttnPreempt, relaxed);
-  }
-}
-
 }  // namespace
 
 // ---- on and off --------------------------------------------------------------------
@@ -190,7 +184,7 @@ int preempt_enable(Runtime* rt, int signo) {
     return kENOTSUP;
   }
   g_entry_bytes.store(static_cast<u32>(bytes), relaxed);
-  Locked held(rt->preempt_lock);
+  Locked held(rt->signals_lock);
   if (rt->stopping.load(relaxed)) {
     return kECLOSED;
   }
@@ -201,15 +195,15 @@ int preempt_enable(Runtime* rt, int signo) {
   if (rt->preempt_on.exchange(1, relaxed)) {
     os::signal_close();  // it was on: still one user
   }
-  tell_all(rt);
+  signals_changed(rt);
   return got;
 }
 
 int preempt_disable(Runtime* rt) {
-  Locked held(rt->preempt_lock);
+  Locked held(rt->signals_lock);
   if (rt->preempt_on.exchange(0, relaxed)) {
     os::signal_close();
-    tell_all(rt);
+    signals_changed(rt);
   }
   return 0;
 }
@@ -222,11 +216,6 @@ void preempt_join(M* m) {
 }
 
 void preempt_leave(M* m) { os::signal_leave(m->signal); }
-
-void preempt_rejoin(M* m) {
-  preempt_leave(m);
-  preempt_join(m);
-}
 
 int preempt_region(u64 lo, u64 hi, u32 flags) {
   // Our own code counts on not being stopped between two instructions while
@@ -358,7 +347,7 @@ i64 preempt_apart(Runtime* rt, i64 now) {
 
 bool preempt_look(P* p, M* m, Look& seen, i64 now, i64* next) {
   if (!m->signal.id.load(relaxed)) {
-    p->attention.fetch_or(kAttnPreempt, relaxed);
+    p->attention.fetch_or(kAttnSignals, relaxed);
     return false;
   }
   u64 stamped = p->stamped.load(acquire);

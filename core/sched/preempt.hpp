@@ -8,7 +8,6 @@ namespace thrum {
 // The calling thread is m's. join: if preemption is on; leave: if it had joined.
 void preempt_join(M* m);
 void preempt_leave(M* m);
-void preempt_rejoin(M* m);  // it went on or off meanwhile
 
 // Asks what runs on m to stop, by a signal; false: it cannot be asked (preemption
 // is off, or m has not joined). Whether it stops is its handler's decision: see

@@ -8,8 +8,8 @@
 #include <new>
 
 #include "mem/heap.hpp"
-#include "sched/preempt.hpp"
 #include "sched/ready.hpp"
+#include "sched/signals.hpp"
 
 namespace thrum {
 
@@ -91,6 +91,15 @@ P* p_make(Runtime* rt, u32 id) {
   return p;
 }
 
+void take_p(M* m, P* p) {
+  m->p = p;
+  p->m.store(m, release);  // pairs with end_alone: m is made
+  p->state.store(PState::running, relaxed);
+  if (THRUM_UNLIKELY(m->signals_seen != m->rt->signals_set.load(relaxed))) {
+    p->attention.fetch_or(kAttnSignals, relaxed);
+  }
+}
+
 bool attend(M* m, P* p) {
   u32 bits = p->attention.exchange(0, relaxed);
   if (THRUM_UNLIKELY(bits & kAttnWorld)) {
@@ -99,8 +108,8 @@ bool attend(M* m, P* p) {
   if (bits & kAttnTimers) {
     run_timers(m, p, os::now_ns());
   }
-  if (bits & kAttnPreempt) {
-    preempt_rejoin(m);
+  if (bits & kAttnSignals) {
+    signals_rejoin(m);
   }
   if ((bits & kAttnSlice) && p->runq.has_next()) {
     if (G* g = p->take_next()) {

@@ -159,6 +159,8 @@ i64 trim_look(Runtime* rt, i64 now, bool rests);
 u64 dispatched(Runtime* rt);  // loop.cpp: by all Ps
 
 // ---- hibernate.cpp ---------------------------------------------------------------
+// In a signal handler: somebody has touched the stack of b's G. True: it is there.
+bool stack_touched(Runtime* rt, Body* b);
 void all_awake(Runtime* rt);          // world_stop: the stacks of all that wait
 i64 scan_look(Runtime* rt, i64 now);  // sysmon; returns when to look again
 void scan_all(Runtime* rt,

@@ -76,16 +76,17 @@ struct Watch {
 
 // Looks at all Gs that wait, and what came of them.
 struct Scan {
-  WordLock lock;        // the rest; one who looks at a time
-  u32 at;               // lock: the next slot
-  bool open;            // lock: a look has begun and not ended
-  i64 next;             // lock: go on then
-  void* batch;          // lock: see hibernate.cpp
-  bool refused;         // lock: stacks cannot be given back here
-  Atomic<u64> asleep;   // atomic: Gs that hibernate
-  Atomic<u64> bytes;    // atomic: what their stacks have become
-  Atomic<u64> trimmed;  // atomic: stacks whose unused part went, ever
-  Atomic<bool> wanted;  // atomic: Gs with THRUM_G_HIBERNATE were spawned
+  WordLock lock;          // the rest; one who looks at a time
+  u32 at;                 // lock: the next slot
+  bool open;              // lock: a look has begun and not ended
+  i64 next;               // lock: go on then
+  void* batch;            // lock: see hibernate.cpp
+  bool refused;           // lock: stacks cannot be given back here
+  Atomic<u64> asleep;     // atomic: Gs that hibernate
+  Atomic<u64> bytes;      // atomic: what their stacks have become
+  Atomic<u64> trimmed;    // atomic: stacks whose unused part went, ever
+  Atomic<Asleep*> spent;  // atomic: to be freed
+  Atomic<bool> wanted;    // atomic: Gs with THRUM_G_HIBERNATE were spawned
 };
 
 // A place in guest code that does not declare what it does.
@@ -196,8 +197,12 @@ struct Runtime {
   i64 trim_at;                // sysmon: not before then; see trim.cpp
   u64 trim_dispatches;        // sysmon: at the last look
   Watch watch;                // see watch.cpp
-  WordLock preempt_lock;      // preempt_on, while it changes
-  Atomic<u32> preempt_on;     // preempt_lock writes: Gs are preempted
+
+  // Signals
+  WordLock signals_lock;    // the two below, while they change
+  Atomic<u32> preempt_on;   // signals_lock writes: Gs are preempted
+  Atomic<u32> overflow_on;  // signals_lock writes: full stacks are told of
+  Atomic<u32> signals_set;  // signals_lock writes: how often they changed
 };
 
 // A thrum_run in progress.

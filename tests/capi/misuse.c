@@ -452,6 +452,12 @@ static thrum_domain* unwanted;
   R(thrum_preempt_disable, "rt NULL", thrum_preempt_disable(NULL),             \
     THRUM_EINVAL, 0)                                                           \
   R(thrum_preempt_disable, "off", thrum_preempt_disable(w->rt), 0, 0)          \
+  R(thrum_overflow_enable, "rt NULL", thrum_overflow_enable(NULL),             \
+    THRUM_EINVAL, 0)                                                           \
+  R(thrum_overflow_enable, "twice", thrum_overflow_enable(w->rt), 0, 0)        \
+  R(thrum_overflow_disable, "rt NULL", thrum_overflow_disable(NULL),           \
+    THRUM_EINVAL, 0)                                                           \
+  R(thrum_overflow_disable, "twice", thrum_overflow_disable(w->rt), 0, 0)      \
   R(thrum_preempt_region, "empty", thrum_preempt_region(&elem, &elem, 0),      \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_preempt_region, "unknown flag",                                      \
@@ -512,7 +518,10 @@ static thrum_domain* unwanted;
     NEGATIVE, NEGATIVE)                                                        \
   R(thrum_preempt_enable, "stopped", thrum_preempt_enable(w->rt, 0), NEGATIVE, \
     NEGATIVE)                                                                  \
-  R(thrum_preempt_disable, "stopped", thrum_preempt_disable(w->rt), 0, 0)
+  R(thrum_preempt_disable, "stopped", thrum_preempt_disable(w->rt), 0, 0)      \
+  R(thrum_overflow_enable, "stopped", thrum_overflow_enable(w->rt),            \
+    THRUM_ECLOSED, THRUM_ECLOSED)                                              \
+  R(thrum_overflow_disable, "stopped", thrum_overflow_disable(w->rt), 0, 0)
 
 struct row {
   const char *function, *what;

@@ -99,6 +99,8 @@ static void named_calls(struct parent* p) {
   CHECK_EQ(thrum_on_thread(rt, NULL, NULL, NULL), THRUM_EFORKED);
   CHECK_EQ(thrum_preempt_enable(rt, 0), THRUM_EFORKED);
   CHECK_EQ(thrum_preempt_disable(rt), THRUM_EFORKED);
+  CHECK_EQ(thrum_overflow_enable(rt), THRUM_EFORKED);
+  CHECK_EQ(thrum_overflow_disable(rt), THRUM_EFORKED);
   CHECK_EQ(thrum_domain_new(rt, &ops, NULL, &d), THRUM_EFORKED);
   CHECK_EQ(thrum_domain_pump(p->pumped, THRUM_FOREVER), THRUM_EFORKED);
   CHECK_EQ(thrum_domain_wake_fd(p->pumped), THRUM_EFORKED);

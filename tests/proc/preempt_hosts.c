@@ -2,10 +2,7 @@
  * same signal: C, Python's faulthandler, Go. */
 #include "../support/check.h"
 
-#include <libgen.h>
-#include <limits.h>
-
-#include "../support/child.h"
+#include "../support/hosts.h"
 #include "../support/preempt.h"
 
 /* ---- handlers in C ---------------------------------------------------------------- */
@@ -134,39 +131,6 @@ TEST(a_handler_from_after) {
 
 /* ---- other hosts ----------------------------------------------------------------- */
 
-/* A file beside this one. */
-static int beside(const char* name, char* path, size_t size) {
-  static char here[] = __FILE__;
-  char self[PATH_MAX], source[PATH_MAX];
-  ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-  if (n <= 0)
-    return 0;
-  self[n] = 0;
-  snprintf(source, sizeof source, "%s", here);
-  const char *folder = dirname(source), *program = dirname(self);
-  snprintf(path, size, "%s/%s", folder, name);
-  if (access(path, R_OK) == 0)
-    return 1;
-  /* The compiler was called in the build folder, one above the programs. */
-  snprintf(path, size, "%s/../%s/%s", program, folder, name);
-  return access(path, R_OK) == 0;
-}
-
-/* Runs a shell command; what it prints goes to child.out. */
-static void run_command(const char* command) {
-  FILE* p = popen(command, "r");
-  REQUIRE(p != NULL);
-  size_t n = fread(child.out, 1, sizeof child.out - 1, p);
-  child.out[n] = 0;
-  int status = pclose(p);
-  child.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  child.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-}
-static const char* library(void) {
-  const char* path = getenv("THRUM_LIB");
-  return path && access(path, R_OK) == 0 ? path : NULL;
-}
-
 TEST(python_and_its_faulthandler) {
   SKIP_IF_IT_CANNOT;
   static char script[2 * PATH_MAX], command[4 * PATH_MAX];
@@ -190,67 +154,13 @@ TEST(python_and_its_faulthandler) {
   }
 }
 
-/* The newest Go that is installed: Debian's versioned packages put nothing on
- * the path. */
-static int find_go(char* go, size_t size) {
-  run_command("for go in \"$(command -v go 2>/dev/null)\" "
-              "$(ls -d /usr/lib/go-*/bin/go 2>/dev/null | sort -rV) "
-              "/usr/local/go/bin/go; do"
-              "  if [ -n \"$go\" ] && \"$go\" version >/dev/null 2>&1; then"
-              "    printf %s \"$go\"; break;"
-              "  fi; "
-              "done");
-  snprintf(go, size, "%.4000s", child.out);
-  return *go != 0;
-}
-static void go_host(const char* go, const char* folder) {
-  static char source[2 * PATH_MAX], header[2 * PATH_MAX], command[8 * PATH_MAX];
-  REQUIRE(beside("preempt_host.go", source, sizeof source));
-  REQUIRE(beside("../../capi/include/thrum/host.h", header, sizeof header));
-  header[strlen(header) - strlen("thrum/host.h")] = 0;
-  /* The default cache if there is one: the standard library takes a minute. */
-  snprintf(
-      command, sizeof command,
-      "cd '%s' && if [ -z \"$GOCACHE\" ] && ! [ -w \"${HOME:-/nowhere}\" ]; "
-      "then export GOCACHE='%s/cache'; fi; "
-      "inc=$(realpath '%s') && src=$(realpath '%s') && "
-      "CGO_ENABLED=1 CGO_CFLAGS=\"-O2 -I$inc\" GOFLAGS= GOWORK=off "
-      "GO111MODULE=off GOTOOLCHAIN=local "
-      "'%s' build -o '%s/host' \"$src\" 2>&1",
-      ".", folder, header, source, go, folder);
-  run_command(command);
-  if (child.code != 0) {
-    static char reason[200];
-    snprintf(reason, sizeof reason, "go cannot build a cgo program: %.120s",
-             child.out);
-    reason[strcspn(reason, "\n")] = 0;
-    check_skipped = reason;
-    return;
-  }
-  snprintf(command, sizeof command, "timeout 100 '%s/host' '%s' 2>&1", folder,
-           library());
-  run_command(command);
-  if (child_skipped())
-    return;
-  CHECK_MSG(child.code == 0 && strncmp(child.out, "ok", 2) == 0,
-            "status %d, signal %d: %.900s", child.code, child.signal,
-            child.out);
-}
 TEST(a_go_host) {
   SKIP_IF_IT_CANNOT;
-  static char go[PATH_MAX];
-  char folder[] = "/tmp/thrum-go-XXXXXX", clean[100];
-  if (!library())
-    SKIP("$THRUM_LIB does not name the shared library");
-  if (CHECK_ASAN)
-    SKIP("a Go program cannot load a library that is built for ASan");
-  if (!find_go(go, sizeof go))
-    SKIP("Go is not installed");
-  alarm(280); /* a cold cache */
-  REQUIRE(mkdtemp(folder) != NULL);
-  go_host(go, folder);
-  snprintf(clean, sizeof clean, "rm -rf '%s'", folder);
-  CHECK_EQ(system(clean), 0);
+  run_go_host("preempt_host.go");
+  if (!check_skipped)
+    CHECK_MSG(child.code == 0 && strncmp(child.out, "ok", 2) == 0,
+              "status %d, signal %d: %.900s", child.code, child.signal,
+              child.out);
 }
 
 static const struct check_case cases[] = {

@@ -237,6 +237,40 @@ THRUM_API int thrum_preempt_forget(const void* lo, const void* hi);
  * Errors: THRUM_ENOTG THRUM_EINVAL (another delta, or below 0) */
 THRUM_API int thrum_preempt_hold(int32_t delta);
 
+/* ---- Stack overflow -----------------------------------------------------------
+ * A guard of at least 108 KiB lies below each stack: a G that runs over the end of
+ * its own never writes into another's. (A single frame that is larger than the
+ * guard may reach over it, unless its code was built to touch each page:
+ * -fstack-clash-protection.) The fault is a SIGSEGV like any other, and by
+ * default nothing more is known about it. With this a line on stderr names the G,
+ * the size of its stack and the place, and then the fault takes its course: the
+ * handler that was there before runs as if thrum had none, else the process ends
+ * by SIGSEGV and its core dump shows the instruction. All other faults go there at
+ * once, and so do signals that somebody sends.
+ *
+ * Each thread that runs Gs gets an alternate signal stack, unless it has one that
+ * is large enough, and has SIGSEGV unblocked; a lent thread gets back what it had
+ * when its call returns. A handler that the host installs later must hand on to
+ * thrum's what it does not know (sa_sigaction, with all three arguments); one
+ * that does not ends thrum's word about overflows, and nothing else.
+ *
+ * Where the kernel refuses a guard (it has no MADV_GUARD_INSTALL, and the process
+ * has vm.max_map_count mappings), a gap of the same size stands in for it: a G
+ * that has written there ends the process when it ends, enabled or not.
+ */
+/* Turns it on for rt; 0 also if it was on. Call it before the first spawn:
+ * threads that exist already take part from their next switch on.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_overflow_enable(thrum_rt* rt);
+
+/* Turns it off again, as the runtime's stop does; 0 also if it was off. With the
+ * last runtime the former handler comes back, unless the host has put one over
+ * thrum's: then thrum's stays below and only hands on.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EFORKED */
+THRUM_API int thrum_overflow_disable(thrum_rt* rt);
+
 /* ---- What a host may see ----------------------------------------------------
  * For debuggers, collectors and crash reports.
  */

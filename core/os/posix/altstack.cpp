@@ -1,5 +1,5 @@
-// Alternate signal stacks of the threads that can be asked (signal.cpp): the host's
-// own if it is large enough, else one of ours for as long as the thread is ours. A
+// Alternate signal stacks of the threads that can be asked (signal.cpp) or tell of
+// faults (fault.cpp): the host's own if it is large enough, else one of ours for as long as the thread is ours. A
 // G's stack has no room for what the kernel pushes.
 // SPDX-License-Identifier: MIT
 #include "os/posix/errno.hpp"
@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kHandlerRoom = size_t{64} << 10;
 constexpr size_t kHandlerLeast = size_t{2} << 10;
 
-int stack_make(SignalThread& t) {
+int stack_make(AltStack& s) {
   size_t page = page_size();
   size_t size = (signal_frame_bytes() + kHandlerRoom + page - 1) & ~(page - 1);
   char* p = static_cast<char*>(vm_reserve(page + size));
@@ -21,58 +21,71 @@ int stack_make(SignalThread& t) {
     return -ENOMEM;
   }
   vm_guard(p, page, true);
-  t.stack = p;
-  t.stack_size = page + size;
+  s.base = p;
+  s.size = page + size;
   return 0;
 }
 
 }  // namespace
 
-int signal_stack_enter(SignalThread& t) {
+int alt_stack_enter(AltStack& s) {
+  if (s.users++) {
+    return 0;
+  }
   stack_t now{};
   sigaltstack(nullptr, &now);
   if (!(now.ss_flags & SS_DISABLE) &&
       now.ss_size >= signal_frame_bytes() + kHandlerLeast) {
     return 0;  // the host's own serves us too
   }
-  if (int err = t.stack ? 0 : stack_make(t)) {
+  int err = s.base ? 0 : stack_make(s);
+  if (!err) {
+    stack_t mine{};
+    mine.ss_sp = s.base + page_size();
+    mine.ss_size = s.size - page_size();
+    err = sigaltstack(&mine, nullptr) == 0 ? 0 : -errno;
+  }
+  if (err) {
+    s.users = 0;
     return err;
   }
-  stack_t mine{};
-  mine.ss_sp = t.stack + page_size();
-  mine.ss_size = t.stack_size - page_size();
-  if (sigaltstack(&mine, nullptr) != 0) {
-    return -errno;
-  }
-  t.stack_used = true;
-  t.former_stack = now.ss_sp;
-  t.former_stack_size = now.ss_size;
-  t.former_stack_flags = now.ss_flags;
+  s.in_force = true;
+  s.former = now.ss_sp;
+  s.former_size = now.ss_size;
+  s.former_flags = now.ss_flags;
   return 0;
 }
 
-void signal_stack_leave(SignalThread& t) {
-  if (!t.stack_used) {
+void alt_stack_leave(AltStack& s) {
+  if (--s.users || !s.in_force) {
     return;
   }
-  t.stack_used = false;
+  s.in_force = false;
   stack_t now{};
   sigaltstack(nullptr, &now);
-  if (now.ss_sp != t.stack + page_size()) {
+  if (now.ss_sp != s.base + page_size()) {
     return;  // the host has set another meanwhile
   }
   stack_t former{};
-  former.ss_sp = t.former_stack;
-  former.ss_size = t.former_stack_size;
-  former.ss_flags = t.former_stack_flags & ~SS_ONSTACK;
+  former.ss_sp = s.former;
+  former.ss_size = s.former_size;
+  former.ss_flags = s.former_flags & ~SS_ONSTACK;
   sigaltstack(&former, nullptr);
 }
 
 void signal_forget(SignalThread& t) {
-  if (t.stack) {
-    vm_release(t.stack, t.stack_size);
-    t.stack = nullptr;
+  if (t.stack.base) {
+    vm_release(t.stack.base, t.stack.size);
+    t.stack.base = nullptr;
   }
+}
+
+bool signal_mask(int signo, int how) {
+  sigset_t set, old;
+  sigemptyset(&set);
+  sigaddset(&set, signo);
+  pthread_sigmask(how, &set, &old);
+  return sigismember(&old, signo) == 1;
 }
 
 }  // namespace thrum::os

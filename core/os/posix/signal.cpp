@@ -16,6 +16,7 @@
 
 #include "arch/cpu.hpp"
 #include "os/lock.hpp"
+#include "os/posix/chain.hpp"
 #include "os/posix/errno.hpp"
 
 namespace thrum::os {
@@ -32,17 +33,15 @@ struct alignas(kCacheLine) Slot {
 constexpr size_t kSlots = 65536;  // 4 MiB of addresses; touched as used
 
 struct Signal {
-  WordLock lock;            // never taken by the handler; held over tgkill
-  u32 users;                // lock
-  bool installed;           // lock: our handler, or one of the host's over it
-  Atomic<bool> covered;     // lock writes: one of the host's was over it
-  int signo;                // const while installed
-  struct sigaction former;  // const while installed
-  SignalFn ask;             // const while installed
-  void (*entry)();          // const while installed
-  Slot* slots;              // const after the first user
-  Atomic<u32> used;         // lock writes: of slots
-  Slot* free;               // lock
+  WordLock lock;         // never taken by the handler; held over tgkill
+  u32 users;             // lock
+  Atomic<bool> covered;  // lock writes: one of the host's was over ours
+  Chain chain;           // lock
+  SignalFn ask;          // const while installed
+  void (*entry)();       // const while installed
+  Slot* slots;           // const after the first user
+  Atomic<u32> used;      // lock writes: of slots
+  Slot* free;            // lock
 };
 constinit Signal g_signal = {};
 
@@ -54,25 +53,6 @@ bool on_its_way(const Slot& s) {
 }
 
 // ---- the handler -------------------------------------------------------------
-
-// A foreign signal that nobody handled ends the process; with us around too.
-void die_as_before(int signo) {
-  struct sigaction none {};
-  none.sa_handler = SIG_DFL;
-  sigaction(signo, &none, nullptr);
-  raise(signo);  // blocked until the handler returns
-}
-
-void hand_on(int signo, siginfo_t* info, void* context) {
-  const struct sigaction& former = g_signal.former;
-  if (former.sa_flags & SA_SIGINFO) {
-    former.sa_sigaction(signo, info, context);
-  } else if (former.sa_handler == SIG_DFL) {
-    die_as_before(signo);
-  } else if (former.sa_handler != SIG_IGN) {
-    former.sa_handler(signo);
-  }
-}
 
 Slot* slot_of(const siginfo_t* info) {
   char* at = static_cast<char*>(info->si_value.sival_ptr);
@@ -107,7 +87,7 @@ void on_signal(int signo, siginfo_t* info, void* context) {
   ErrnoKeep keep;
   Slot* s = slot_of(info);
   if (!s && !(s = slot_of_raised(info))) {
-    return hand_on(signo, info, context);
+    return chain_hand_on(g_signal.chain, signo, info, context);
   }
   s->seen.store(s->sent.load(relaxed), release);
   if (s->thread.load(relaxed) != thread_pointer()) {
@@ -121,50 +101,18 @@ void on_signal(int signo, siginfo_t* info, void* context) {
 
 // ---- the disposition; with the lock held ----------------------------------------
 
-bool is_ours(const struct sigaction& a) {
-  return (a.sa_flags & SA_SIGINFO) && a.sa_sigaction == on_signal;
-}
-bool is_none(const struct sigaction& a) {
-  return !(a.sa_flags & SA_SIGINFO) &&
-         (a.sa_handler == SIG_DFL || a.sa_handler == SIG_IGN);
-}
-struct sigaction current(int signo) {
-  struct sigaction now {};
-  sigaction(signo, nullptr, &now);
-  return now;
-}
-
 // Not from either end, which is where hosts begin (and an emulator has fewer than
 // it says).
 int find_free() {
   int count = SIGRTMAX - SIGRTMIN + 1;
   for (int i = 0; i < count; ++i) {
     int signo = SIGRTMIN + (count - 8 - i + count) % count;
-    struct sigaction now = current(signo);
+    struct sigaction now = chain_current(signo);
     if (!(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL) {
       return signo;
     }
   }
   return -EBUSY;
-}
-
-int install(int signo) {
-  struct sigaction now = current(signo);
-  g_signal.signo = signo;
-  if (!is_ours(now)) {  // else this is a child, and the fork came in between
-    g_signal.former = now;  // before a signal can come
-  }
-  struct sigaction ours {};
-  ours.sa_sigaction = on_signal;
-  // What the former handler counts on while it runs; ours does not care.
-  ours.sa_mask = g_signal.former.sa_mask;
-  ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-  if (sigaction(signo, &ours, nullptr) != 0) {
-    return -errno;
-  }
-  g_signal.installed = true;
-  g_signal.covered.store(false, relaxed);
-  return 0;
 }
 
 bool any_on_its_way() {
@@ -180,16 +128,13 @@ bool any_on_its_way() {
 // Without users, and when none of ours can meet the former handler any more.
 // True: nothing is left to do.
 bool restore() {
-  if (g_signal.users || !g_signal.installed) {
+  if (g_signal.users || !g_signal.chain.installed) {
     return true;
   }
   if (any_on_its_way()) {
     return false;
   }
-  if (is_ours(current(g_signal.signo))) {
-    sigaction(g_signal.signo, &g_signal.former, nullptr);
-    g_signal.installed = false;
-  }
+  chain_remove(g_signal.chain);
   return true;
 }
 
@@ -214,29 +159,26 @@ int open_locked(int signo) {
       return -ENOMEM;
     }
   }
-  if (g_signal.installed && is_none(current(g_signal.signo))) {
-    g_signal.installed = g_signal.users != 0;  // the host has removed it
+  Chain& c = g_signal.chain;
+  if (c.installed && chain_is_none(chain_current(c.signo))) {
+    c.installed = g_signal.users != 0;  // the host has removed it
   }
-  if (g_signal.installed) {
-    return signo && signo != g_signal.signo ? -EBUSY : g_signal.signo;
+  if (c.installed) {
+    return signo && signo != c.signo ? -EBUSY : c.signo;
   }
   int pick = signo ? signo : find_free();
   if (pick < 0) {
     return pick;
   }
-  int err = install(pick);
-  return err ? err : pick;
+  int err = chain_install(c, pick, on_signal, SA_RESTART, 0);
+  if (err) {
+    return err;
+  }
+  g_signal.covered.store(false, relaxed);
+  return pick;
 }
 
 // ---- threads -------------------------------------------------------------------
-
-bool block(int signo, int how) {
-  sigset_t set, old;
-  sigemptyset(&set);
-  sigaddset(&set, signo);
-  pthread_sigmask(how, &set, &old);
-  return sigismember(&old, signo) == 1;
-}
 
 Slot* slot_take() {
   Locked held(g_signal.lock);
@@ -298,7 +240,7 @@ int signal_join(SignalThread& t, void* arg) {
   s->seen.store(s->sent.load(relaxed), relaxed);
   s->arg.store(arg, relaxed);
   s->thread.store(thread_pointer(), relaxed);
-  int err = signal_stack_enter(t);
+  int err = alt_stack_enter(t.stack);
   Locked held(g_signal.lock);
   if (err) {
     s->thread.store(0, relaxed);
@@ -306,8 +248,8 @@ int signal_join(SignalThread& t, void* arg) {
     g_signal.free = s;
     return err;
   }
-  t.signo = g_signal.signo;
-  t.was_blocked = block(t.signo, SIG_UNBLOCK);
+  t.signo = g_signal.chain.signo;
+  t.was_blocked = signal_mask(t.signo, SIG_UNBLOCK);
   t.id.store(os::thread_id(), relaxed);
   t.slot = s;
   return 0;
@@ -325,12 +267,12 @@ void signal_leave(SignalThread& t) {
     return;
   }
   // What was sent is delivered before this call returns, at the latest.
-  block(t.signo, SIG_UNBLOCK);
+  signal_mask(t.signo, SIG_UNBLOCK);
   t.id.store(0, relaxed);
   s->thread.store(0, relaxed);
-  signal_stack_leave(t);
+  alt_stack_leave(t.stack);
   if (t.was_blocked) {
-    block(t.signo, SIG_BLOCK);
+    signal_mask(t.signo, SIG_BLOCK);
   }
   Locked held(g_signal.lock);
   s->seen.store(s->sent.load(relaxed), relaxed);
@@ -343,19 +285,18 @@ int signal_send(SignalThread& t) {
   ErrnoKeep keep;
   Locked held(g_signal.lock);
   Slot* s = static_cast<Slot*>(t.slot);
-  if (!s || !g_signal.users || t.signo != g_signal.signo) {
+  if (!s || !g_signal.users || t.signo != g_signal.chain.signo) {
     return -ESRCH;
   }
   if (on_its_way(*s)) {
     return 1;
   }
-  struct sigaction now = current(g_signal.signo);
-  if (is_none(now)) {
+  if (chain_is_none(chain_current(g_signal.chain.signo))) {
     return -EPERM;  // the host has removed our handler: it would end the process
   }
-  g_signal.covered.store(!is_ours(now), relaxed);
+  g_signal.covered.store(!chain_on_top(g_signal.chain), relaxed);
   s->sent.store(s->sent.load(relaxed) + 1, relaxed);
-  if (signal_queue(t.id.load(relaxed), g_signal.signo, s) != 0) {
+  if (signal_queue(t.id.load(relaxed), g_signal.chain.signo, s) != 0) {
     s->sent.store(s->sent.load(relaxed) - 1, relaxed);
     return -errno;
   }

@@ -7,9 +7,10 @@
 
 namespace thrum::os {
 
-// altstack.cpp; on the thread itself.
-int signal_stack_enter(SignalThread& t);
-void signal_stack_leave(SignalThread& t);
+// altstack.cpp; on the thread itself. Counted: enter and leave come in pairs.
+int alt_stack_enter(AltStack& s);
+void alt_stack_leave(AltStack& s);
+bool signal_mask(int signo, int how);  // returns whether it was blocked
 
 // linux/signal.cpp. To one thread of this process, with a cookie in si_value.
 int signal_queue(u32 thread_id, int signo, void* cookie);

@@ -4,6 +4,7 @@
 #include "os/os.hpp"
 
 #include "base/die.hpp"
+#include "base/line.hpp"
 #include "explore/explore.hpp"
 #include "mem/heap.hpp"
 
@@ -15,6 +16,7 @@ void die(const char* what, const char* file, int line) {
 }
 
 void say(const char*, ...) {}
+void Line::write() {}
 
 namespace os {
 
@@ -84,6 +86,10 @@ void signal_leave(SignalThread&) {}
 void signal_forget(SignalThread&) {}
 int signal_send(SignalThread&) { return -1; }
 void detour_end(void*) {}
+int fault_open(FaultFn) { return -1; }
+void fault_close() {}
+int fault_join(SignalThread&, void*) { return -1; }
+void fault_leave(SignalThread&) {}
 bool holds_libc(u64, u64) { return false; }
 
 int wake_fd_open(WakeFd&) { return 0; }

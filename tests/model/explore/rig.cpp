@@ -164,6 +164,7 @@ G* make(void (*fn)(void*), void* arg) {
   b->timer.id.store(Timer::kIdle, relaxed);
   b->stack.bytes = kStack - sizeof(Rare);
   b->stack.hi = stacks[i - 1] + b->stack.bytes;
+  b->stack.guarded = true;
   b->sp = context_make(b->stack.hi, g_main);
   body_dress(ms[0], g, b);
   g->word.store(kFirstGen | kLive, relaxed);

@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kBody = 192;
 
 struct Arenas : mem::Arenas {
-  Arenas() { init(kBody); }
+  explicit Arenas(bool narrow = false) { init(kBody, narrow); }
   ~Arenas() { release_all(); }
   bool take(u32 size_class, Stack& out) {
     mem::Slot slot;
@@ -92,7 +92,8 @@ TEST_CASE("stack: strides are no power of two, tops are coloured") {
     CHECK(stride % page == 0);
     CHECK(stride / page % 2 == 1);
     CHECK(stride > kStackSizes[c]);
-    CHECK(stride <= kStackSizes[c] + 3 * page);
+    CHECK(stride >= kStackSizes[c] + mem::kGuardWide);
+    CHECK(stride <= kStackSizes[c] + mem::kGuardWide + 3 * page);
     // No two of 16 stacks begin in the same cache line of a page: their first
     // frames do not fight for one cache set.
     u64 lines = 0;
@@ -103,6 +104,47 @@ TEST_CASE("stack: strides are no power of two, tops are coloured") {
       lines |= u64{1} << line;
     }
   }
+}
+
+TEST_CASE("stack: found by any address, also of its guard") {
+  for (bool narrow : {false, true}) {
+    Arenas arenas(narrow);
+    for (u32 c = 0; c < kStackClasses; ++c) {
+      size_t guard = narrow ? os::page_size() : mem::kGuardWide;
+      for (int i = 0; i < 40; ++i) {  // in more than one arena
+        mem::Slot s;
+        REQUIRE(arenas.take(c, &s, 1) == 1);
+        for (const char* x : {s.stack.lo() - guard, s.stack.lo() - 1,
+                              s.stack.lo(), s.stack.end() - 1}) {
+          void* body = nullptr;
+          bool in_guard = false;
+          CHECK(arenas.find(x, body, in_guard));
+          CHECK(body == s.body);
+          CHECK(in_guard == (x < s.stack.lo()));
+        }
+      }
+    }
+    void* body;
+    bool in_guard;
+    CHECK(!arenas.find(reinterpret_cast<char*>(&body), body, in_guard));
+    CHECK(!arenas.find(nullptr, body, in_guard));
+  }
+}
+
+TEST_CASE("stack: a gap that was written is seen") {
+  alignas(u64) static char memory[4096];
+  Stack s;
+  char* lo = memory + sizeof memory / 2;
+  s.bytes = sizeof memory / 2;
+  s.hi = lo + s.bytes;
+  CHECK(mem::stack_whole(s));
+  lo[0] = 1;  // its own
+  CHECK(mem::stack_whole(s));
+  lo[-1] = 1;
+  CHECK(!mem::stack_whole(s));
+  lo[-1] = 0;
+  lo[-512] = 1;
+  CHECK(!mem::stack_whole(s));
 }
 
 TEST_CASE("stack: handed out untouched") {
@@ -137,7 +179,7 @@ TEST_CASE("stack: overflow meets the guard") {
           p[-1] = 1;
         }).died(SIGSEGV));
   CHECK(in_child([=] {
-          volatile char* p = s.lo() - os::page_size();
+          volatile char* p = s.lo() - mem::kGuardWide;
           *p = 1;
         }).died(SIGSEGV));
   CHECK(in_child([=] {
