@@ -13,8 +13,12 @@ namespace {
 enum class Found { alive, ended, never };
 
 // Generations are compared by distance, so they may wrap.
-Found judge(u64 word, u64 gen) {
+Found judge(Runtime* rt, u64 word, u64 handle) {
+  u64 gen = handle_gen(handle);
   u64 now = word >> kGenShift;
+  if (THRUM_UNLIKELY(now == 0)) {  // never used, or given back with its chunk
+    now = glance(rt->table.floors[handle_slot(handle) / kChunkGs]);
+  }
   if (now == gen) {
     return word & kLive ? Found::alive : Found::never;
   }
@@ -91,11 +95,11 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
     return kEINVAL;
   }
   if (g == g_of(m) &&
-      judge(g->word.load(relaxed), handle_gen(handle)) == Found::alive) {
+      judge(rt, g->word.load(relaxed), handle) == Found::alive) {
     return kEDEADLOCK;
   }
   u64 v = g->word.load(acquire);  // pairs with the RMW in retire
-  Found found = judge(v, handle_gen(handle));
+  Found found = judge(rt, v, handle);
   if (found != Found::alive) {
     return found == Found::ended ? 0 : kEINVAL;
   }
@@ -109,7 +113,7 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
   // looks for us under the lock, or we see that it has ended.
   v = g->word.load(acquire);
   do {
-    if (judge(v, handle_gen(handle)) != Found::alive) {
+    if (judge(rt, v, handle) != Found::alive) {
       lock.unlock();
       return 0;
     }
@@ -172,7 +176,7 @@ int cancel(M* m, Runtime* rt, u64 handle) {
   }
   for (;;) {
     u64 v = g->word.load(acquire);
-    Found found = judge(v, handle_gen(handle));
+    Found found = judge(rt, v, handle);
     if (found != Found::alive) {
       return found == Found::ended ? kESTALE : kEINVAL;
     }
@@ -202,7 +206,7 @@ int unpark(M* m, Runtime* rt, u64 handle) {
   }
   u64 v = g->word.load(acquire);
   for (;;) {
-    Found found = judge(v, handle_gen(handle));
+    Found found = judge(rt, v, handle);
     if (found != Found::alive) {
       return found == Found::ended ? kESTALE : kEINVAL;
     }

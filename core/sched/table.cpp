@@ -216,9 +216,10 @@ void table_trim(Runtime* rt, const Atomic<u32>* stop) {
   }
   for (u32 at = 0; c && at < kChunks; ++at) {
     if (whole(at)) {
+      // First: who looks up a handle meanwhile finds one or the other.
+      show(t.floors[at], c->floor[at]);
       os::vm_drop(t.chunks[at].load(relaxed), kChunkBytes);
       Locked held(t.lock);
-      t.floors[at] = c->floor[at];
       t.dropped[at / 64] |= u64{1} << at % 64;
     }
   }

@@ -34,7 +34,7 @@ struct Table {
   G* free;                        // lock: batches given back
   u32 free_count;                 // lock
   u64 dropped[kChunks / 64];      // lock: chunks without memory, a bit each
-  u32 floors[kChunks];            // lock: where their generations go on
+  u32 floors[kChunks];            // lock; seen: where their generations go on
 };
 
 inline Runtime* rt_of(const G* g) {

@@ -165,6 +165,103 @@ TEST_CASE("stack: handed out untouched") {
   }
 }
 
+namespace {
+
+u32 resident(const Stack& s) {
+  size_t page = os::page_size();
+  char* lowest;
+  char* top = s.end() - 1 - (at(s.end()) - 1) % page;
+  return os::vm_resident(top, page, &lowest) ? 1 : 0;
+}
+
+}  // namespace
+
+TEST_CASE("stack: vacant slots come back, the lowest first") {
+  Arenas arenas;
+  constexpr u32 kMany = 200;
+  static mem::Slot s[kMany], again[kMany];
+  for (mem::Slot& x : s) {
+    REQUIRE(arenas.take(0, &x, 1) == 1);
+  }
+  Choice c{7};
+  for (u32 i = kMany; i-- > 1;) {  // in any order
+    mem::Slot t = s[i];
+    u32 j = c.below(i + 1);
+    s[i] = s[j];
+    s[j] = t;
+  }
+  arenas.give(s, kMany / 2);
+  CHECK(arenas.counts(0).vacant == kMany / 2);
+  u32 n = arenas.take(0, again, kMany);
+  CHECK(n == kMany / 2);  // vacant ones only
+  for (u32 i = 1; i < n; ++i) {
+    bool rises = again[i].stack.arena > again[i - 1].stack.arena ||
+                 (again[i].stack.arena == again[i - 1].stack.arena &&
+                  again[i].body > again[i - 1].body);
+    CHECK(rises);
+  }
+  CHECK(arenas.counts(0).vacant == 0);
+  CHECK(arenas.counts(0).cut == kMany);
+  CHECK(arenas.take(0, again, 5) == 1);  // a new one
+  CHECK(arenas.counts(0).cut == kMany + 1);
+}
+
+TEST_CASE("stack: vacant ones give their pages back, guards stay") {
+#if defined(THRUM_ASAN)
+  UNIT_SKIP("ASan's shadow makes pages");
+#endif
+  Arenas arenas;
+  constexpr u32 kMany = 100;
+  static mem::Slot s[kMany];
+  for (mem::Slot& x : s) {
+    REQUIRE(arenas.take(0, &x, 1) == 1);
+    memset(x.body, 1, kBody);
+    x.stack.hi[-1] = 1;
+  }
+  arenas.give(s, kMany - 10);
+  CHECK(arenas.counts(0).warm == kMany - 10);
+  CHECK(arenas.trim(false, UINT32_MAX, nullptr));  // a first look: none is old
+  CHECK(arenas.counts(0).warm == kMany - 10);
+  mem::Slot taken[4];
+  REQUIRE(arenas.take(0, taken, 4) == 4);  // and given back: young again
+  arenas.give(taken, 4);
+  CHECK(arenas.trim(false, UINT32_MAX, nullptr));
+  CHECK(arenas.counts(0).warm == 4);
+  CHECK(!arenas.trim(true, UINT32_MAX, nullptr));
+  CHECK(arenas.counts(0).warm == 0);
+  CHECK(arenas.counts(0).vacant == kMany - 10);
+  for (u32 i = 0; i < kMany; ++i) {
+    CHECK(resident(s[i].stack) == (i >= kMany - 10));
+  }
+  for (u32 i = kMany - 10; i < kMany; ++i) {
+    CHECK(s[i].stack.hi[-1] == 1);
+  }
+  if (guards_work()) {
+    CHECK(in_child([=] {
+            volatile char* p = s[0].stack.lo() - 1;
+            *p = 1;
+          }).died(SIGSEGV));
+  }
+}
+
+TEST_CASE("stack: a trim ends early when it is told to") {
+  Arenas arenas;
+  constexpr u32 kMany = 400;
+  static mem::Slot s[kMany];
+  for (mem::Slot& x : s) {
+    REQUIRE(arenas.take(0, &x, 1) == 1);
+  }
+  arenas.give(s, kMany);
+  Atomic<u32> stop{1};
+  CHECK(arenas.trim(true, UINT32_MAX, &stop));
+  CHECK(arenas.counts(0).warm == kMany);
+  CHECK(arenas.trim(true, 64, nullptr));
+  u64 warm = arenas.counts(0).warm;
+  CHECK((warm < kMany && warm >= kMany - 128));
+  CHECK(!arenas.trim(true, UINT32_MAX, nullptr));
+  CHECK(arenas.counts(0).warm == 0);
+}
+
 TEST_CASE("stack: overflow meets the guard") {
   Arenas arenas;
   Stack below, s;

@@ -1,0 +1,67 @@
+#include "../unit.hpp"
+#include "mem/words.hpp"
+
+using namespace unit;
+using namespace thrum::mem;
+
+namespace {
+
+constexpr u32 kMost = 512;
+
+// Packs, unpacks, compares; returns how many bytes it took.
+size_t there_and_back(const u64* words, u32 n) {
+  static u8 packed[packed_most(kMost) + 16];
+  memset(packed, 0xee, sizeof packed);
+  size_t bytes = pack_words(words, n, packed);
+  CHECK(bytes <= packed_most(n));
+  CHECK(packed[packed_most(n)] == 0xee);
+  u64 back[kMost];
+  memset(back, 0x55, sizeof back);
+  CHECK(unpack_words(packed, back, n) == bytes);
+  CHECK(memcmp(back, words, n * sizeof(u64)) == 0);
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("words: of every kind and number, there and back") {
+  Choice c{42};
+  u64 words[kMost];
+  for (u32 round = 0; round < 3000; ++round) {
+    u32 n = c.below(round < 20 ? round + 1 : kMost + 1);
+    u32 kinds = 1 + c.below(5);
+    for (u32 i = 0; i < n; ++i) {
+      u64 any = u64{c.below(UINT32_MAX)} << 32 | c.below(UINT32_MAX);
+      switch (c.below(kinds)) {
+        case 0:
+          words[i] = 0;
+          break;
+        case 1:
+          words[i] = i ? words[i - 1] : 7;
+          break;
+        case 2:
+          words[i] = 0x7fff00000000 + c.below(UINT32_MAX);
+          break;
+        case 3:  // many regions
+          words[i] = u64{c.below(40)} << 32 | c.below(9);
+          break;
+        default:
+          words[i] = any;
+      }
+    }
+    (void)there_and_back(words, n);
+  }
+}
+
+TEST_CASE("words: what a stack has takes little") {
+  u64 words[100] = {};
+  CHECK(there_and_back(words, 100) == 51);  // zeroes: half a byte each
+  for (u64& w : words) {
+    w = 0x0101010101010101;
+  }
+  CHECK(there_and_back(words, 100) <= 51 + 8);
+  for (u32 i = 0; i < 100; ++i) {
+    words[i] = 0x00007fff00000000 + i;
+  }
+  CHECK(there_and_back(words, 100) == 51 + 4 + 400);
+}
