@@ -188,11 +188,4 @@ int thrum_cpus(uint64_t* mask, uint32_t words) {
   return n;
 }
 
-void* thrum_alloc(size_t size) { return mem::alloc(size); }
-void* thrum_calloc(size_t count, size_t size) {
-  return mem::zalloc(count, size);
-}
-void* thrum_realloc(void* p, size_t size) { return mem::realloc(p, size); }
-void thrum_free(void* p) { mem::free(p); }
-
 }  // extern "C"

@@ -158,6 +158,16 @@ int thrum_stack(void** lo, void** hi) {
   return 0;
 }
 
+int thrum_trim(thrum_rt* rt) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r || r->stopping.load(acquire) == 2) {
+    return r ? kECLOSED : no_rt(rt);
+  }
+  trim(e.m, r);
+  return 0;
+}
+
 int thrum_world_stop(thrum_rt* rt, int64_t deadline_ns) {
   EnterParking e;
   Runtime* r = rt_or_own(e.m, rt);

@@ -39,6 +39,8 @@ int thrum_p_each(thrum_rt* rt,
   u32 n = r->p_count.load(acquire);
   for (u32 i = 0; i < n; ++i) {
     P* p = r->ps[i];
+    mem::Tally t{};
+    tally_of(p, t);
     thrum_p_stats s{sizeof s,
                     i,
                     p->dispatches.load(relaxed),
@@ -49,7 +51,12 @@ int thrum_p_each(thrum_rt* rt,
                     p->retakes.load(relaxed),
                     p->preemptions.load(relaxed),
                     p->refusals.load(relaxed),
-                    p->preempt_delay.load(relaxed)};
+                    p->preempt_delay.load(relaxed),
+                    t.allocs.load(relaxed),
+                    t.frees.load(relaxed),
+                    t.cross_frees.load(relaxed),
+                    t.alloc_bytes.load(relaxed),
+                    t.free_bytes.load(relaxed)};
     fn(arg, &s);
   }
   return 0;

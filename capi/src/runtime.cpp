@@ -36,12 +36,30 @@ u32 default_procs() {
   return n ? static_cast<u32>(n) : min(budget_procs(), kMaxProcs);
 }
 
+// Functions come in pairs: memory goes back to where it came from.
+int to_source(mem::Source& out, const thrum_allocator* in) {
+  thrum_allocator a{};
+  if (in) {
+    if (int err = read_struct(a, in)) {
+      return err;
+    }
+  }
+  if (a.reserved || !a.alloc != !a.free || !a.reserve != !a.release) {
+    return kEINVAL;
+  }
+  out = mem::Source{a.arg, a.alloc, a.free, a.reserve, a.release};
+  return 0;
+}
+
 int to_config(Config& out, const thrum_config& in) {
   if ((in.flags & ~kKnownFlags) || in.procs > kMaxProcs || in.slice_ns < 0 ||
       in.sysmon_ns < 0 || in.idle_ns < 0) {
     return kEINVAL;
   }
   out = Config{};
+  if (int err = to_source(out.source, in.allocator)) {
+    return err;
+  }
   out.deterministic = in.flags & THRUM_RT_DETERMINISTIC;
   out.hosted = in.flags & THRUM_RT_HOSTED;
   out.procs = out.deterministic ? 1 : (in.procs ? in.procs : default_procs());
@@ -175,16 +193,6 @@ int thrum_set_procs(thrum_rt* rt, uint32_t n) {
     return kECLOSED;
   }
   return seeded(r) && n != 1 ? kEINVAL : set_procs(e.m, r, n);
-}
-
-int thrum_trim(thrum_rt* rt) {
-  Enter e;
-  Runtime* r = rt_or_own(e.m, rt);
-  if (!r || stopped(r)) {
-    return r ? kECLOSED : no_rt(rt);
-  }
-  trim(e.m, r);
-  return 0;
 }
 
 int thrum_available_procs(void) { return static_cast<int>(budget_procs()); }

@@ -20,6 +20,13 @@ size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 u64 low_bits(u32 n) { return n >= 64 ? ~u64{0} : (u64{1} << n) - 1; }
 }  // namespace
 
+void Arenas::init(const Source* source, size_t body_bytes, bool narrow) {
+  source_ = source;
+  body_bytes_ = body_bytes;
+  narrow_ = narrow;
+  page_ = os::page_size();
+}
+
 u32 stack_class(size_t size) {
   u32 c = 0;
   while (c < kStackClasses && kStackSizes[c] < size) {
@@ -68,9 +75,22 @@ Slot Arenas::slot_of(u32 size_class, u32 arena, u32 i) const {
 }
 
 u32 Arenas::take(u32 size_class, Slot* out, u32 n) {
-  Locked held(lock_);
-  u32 got = take_vacant(size_class, out, n);
-  return got ? got : cut(size_class, *out) ? 1 : 0;
+  for (;;) {
+    u32 last = 0;
+    {
+      Locked held(lock_);
+      u32 got = take_vacant(size_class, out, n);
+      if (got || (got = cut(size_class, *out) ? 1 : 0)) {
+        return got;
+      }
+      Class& c = classes_[size_class];
+      last = c.count ? c.arenas[c.count - 1]->slots : 0;
+    }
+    Arena* a = make_arena(size_class, last);
+    if (!a || !add(a)) {
+      return 0;
+    }
+  }
 }
 
 u32 Arenas::take_vacant(u32 size_class, Slot* out, u32 n) {
@@ -99,43 +119,30 @@ u32 Arenas::take_vacant(u32 size_class, Slot* out, u32 n) {
   return got;
 }
 
-// Another arena; null: no memory, no address space.
-Arenas::Arena* Arenas::grow(u32 size_class) {
-  Class& c = classes_[size_class];
-  page_ = os::page_size();
-  if (c.count == c.room) {
-    u32 room = c.room ? 2 * c.room : 8;
-    void* p = room <= UINT16_MAX + 1
-                  ? mem::realloc(c.arenas, room * sizeof(Arena*))
-                  : nullptr;
-    if (!p) {
-      return nullptr;
-    }
-    c.arenas = static_cast<Arena**>(p);
-    c.room = room;
-  }
+// Without the lock: the host's functions may take their time. `last`: how many
+// slots the last one had. null: no memory, no address space.
+Arenas::Arena* Arenas::make_arena(u32 size_class, u32 last) {
   size_t each = stride(size_class) + body_bytes_;
-  u32 slots = c.count ? c.arenas[c.count - 1]->slots * 2 : kFirstSlots;
+  u32 slots = last ? last * 2 : kFirstSlots;
   while (slots > kFirstSlots && slots * each > kArenaMax) {
     slots /= 2;
   }
   u32 words = (slots + 63) / 64;
-  char* memory =
-      static_cast<char*>(mem::zalloc(1, sizeof(Arena) + words * sizeof(Bits)));
-  if (!memory) {
+  auto* a =
+      static_cast<Arena*>(mem::zalloc(1, sizeof(Arena) + words * sizeof(Bits)));
+  if (!a) {
     return nullptr;
   }
-  Arena* a = reinterpret_cast<Arena*>(memory);
   // A tight limit on address space may leave room for fewer.
   size_t bodies = 0;
   for (slots *= 2; !a->base && slots > 1;) {
     slots /= 2;
     bodies = round_up(slots * body_bytes_, page_);
     a->bytes = bodies + slots * stride(size_class);
-    a->base = static_cast<char*>(os::vm_reserve(a->bytes));
+    a->base = static_cast<char*>(source_->map(a->bytes));
   }
   if (!a->base) {
-    mem::free(memory);
+    mem::free(a);
     return nullptr;
   }
   // A huge page under a stack top would commit 2 MiB for one page. For all of
@@ -144,10 +151,31 @@ Arenas::Arena* Arenas::grow(u32 size_class) {
   a->stacks = a->base + bodies;
   a->slots = slots;
   a->size_class = size_class;
-  a->older = newest_;
-  publish(newest_, a);
-  c.arenas[c.count++] = a;
   return a;
+}
+
+bool Arenas::add(Arena* a) {
+  {
+    Locked held(lock_);
+    Class& c = classes_[a->size_class];
+    u32 room = c.room ? 2 * c.room : 8;
+    void* p = c.arenas;
+    if (c.count == c.room) {
+      p = room <= UINT16_MAX + 1 ? mem::realloc(p, room * sizeof(Arena*))
+                                 : nullptr;
+      c.room = p ? room : c.room;
+    }
+    if (p) {
+      c.arenas = static_cast<Arena**>(p);
+      a->older = newest_;
+      publish(newest_, a);
+      c.arenas[c.count++] = a;
+      return true;
+    }
+  }
+  source_->unmap(a->base, a->bytes);
+  mem::free(a);
+  return false;
 }
 
 // The next slots get their guards, some at once.
@@ -177,10 +205,7 @@ bool Arenas::cut(u32 size_class, Slot& out) {
   Class& c = classes_[size_class];
   Arena* a = c.count ? c.arenas[c.count - 1] : nullptr;
   if (!a || a->cut == a->slots) {
-    a = grow(size_class);
-    if (!a) {
-      return false;
-    }
+    return false;
   }
   if (a->cut == a->guarded) {
     guard(a, size_class);
@@ -323,7 +348,7 @@ void Arenas::release_all() {
   for (Class& c : classes_) {
     for (u32 i = 0; i < c.count; ++i) {
       note_unmap(c.arenas[i]->base, c.arenas[i]->bytes);
-      os::vm_release(c.arenas[i]->base, c.arenas[i]->bytes);
+      source_->unmap(c.arenas[i]->base, c.arenas[i]->bytes);
       mem::free(c.arenas[i]);
     }
     mem::free(c.arenas);

@@ -13,6 +13,7 @@
 #pragma once
 #include "base/atomic.hpp"
 #include "base/defs.hpp"
+#include "mem/source.hpp"
 #include "os/lock.hpp"
 
 namespace thrum::mem {
@@ -70,11 +71,9 @@ struct ArenaCounts {
 // One per runtime.
 class Arenas {
  public:
-  void init(size_t body_bytes, bool narrow) {
-    body_bytes_ = body_bytes;
-    narrow_ = narrow;
-  }
-  // Up to n slots: vacant ones, or else one that is new. 0: no address space.
+  // `source` lives as long.
+  void init(const Source* source, size_t body_bytes, bool narrow);
+  // Up to n slots: vacant ones, else one that is new. 0: no address space.
   u32 take(u32 size_class, Slot* out, u32 n);
   void give(const Slot* slots, u32 n);
   // Drops the pages of slots that were vacant at the last call already, or
@@ -120,7 +119,8 @@ class Arenas {
   Bits* bits(Arena* a) const { return reinterpret_cast<Bits*>(a + 1); }
   Slot slot_of(u32 size_class, u32 arena, u32 i) const;
   u32 take_vacant(u32 size_class, Slot* out, u32 n);
-  Arena* grow(u32 size_class);
+  Arena* make_arena(u32 size_class, u32 last);
+  bool add(Arena* a);  // false: no memory, and a is gone
   bool cut(u32 size_class, Slot& out);
   void guard(Arena* a, u32 size_class);
   void drop(Arena* a, u32 size_class, u32 word, u64 mask);
@@ -129,9 +129,10 @@ class Arenas {
 
   WordLock lock_;
   Arena* newest_ = nullptr;         // lock; seen: all of them
+  const Source* source_ = nullptr;  // const
   size_t body_bytes_ = kCacheLine;  // const
   bool narrow_ = false;             // const
-  size_t page_ = 0;                 // lock; seen: const once there is an arena
+  size_t page_ = 0;                 // const
   u32 split_guards_ = 0;            // lock: guards that cost two mappings each
   u32 split_most_ = 1;              // lock: of these
   Class classes_[kStackClasses] = {};

@@ -101,6 +101,15 @@ void watch_begin(Runtime* rt, i64 limit);
 int local_new(void (*drop)(void*), u32* out);
 int local_set(M* m, u32 key, void* value);
 void* local_get(M* m, u32 key);
+void ext_free(Runtime* rt, Ext* e);
+
+// The heap of an M is its thread's and needs no P: these pass no door. Null: a
+// thread that is none.
+inline mem::Heap* heap_of(M* m) { return m ? &m->heap : nullptr; }
+void* heap_alloc(size_t size);
+void heap_free(void* p);
+// By Gs of p, about now.
+void tally_of(P* p, mem::Tally& out);
 
 // ---- domain.cpp ----------------------------------------------------------------
 struct DomainOps {

@@ -12,7 +12,6 @@
 
 #include <string.h>
 
-#include "mem/heap.hpp"
 #include "sched/enter.hpp"
 
 namespace thrum {
@@ -172,8 +171,7 @@ Domain* domain_make(Runtime* rt) {
     memset(static_cast<void*>(d), 0, sizeof *d);
     return d;
   }
-  return static_cast<Domain*>(
-      mem::alloc_aligned(sizeof(Domain), alignof(Domain)));
+  return rt->config.source.make<Domain>();
 }
 
 }  // namespace
@@ -238,7 +236,7 @@ void domain_release(Domain* d) {
 void domains_free(Runtime* rt) {
   while (Domain* d = rt->spare_domains) {
     rt->spare_domains = d->next;
-    mem::free(d);
+    rt->config.source.give(d, sizeof *d);
   }
 }
 

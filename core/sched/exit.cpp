@@ -1,6 +1,5 @@
 // A G's first and last moments on its stack.
 // SPDX-License-Identifier: MIT
-#include "mem/heap.hpp"
 #include "sched/domain.hpp"
 #include "sched/enter.hpp"
 #include "sched/overflow.hpp"
@@ -59,8 +58,7 @@ bool dismiss(M* m, G* g) {
   if (e->domain && !lost) {
     domain_g_gone(e->domain);
   }
-  mem::free(e->locals);
-  mem::free(e);
+  ext_free(m->rt, e);
   return lost;
 }
 

@@ -52,14 +52,14 @@ void destroy(Runtime* rt) {
   while (rt->visitors.load(acquire)) {  // pairs with route
     os::thread_yield();
   }
+  const mem::Source from = rt->config.source;
   for (u32 slot = 0; slot < rt->table.end; ++slot) {
     G* g = table_g(rt->table, slot);
     if (!g || !(g->word.load(relaxed) & kLive)) {
       continue;
     }
     if (g->ext) {
-      mem::free(g->ext->locals);
-      mem::free(g->ext);
+      ext_free(rt, g->ext);
     }
     if ((g->flags & kStarted) && !g->body) {
       mem::free(g->away->asleep);
@@ -68,12 +68,13 @@ void destroy(Runtime* rt) {
   while (M* m = rt->ms) {
     rt->ms = m->next_m;
     os::signal_forget(m->signal);
-    mem::free(m);
+    mem::heap_end(m->heap);
+    from.give(m, sizeof *m);
   }
   for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
     body_flush(rt, rt->ps[i]);
     rt->ps[i]->timers.destroy();
-    mem::free(rt->ps[i]);
+    from.give(rt->ps[i], sizeof(P));
   }
   domains_free(rt);
   rt->arenas.release_all();
@@ -82,7 +83,7 @@ void destroy(Runtime* rt) {
   mem::free(rt->drawer.items);
   os::wake_fd_close(rt->wake_fd);
   tag_give(rt->tag);
-  mem::free(rt);
+  from.give(rt, sizeof *rt);
 }
 
 u32 slow_at_start(const M* m) {
@@ -91,7 +92,7 @@ u32 slow_at_start(const M* m) {
 }
 
 M* m_make(Runtime* rt, bool lent) {
-  M* m = static_cast<M*>(mem::alloc_aligned(sizeof(M), alignof(M)));
+  M* m = rt->config.source.make<M>();
   if (!m) {
     return nullptr;
   }
@@ -113,6 +114,7 @@ void m_main(void* arg) {
   set_this_m(m);
   m->door.enter();
   m->tid.store(os::thread_id(), relaxed);
+  mem::heap_begin(m->heap);
   pin_at_start(m);
   m->eh = static_cast<EhGlobals*>(os::eh_globals());
   note_native(m->note0);
@@ -270,12 +272,12 @@ int rt_new(Runtime** out, const Config& config) {
   if (!fork_ready()) {
     return kENOMEM;
   }
-  Runtime* rt = mem::make<Runtime>();
+  Runtime* rt = config.source.make<Runtime>();
   if (!rt) {
     return kENOMEM;
   }
   rt->epoch = os::fork_epoch();
-  rt->arenas.init(sizeof(Body), config.hibernate);
+  rt->arenas.init(&rt->config.source, sizeof(Body), config.hibernate);
   rt->scan.wanted.store(config.hibernate, relaxed);
   rt->config = config;
   rt->refs.store(1, relaxed);
@@ -385,6 +387,7 @@ M* m_lend(Runtime* rt) {
   }
   rt->lent.fetch_add(1, seq_cst);
   m->outer = this_m();
+  mem::heap_begin(m->heap);
   m->door.enter();
   m->tid.store(os::thread_id(), relaxed);
   m->eh = static_cast<EhGlobals*>(os::eh_globals());

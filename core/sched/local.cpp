@@ -1,6 +1,7 @@
 // G-local storage: keys per process, values per G.
 // SPDX-License-Identifier: MIT
-#include "mem/heap.hpp"
+#include <string.h>
+
 #include "sched/enter.hpp"
 
 namespace thrum {
@@ -32,7 +33,7 @@ int local_set(M* m, u32 key, void* value) {
   }
   G* g = m->cur;
   if (!g->ext) {
-    Ext* e = mem::make<Ext>();
+    Ext* e = m->rt->config.source.make<Ext>();
     if (!e) {
       return kENOMEM;
     }
@@ -43,18 +44,25 @@ int local_set(M* m, u32 key, void* value) {
   Ext* e = g->ext;
   if (key >= e->local_count) {
     u32 n = min(key + 4, kMaxKeys);
-    void* p = mem::realloc(e->locals, n * sizeof(void*));
+    const mem::Source& from = m->rt->config.source;
+    void* p = from.take(n * sizeof(void*), alignof(void*));
     if (!p) {
       return kENOMEM;
     }
-    e->locals = static_cast<void**>(p);
-    for (u32 i = e->local_count; i < n; ++i) {
-      e->locals[i] = nullptr;
+    if (e->locals) {
+      memcpy(p, e->locals, e->local_count * sizeof(void*));
+      from.give(e->locals, e->local_count * sizeof(void*));
     }
+    e->locals = static_cast<void**>(p);
     e->local_count = n;
   }
   e->locals[key] = value;
   return 0;
+}
+
+void ext_free(Runtime* rt, Ext* e) {
+  rt->config.source.give(e->locals, e->local_count * sizeof(void*));
+  rt->config.source.give(e, sizeof *e);
 }
 
 void* local_get(M* m, u32 key) {

@@ -214,7 +214,7 @@ void sleep_idle(M* m) {
     // A thread of the host may end without waking anybody: look again.
     until = os::now_ns() + 1'000'000'000;
   }
-  note_wait(m, min(until, end));
+  idle_wait(m, min(until, end));
   feed_starved(rt, UINT32_MAX);
   P* p;
   {

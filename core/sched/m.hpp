@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "base/list.hpp"
+#include "mem/heap.hpp"
 #include "os/lock.hpp"
 #include "os/os.hpp"
 #include "sched/door.hpp"
@@ -91,6 +92,8 @@ struct M {
   StackNote note0;      // owner
   G* next_g;            // owner: run this first, in the loop
   Domain* domain;       // owner: the domain whose Gs it runs; seen
+  mem::Heap heap;       // owner: serves its Gs
+  mem::Tally tallied;   // owner: what of heap.tally its Ps before have
   bool spinning;        // owner
   bool lent;            // const: a thread of the host
   bool arrived_native;  // owner: the last switch came from the loop

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "base/choice.hpp"
+#include "base/count.hpp"
 #include "base/list.hpp"
 #include "os/lock.hpp"
 #include "queue/fresh.hpp"
@@ -100,6 +101,8 @@ struct P {
   Atomic<i64> stamp;    // owner: when the dispatch number stamped began
   Atomic<u64> stamped;  // owner: the one after a preemption
 
+  mem::Tally tally;  // owner: of Ms that it left, see tally_of
+
   WordLock timer_lock;
   TimerHeap timers;      // timer_lock
   u32 timer_tie;         // timer_lock
@@ -147,10 +150,5 @@ struct P {
     return runq.size() + fresh.size() + (runq.has_next() ? 1 : 0);
   }
 };
-
-// Owner-only counters: a plain add, visible to observers.
-inline void bump(Atomic<u64>& counter, u64 by = 1) {
-  counter.store(counter.load(relaxed) + by, relaxed);
-}
 
 }  // namespace thrum

@@ -7,7 +7,6 @@
 // SPDX-License-Identifier: MIT
 #include <new>
 
-#include "mem/heap.hpp"
 #include "sched/ready.hpp"
 #include "sched/signals.hpp"
 
@@ -56,6 +55,61 @@ void end_alone(M* self, Runtime* rt) {
   }
 }
 
+P* p_make(Runtime* rt, u32 id) {
+  P* p = rt->config.source.make<P>();
+  if (!p) {
+    return nullptr;
+  }
+  new (p) P{};
+  p->id = id;
+  p->rt = rt;
+  p->fair_in = kFairEvery;
+  p->earliest.store(kForever, relaxed);
+  p->choice.state = rt->config.seed ^ (u64{id} << 32) ^ 0x7468726d;
+  return p;
+}
+
+void ps_free(Runtime* rt, P* p) {
+  while (p) {
+    P* next = p->next_idle;
+    rt->config.source.give(p, sizeof *p);
+    p = next;
+  }
+}
+
+// Those that n Ps need and that there are not yet, by their numbers; false: no
+// memory. Before the lock: it may be the host's allocator that makes them.
+bool ps_make(Runtime* rt, u32 n, P** out) {
+  *out = nullptr;
+  for (u32 id = n; id-- > rt->p_count.load(acquire);) {
+    P* p = p_make(rt, id);
+    if (!p) {
+      ps_free(rt, *out);
+      return false;
+    }
+    p->alone.store(n == 1 && rt->fence_all, relaxed);
+    p->state.store(PState::dead, relaxed);
+    p->next_idle = *out;
+    *out = p;
+  }
+  return true;
+}
+
+// With Runtime.lock held: adds those that nobody else has added meanwhile.
+u32 ps_add(Runtime* rt, P** at, u32 made) {
+  while (P* p = *at) {
+    if (p->id != made) {
+      at = &p->next_idle;
+      continue;
+    }
+    *at = p->next_idle;
+    p->next_idle = nullptr;
+    rt->ps[made++] = p;
+    rt->p_count.store(made, release);  // pairs with the acquire of readers
+  }
+  return made;
+}
+
 }  // namespace
 
 bool give_wanted(M* m) {
@@ -77,18 +131,20 @@ bool give_wanted(M* m) {
   return true;
 }
 
-P* p_make(Runtime* rt, u32 id) {
-  P* p = static_cast<P*>(mem::alloc_aligned(sizeof(P), alignof(P)));
-  if (!p) {
-    return nullptr;
+// What the P has, and what its M has counted since. While the M lets go of it
+// some may be missing.
+void tally_of(P* p, mem::Tally& out) {
+  mem::Tally none{};
+  M* m = p->m.load(acquire);  // pairs with take_p
+  mem::Tally seen{};
+  if (m) {
+    seen.add(m->tallied, none);
   }
-  new (p) P{};
-  p->id = id;
-  p->rt = rt;
-  p->fair_in = kFairEvery;
-  p->earliest.store(kForever, relaxed);
-  p->choice.state = rt->config.seed ^ (u64{id} << 32) ^ 0x7468726d;
-  return p;
+  mem::Tally zero{};
+  out.add(p->tally, zero);
+  if (m) {
+    out.add(m->heap.tally, seen);
+  }
 }
 
 void take_p(M* m, P* p) {
@@ -139,21 +195,15 @@ int set_procs(M* m, Runtime* rt, u32 n) {
   }
   u32 old;
   u32 fresh = 0;
+  P* more;
+  if (!ps_make(rt, n, &more)) {
+    return kENOMEM;
+  }
   {
     Locked held(rt->lock);
     old = rt->procs.load(relaxed);
     u32 made = rt->p_count.load(relaxed);
-    for (; made < n; ++made) {
-      P* p = p_make(rt, made);
-      if (!p) {
-        return kENOMEM;
-      }
-      p->state.store(PState::dead, relaxed);
-      p->alone.store(n == 1 && rt->fence_all, relaxed);
-      rt->ps[made] = p;
-      rt->p_count.store(made + 1,
-                        release);  // pairs with the acquire of readers
-    }
+    made = ps_add(rt, &more, made);
     rt->procs.store(n, relaxed);
     for (u32 i = 0; i < made; ++i) {
       P* p = rt->ps[i];
@@ -179,6 +229,7 @@ int set_procs(M* m, Runtime* rt, u32 n) {
       rt->idle_count.store(rt->idle_count.load(relaxed) - 1, seq_cst);
     }
   }
+  ps_free(rt, more);
   sysmon_prompt(rt);  // Ms outside may hold surplus ones
   while (fresh-- && has_work(rt)) {
     wake_p(rt);

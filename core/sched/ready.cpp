@@ -298,14 +298,33 @@ void note_wake(M* m) {
   os::futex_wake(&m->note, 1);
 }
 
-void note_wait(M* m, i64 deadline) {
+namespace {
+
+bool note_comes(M* m, i64 deadline) {
   while (!m->note.load(acquire)) {
     os::futex_wait(&m->note, 0, deadline);
     if (deadline != kForever && os::now_ns() >= deadline) {
-      break;
+      return m->note.load(acquire);
     }
   }
+  return true;
+}
+
+}  // namespace
+
+void note_wait(M* m, i64 deadline) {
+  note_comes(m, deadline);
   m->note.store(0, relaxed);
+}
+
+// Once in a sleep, and late: who is woken meanwhile comes later by what it takes.
+void idle_wait(M* m, i64 deadline) {
+  constexpr i64 kLong = 1'000'000'000;
+  i64 late = os::now_ns() + kLong;
+  if (late < deadline && !note_comes(m, late)) {
+    mem::collect();
+  }
+  note_wait(m, deadline);
 }
 
 bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned) {

@@ -30,6 +30,7 @@ M* free_p(Runtime* rt, P* p);
 // The P of m, on its way to another M.
 inline P* leave_p(M* m) {
   P* p = m->p;
+  p->tally.add(m->heap.tally, m->tallied);
   m->p = nullptr;
   p->m.store(nullptr, relaxed);
   return p;
@@ -37,6 +38,8 @@ inline P* leave_p(M* m) {
 
 void note_wake(M* m);  // null: nobody
 void note_wait(M* m, i64 deadline);
+void idle_wait(M* m,
+               i64 deadline);  // note_wait that tidies up when it gets long
 
 // Gives P (and a first G) to an idle M or to a new one; false: there is none to
 // be had, and P is still the caller's.
@@ -134,7 +137,6 @@ i64 watch_look(Runtime* rt, i64 now);  // sysmon; returns when to look again
 Suspect& suspect_of(Runtime* rt, u64 site);
 bool attend(M* m, P* p);  // P::attention; false: the P is gone
 bool give_wanted(M* m);   // the P, to the first M that wants one
-P* p_make(Runtime* rt, u32 id);
 // world.cpp: in the loop, with a P: waits until the world runs. world_call: a
 // parking call of a G that finds kWorld.
 void world_wait(M* m);

@@ -2,6 +2,7 @@
 // process and know nothing of each other.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mem/source.hpp"
 #include "os/lock.hpp"
 #include "os/os.hpp"
 #include "sched/m.hpp"
@@ -16,6 +17,7 @@ constexpr u32 kJoinLocks = 64;
 struct Runtime;
 
 struct Config {
+  mem::Source source;  // all null: thrum's own
   u32 procs;
   u32 max_threads;
   bool deterministic;

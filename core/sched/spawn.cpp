@@ -17,7 +17,7 @@ bool is_plain(const SpawnOpts* o) {
 }
 
 Ext* ext_make(M* m, Runtime* rt, const SpawnOpts& o) {
-  Ext* e = mem::make<Ext>();
+  Ext* e = rt->config.source.make<Ext>();
   if (!e) {
     return nullptr;
   }

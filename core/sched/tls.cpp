@@ -27,6 +27,11 @@ int check_here() {
   return THRUM_LIKELY(!must_check(m, g)) ? 0 : check_slow();
 }
 
+// Likewise: of three nanoseconds that a call may cost beside mimalloc, finding the
+// M would be one. They do not park.
+void* heap_alloc(size_t size) { return mem::alloc(size, heap_of(t_m)); }
+void heap_free(void* p) { mem::free(p, heap_of(t_m)); }
+
 THRUM_NOINLINE void set_this_m(M* m) {
   t_m = m;
   asm volatile("" ::: "memory");

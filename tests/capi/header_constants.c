@@ -208,7 +208,6 @@ HOLDS(sizeof(thrum_wg) == 32);
 HOLDS(sizeof(thrum_sem) == 32);
 HOLDS(sizeof(thrum_once) == 32);
 
-HOLDS(sizeof(thrum_config) == 56);
 HOLDS(offsetof(thrum_config, struct_size) == 0);
 HOLDS(offsetof(thrum_config, procs) == 4);
 HOLDS(offsetof(thrum_config, max_threads) == 8);
@@ -218,9 +217,20 @@ HOLDS(offsetof(thrum_config, slice_ns) == 24);
 HOLDS(offsetof(thrum_config, seed) == 32);
 HOLDS(offsetof(thrum_config, sysmon_ns) == 40);
 HOLDS(offsetof(thrum_config, idle_ns) == 48);
+HOLDS(offsetof(thrum_config, allocator) == 56);
 
 /* Structs with pointers: of the 64-bit platforms. */
 #define HOLDS_64(cond) HOLDS(sizeof(void*) != 8 || (cond))
+
+HOLDS_64(sizeof(thrum_config) == 64);
+HOLDS_64(sizeof(thrum_allocator) == 48);
+HOLDS_64(offsetof(thrum_allocator, struct_size) == 0);
+HOLDS_64(offsetof(thrum_allocator, reserved) == 4);
+HOLDS_64(offsetof(thrum_allocator, arg) == 8);
+HOLDS_64(offsetof(thrum_allocator, alloc) == 16);
+HOLDS_64(offsetof(thrum_allocator, free) == 24);
+HOLDS_64(offsetof(thrum_allocator, reserve) == 32);
+HOLDS_64(offsetof(thrum_allocator, release) == 40);
 
 HOLDS_64(sizeof(thrum_spawn_opts) == 48);
 HOLDS_64(offsetof(thrum_spawn_opts, struct_size) == 0);

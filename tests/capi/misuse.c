@@ -37,6 +37,15 @@ static void never_p(void* arg, const thrum_p_stats* stats) {
 }
 #define OBSERVE_ROWS(R)                                                        \
   R(thrum_live, "rt NULL", thrum_live(NULL), THRUM_EINVAL, SOME)               \
+  R(thrum_memory_report, "rt NULL", thrum_memory_report(NULL, NULL, 0),        \
+    THRUM_EINVAL, SOME)                                                        \
+  R(thrum_memory_report, "text NULL", thrum_memory_report(w->rt, NULL, 1),     \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_high_water, "rt NULL", thrum_high_water(NULL, 0), THRUM_EINVAL,      \
+    THRUM_EINVAL)                                                              \
+  R(thrum_high_water, "g 0", thrum_high_water(w->rt, 0), THRUM_EINVAL,         \
+    THRUM_EINVAL)                                                              \
+  R(thrum_trim, "rt NULL", thrum_trim(NULL), THRUM_EINVAL, 0)                  \
   R(thrum_p_each, "rt NULL",                                                   \
     thrum_p_each(NULL, thrum_self() ? see_p : never_p, NULL), THRUM_EINVAL, 0) \
   R(thrum_p_each, "fn NULL", thrum_p_each(w->rt, NULL, NULL), THRUM_EINVAL,    \
@@ -181,7 +190,7 @@ static thrum_domain* unwanted;
   R(thrum_rt_new, "out NULL", thrum_rt_new(NULL, NULL), THRUM_EINVAL,          \
     THRUM_EINVAL)                                                              \
   R(thrum_rt_new, "struct_size 0", new_with(0, 0), THRUM_EINVAL, THRUM_EINVAL) \
-  R(thrum_rt_new, "unknown flag", new_with(sizeof(thrum_config), 4),           \
+  R(thrum_rt_new, "unknown flag", new_with(sizeof(thrum_config), 8),           \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_rt_new, "all flags", new_with(sizeof(thrum_config), UINT32_MAX),     \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
@@ -284,6 +293,20 @@ static thrum_domain* unwanted;
   R(thrum_calloc, "nothing", DONE(thrum_free(thrum_calloc(0, 0))), 0, 0)       \
   R(thrum_realloc, "nothing", DONE(thrum_free(thrum_realloc(NULL, 0))), 0, 0)  \
   R(thrum_free, "NULL", DONE(thrum_free(NULL)), 0, 0)                          \
+  R(thrum_alloc_aligned, "align 0", thrum_alloc_aligned(64, 0) != NULL, 0, 0)  \
+  R(thrum_alloc_aligned, "align 48", thrum_alloc_aligned(64, 48) != NULL, 0,   \
+    0)                                                                         \
+  R(thrum_usable_size, "NULL", (int)thrum_usable_size(NULL), 0, 0)             \
+  R(thrum_heap_new, "out NULL", thrum_heap_new(NULL), THRUM_EINVAL,            \
+    THRUM_EINVAL)                                                              \
+  R(thrum_heap_alloc, "NULL", thrum_heap_alloc(NULL, 8) != NULL, 0, 0)         \
+  R(thrum_heap_calloc, "NULL", thrum_heap_calloc(NULL, 8, 8) != NULL, 0, 0)    \
+  R(thrum_heap_realloc, "NULL", thrum_heap_realloc(NULL, NULL, 8) != NULL, 0,  \
+    0)                                                                         \
+  R(thrum_heap_free, "NULL", DONE(thrum_heap_free(NULL, NULL)), 0, 0)          \
+  R(thrum_heap_free, "heap NULL", DONE(thrum_heap_free(NULL, &elem)), 0, 0)    \
+  R(thrum_heap_destroy, "NULL", thrum_heap_destroy(NULL), THRUM_EINVAL,        \
+    THRUM_EINVAL)                                                              \
   R(thrum_chan_new, "out NULL", thrum_chan_new(4, 1, NULL), THRUM_EINVAL,      \
     THRUM_EINVAL)                                                              \
   R(thrum_chan_retain, "NULL", DONE(thrum_chan_retain(NULL)), 0, 0)            \
@@ -482,6 +505,7 @@ static thrum_domain* unwanted;
     THRUM_EPERM)                                                               \
   R(thrum_pump, "stopped", thrum_pump(w->rt, THRUM_FOREVER), THRUM_ECLOSED,    \
     THRUM_EPERM)                                                               \
+  R(thrum_trim, "stopped", thrum_trim(w->rt), THRUM_ECLOSED, THRUM_ECLOSED)    \
   R(thrum_set_procs, "stopped", thrum_set_procs(w->rt, 1), THRUM_ECLOSED,      \
     THRUM_ECLOSED)                                                             \
   R(thrum_procs, "stopped", thrum_procs(w->rt), ANY, ANY)                      \

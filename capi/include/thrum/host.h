@@ -323,6 +323,18 @@ THRUM_API int thrum_stack(void** lo, void** hi);
 THRUM_API int thrum_on_thread(thrum_rt* rt, void (*start)(void* arg),
                               void (*stop)(void* arg), void* arg);
 
+/* ---- Giving memory back -------------------------------------------------------
+ */
+/* Gives back what memory is not needed now: pages of stacks that nobody has,
+ * pages below the stack pointers of all Gs that wait, the stacks of those that
+ * may hibernate, what Ps without work have in stock. For a host that is told
+ * of memory pressure, or that owns the threads (THRUM_RT_HOSTED: nobody else
+ * does it; other runtimes see to most of it when they have been idle for half a
+ * second). Takes up to a microsecond per G.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_trim(thrum_rt* rt);
+
 /* ---- Stopping the world -----------------------------------------------------
  * For hosts with a collector. While the world is stopped no G of the runtime
  * runs guest code, but for the one that stopped it: all others are parked, wait
@@ -359,6 +371,44 @@ THRUM_API int thrum_world_start(thrum_rt* rt);
 THRUM_API int thrum_chan_set_drop(thrum_chan* ch,
                                   void (*drop)(void* arg, void* elem),
                                   void* arg);
+
+/* ---- Heaps -------------------------------------------------------------------
+ * A heap whose blocks go all at once, for the Gs of one script or request. Any
+ * G of any runtime and any thread may use it, at the same time. Its blocks are
+ * resized and freed by its own functions only.
+ */
+typedef struct thrum_heap thrum_heap;
+
+/* Makes an empty heap, owned by the caller: thrum_heap_destroy.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ENOMEM */
+THRUM_API int thrum_heap_new(thrum_heap** out);
+
+/* Like thrum_alloc, from a heap. Owner: the heap. NULL also for heap NULL.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: NULL */
+THRUM_API void* thrum_heap_alloc(thrum_heap* heap, size_t size);
+
+/* Like thrum_calloc, from a heap. Owner: the heap. NULL also for heap NULL.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: NULL */
+THRUM_API void* thrum_heap_calloc(thrum_heap* heap, size_t count, size_t size);
+
+/* Like thrum_realloc, for a block of this heap, or NULL. NULL also for heap NULL.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: NULL */
+THRUM_API void* thrum_heap_realloc(thrum_heap* heap, void* p, size_t size);
+
+/* Gives one block of this heap back, before the heap goes.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: none */
+THRUM_API void thrum_heap_free(thrum_heap* heap, void* p);
+
+/* Frees all blocks of a heap, and the heap. No other call may be using it. A
+ * second destroy is refused as long as nobody else has got the memory.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL */
+THRUM_API int thrum_heap_destroy(thrum_heap* heap);
 
 #ifdef __cplusplus
 }

@@ -26,6 +26,16 @@ typedef struct thrum_p_stats {
   uint64_t refusals;    /* signals that found nothing to stop */
   int64_t preempt_ns;   /* of the last preemption: from the decision to the
                            switch */
+  /* Of thrum_alloc and its kin, by Gs of this P. A block may be freed on another
+     P than it was allocated on: what is alive is the difference of the sums over
+     all Ps, as far as only their Gs allocate and free. Blocks of a thrum_heap
+     are not counted. */
+  uint64_t allocs;      /* blocks; a realloc counts as a free and an alloc */
+  uint64_t frees;       /* blocks */
+  uint64_t cross_frees; /* of these, about how many were of another thread's
+                           cache: one in 16 is looked at, drawn by address */
+  uint64_t alloc_bytes; /* of whole blocks: thrum_usable_size */
+  uint64_t free_bytes;
 } thrum_p_stats;
 
 /* Calls fn(arg, stats) for each P ever in service, in order of their numbers.

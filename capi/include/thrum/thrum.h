@@ -282,6 +282,24 @@ typedef struct thrum_rt thrum_rt;
 typedef uint64_t thrum_g; /* handle of a G: tag, slot, generation; 0: none */
 typedef void (*thrum_fn)(void* arg);
 
+/* A host's allocator for what a runtime itself takes: the runtime, its Ps and Ms,
+ * records and stacks of Gs. Not for thrum_alloc and its kin, nor for what grows
+ * under a lock or belongs to the process (timers, channels). The functions are
+ * called by any thread, also by several at once, with no lock of thrum's held;
+ * they must not call thrum. alloc and free come together, and so do reserve and
+ * release. */
+typedef struct thrum_allocator {
+  uint32_t struct_size; /* bytes: sizeof(thrum_allocator) */
+  uint32_t reserved;    /* 0 */
+  void* arg;            /* the first argument of each */
+  void* (*alloc)(void* arg, size_t size, size_t align); /* NULL: no memory */
+  void (*free)(void* arg, void* p, size_t size); /* size: as it was allocated */
+  /* Address space for stacks, `size` bytes in whole pages, readable, writable
+   * and zero; best if committed as it is touched. NULL: the system's. */
+  void* (*reserve)(void* arg, size_t size);
+  void (*release)(void* arg, void* p, size_t size);
+} thrum_allocator;
+
 /* Zero is the default of every field. thrum_config_init sets it up. */
 typedef struct thrum_config {
   uint32_t struct_size; /* bytes: sizeof(thrum_config) */
@@ -297,10 +315,11 @@ typedef struct thrum_config {
                            computes outside thrum loses its P within a slice
                            and one such period. 0: $THRUM_SYSMON_US, else a
                            quarter slice. At least 50 us */
-  int64_t idle_ns;      /* a G that waits for so long gives the unused pages of
-                           its stack back, and hibernates if it may (see
-                           THRUM_G_HIBERNATE). 0: those that may hibernate do so
-                           after 2 s, others keep what they have */
+  int64_t idle_ns;      /* a G that waits so long gives unused pages of its
+                           stack back, and hibernates if it may. 0: those that
+                           may do so after 2 s, others keep what they have */
+  /* For what the runtime takes for itself; copied. NULL: thrum's own. */
+  const thrum_allocator* allocator;
 } thrum_config;
 
 /* One M; every free choice comes from the seed; a virtual clock that begins at
@@ -390,16 +409,6 @@ THRUM_API int64_t thrum_next_wake(thrum_rt* rt);
  *   Ms do the work) THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_wake_fd(thrum_rt* rt);
 
-/* Gives back what memory is not needed now: pages of stacks that nobody has,
- * pages below the stack pointers of all Gs that wait, the stacks of those that
- * may hibernate, what Ps without work have in stock. For a host that is told
- * of memory pressure, or that owns the threads (THRUM_RT_HOSTED: nobody else
- * does it; other runtimes see to most of it when they have been idle for half a
- * second). Takes up to a microsecond per G.
- * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_ECLOSED THRUM_EFORKED */
-THRUM_API int thrum_trim(thrum_rt* rt);
-
 /* Returns the number of Ps, at least 1.
  * Threads: any  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_ECLOSED THRUM_EFORKED */
@@ -482,9 +491,8 @@ typedef struct thrum_spawn_opts {
  * Meanwhile its stack traps (and thrum_g_each tells no sp). What the G passes to
  * thrum may lie on its stack: an element of a channel, the cases of a select. A
  * mutex, wait group, ... that lies there itself keeps it awake, as do
- * thrum_lock_thread and more than 4 KiB in use. Needs Linux 6.13 and memory
- * that is not locked (mlockall): else no G hibernates, which is said once on
- * stderr; nor does one under ASan, TSan and valgrind. */
+ * thrum_lock_thread and more than 4 KiB in use. Not before Linux 6.13, nor with
+ * locked memory (which is said once on stderr), nor under ASan, TSan, valgrind. */
 #define THRUM_G_HIBERNATE 1u
 
 /* Makes a G that will run fn(arg). `opts` NULL: defaults. `out` NULL: no handle
@@ -658,6 +666,19 @@ THRUM_API void* thrum_realloc(void* p, size_t size);
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: none */
 THRUM_API void thrum_free(void* p);
+
+/* Returns `size` zeroed bytes at a multiple of `align`, a power of two.
+ * thrum_realloc may move them to a 16-byte boundary. NULL: out of memory, or
+ * `align` is no power of two.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: NULL */
+THRUM_API void* thrum_alloc_aligned(size_t size, size_t align);
+
+/* Returns how many bytes may be used at p, at least as many as were asked for;
+ * 0 for NULL.
+ * Threads: any  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: none */
+THRUM_API size_t thrum_usable_size(const void* p);
 
 /* ---- Channels and select ----------------------------------------------------
  * A channel carries elements of one size, in order, between Gs and threads.

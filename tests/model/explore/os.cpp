@@ -108,15 +108,20 @@ bool fd_readable(int) { return false; }
 
 namespace mem {
 
-void* alloc(size_t size) { return explore::alloc(size); }
-void* zalloc(size_t count, size_t size) { return explore::alloc(count * size); }
-void* alloc_aligned(size_t size, size_t) { return explore::alloc(size); }
-void* realloc(void* p, size_t size) {
+void heap_begin(Heap&) {}
+void heap_end(Heap&) {}
+void collect() {}
+void* alloc(size_t size, Heap*) { return explore::alloc(size); }
+void* zalloc(size_t count, size_t size, Heap*) {
+  return explore::alloc(count * size);
+}
+void* alloc_aligned(size_t size, size_t, Heap*) { return explore::alloc(size); }
+void* realloc(void* p, size_t size, Heap*) {
   void* to = explore::alloc(size);
   explore::renew(to, p, size);
   return to;
 }
-void free(void* p) { explore::dispose(p); }
+void free(void* p, Heap*) { explore::dispose(p); }
 
 }  // namespace mem
 }  // namespace thrum

@@ -177,3 +177,37 @@ TEST_CASE("heap: make") {
   CHECK(p->b == 0);
   mem::free(p);
 }
+
+TEST_CASE("what a heap is told to serve it counts") {
+  mem::Heap h{};
+  mem::heap_begin(h);
+  u64 bytes = 0;
+  for (size_t n = 0; n < 3000; ++n) {
+    void* p = mem::alloc(n, &h);
+    REQUIRE(mem::usable(p) >= n);
+    bytes += mem::usable(p);
+    REQUIRE(h.tally.alloc_bytes.load(relaxed) == bytes);
+    mem::free(p, &h);
+    REQUIRE(h.tally.free_bytes.load(relaxed) == bytes);
+  }
+  CHECK(h.tally.allocs.load(relaxed) == 3000);
+  CHECK(h.tally.frees.load(relaxed) == 3000);
+  CHECK(h.tally.cross_frees.load(relaxed) == 0);
+
+  void* p = mem::zalloc(3, 7, &h);
+  p = mem::realloc(p, 5000, &h);
+  CHECK(!mem::realloc(p, size_t{1} << 60, &h));  // nothing happened
+  CHECK(h.tally.allocs.load(relaxed) == 3002);
+  CHECK(h.tally.frees.load(relaxed) == 3001);
+  mem::free(p, &h);
+  mem::free(nullptr, &h);
+  CHECK(h.tally.frees.load(relaxed) == 3002);
+  CHECK(h.tally.alloc_bytes.load(relaxed) == h.tally.free_bytes.load(relaxed));
+
+  mem::Tally sum{}, seen{};
+  sum.add(h.tally, seen);
+  sum.add(h.tally, seen);  // told already
+  CHECK(sum.allocs.load(relaxed) == 3002);
+  mem::collect();
+  mem::heap_end(h);
+}

@@ -11,9 +11,10 @@ using mem::stack_class;
 namespace {
 
 constexpr size_t kBody = 192;
+constexpr mem::Source kSource{};
 
 struct Arenas : mem::Arenas {
-  explicit Arenas(bool narrow = false) { init(kBody, narrow); }
+  explicit Arenas(bool narrow = false) { init(&kSource, kBody, narrow); }
   ~Arenas() { release_all(); }
   bool take(u32 size_class, Stack& out) {
     mem::Slot slot;
