@@ -137,7 +137,7 @@ TEST(config_refused) {
   CHECK_EQ(thrum_rt_new(NULL, NULL), THRUM_EINVAL);
   thrum_config_init(&c, sizeof c);
   CHECK_EQ(thrum_rt_new(NULL, &c), THRUM_EINVAL);
-  for (int bit = 2; bit < 32; bit++) {
+  for (int bit = 3; bit < 32; bit++) {
     thrum_config_init(&c, sizeof c);
     c.flags = (uint32_t)1 << bit;
     CHECK_EQ(thrum_rt_new(&rt, &c), THRUM_EINVAL);
