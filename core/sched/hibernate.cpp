@@ -249,7 +249,7 @@ void look_on(Runtime* rt, u32 slots, bool ripe, bool trims) {
   Batch& batch = *static_cast<Batch*>(s.batch);
   for (Asleep* a = s.spent.exchange(nullptr, acquire); a;) {
     Asleep* next;
-    memcpy(&next, a, sizeof next);
+    memcpy(&next, a, sizeof(Asleep*));
     mem::free(a);
     a = next;
   }
@@ -321,7 +321,7 @@ bool stack_touched(Runtime* rt, Body* b) {
       // The allocator is not to be called here: look_on does.
       Asleep* next = rt->scan.spent.load(relaxed);
       do {
-        memcpy(static_cast<void*>(a), &next, sizeof next);
+        memcpy(static_cast<void*>(a), &next, sizeof(Asleep*));
       } while (
           !rt->scan.spent.compare_exchange_weak(next, a, release, relaxed));
       thaw(g, v & kPhase, 0);

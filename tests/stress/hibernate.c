@@ -115,7 +115,8 @@ static void* ask(void* arg) {
   return NULL;
 }
 
-static void look(void* arg, const thrum_g_info* info) {
+__attribute__((no_sanitize("address", "thread"))) static void
+look(void* arg, const thrum_g_info* info) {
   uint64_t* sum = arg;
   /* A stopped world has all stacks. */
   CHECK(info->stack_lo == NULL || info->sp != NULL);
