@@ -70,7 +70,11 @@ void thrum_heap_free(thrum_heap* heap, void* p) {
 
 int thrum_heap_destroy(thrum_heap* heap) {
   Enter e;
-  return mem::GroupHeap::destroy(core(heap)) ? 0 : kEINVAL;
+  if (!heap) {
+    return kEINVAL;
+  }
+  mem::GroupHeap::destroy(core(heap));
+  return 0;
 }
 
 }  // extern "C"

@@ -14,15 +14,10 @@ GroupHeap* GroupHeap::make() {
   for (Shard& s : heap->shards_) {
     s.all.next = s.all.prev = &s.all;
   }
-  heap->alive_ = kAlive;
   return heap;
 }
 
-bool GroupHeap::destroy(GroupHeap* heap) {
-  if (!heap || heap->alive_ != kAlive) {
-    return false;
-  }
-  heap->alive_ = 0;
+void GroupHeap::destroy(GroupHeap* heap) {
   for (Shard& s : heap->shards_) {
     for (Link* l = s.all.next; l != &s.all;) {
       Link* next = l->next;
@@ -32,7 +27,6 @@ bool GroupHeap::destroy(GroupHeap* heap) {
     }
   }
   mem::free(heap);
-  return true;
 }
 
 void* GroupHeap::alloc(size_t size, Heap* h) {

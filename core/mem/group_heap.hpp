@@ -15,9 +15,8 @@ namespace thrum::mem {
 class GroupHeap {
  public:
   static GroupHeap* make();  // null: no memory
-  // Frees all its blocks and itself; false: it is none, or is no more (seen as
-  // long as nobody else has the memory). No call on it may be under way.
-  static bool destroy(GroupHeap* heap);
+  // Frees all its blocks and itself. No call on it may be under way.
+  static void destroy(GroupHeap* heap);
 
   void* alloc(size_t size, Heap* h);
   void* zalloc(size_t count, size_t size, Heap* h);
@@ -34,7 +33,6 @@ class GroupHeap {
     Link all;  // lock
   };
   static constexpr u32 kShards = 8;
-  static constexpr u64 kAlive = 0x7468'7275'6d20'6870;
 
   Shard& shard_of(const Link* l) {
     return shards_[(reinterpret_cast<uintptr_t>(l) >> 16) % kShards];
@@ -43,7 +41,6 @@ class GroupHeap {
   Link* unlink(void* p);
 
   Shard shards_[kShards];
-  u64 alive_;  // const
 };
 
 }  // namespace thrum::mem

@@ -6,6 +6,7 @@
 
 #include "base/err.hpp"
 #include "observe/each.hpp"
+#include "sched/api.hpp"
 #include "sched/table.hpp"
 
 namespace thrum {
@@ -60,14 +61,20 @@ void add_table(Text& t, Runtime* rt) {
         table.chunk_count, Count{kChunkBytes}, dropped, table.free_count);
 }
 
-void add_ps(Text& t, Runtime* rt) {
-  t.add("\"ps\": [");
-  u32 n = rt->p_count.load(acquire);
-  for (u32 i = 0; i < n; ++i) {
-    P* p = rt->ps[i];
-    t.add("%s{\"bodies\": %u, \"slots\": %u}", i ? ", " : "",
-          glance(p->body_count),
-          glance(p->free_g_count) + glance(p->bump_end) - glance(p->bump));
+void add_heaps(Text& t, Runtime* rt) {
+  t.add("\"heaps\": [");
+  u32 ps = rt->p_count.load(acquire);
+  for (u32 i = 0; i < ps; ++i) {
+    mem::Tally n{};
+    tally_of(rt->ps[i], n);
+    u64 frees = n.frees.load(relaxed);
+    u64 free_bytes = n.free_bytes.load(relaxed);
+    t.add("%s{\"blocks\": %lld, \"bytes\": %lld, \"allocs\": %llu, "
+          "\"frees\": %llu, \"cross_frees\": %llu}",
+          i ? ", " : "", static_cast<long long>(n.allocs.load(relaxed) - frees),
+          static_cast<long long>(n.alloc_bytes.load(relaxed) - free_bytes),
+          Count{n.allocs.load(relaxed)}, Count{frees},
+          Count{n.cross_frees.load(relaxed)});
   }
   t.add("]");
 }
@@ -85,7 +92,7 @@ size_t memory_report(Runtime* rt, char* out, size_t size) {
   t.add(", ");
   add_table(t, rt);
   t.add(", ");
-  add_ps(t, rt);
+  add_heaps(t, rt);
   t.add(", \"process\": {\"rss\": %llu, \"page_tables\": %llu}}", Count{rss},
         Count{tables});
   return t.length;

@@ -59,7 +59,7 @@ Body* body_take(Runtime* rt, P* p, u32 size_class) {
 void body_put(M* m, Body* b) {
   Runtime* rt = m->rt;
   P* p = m->p;
-  b->next = nullptr;
+  show<Body*>(b->next, nullptr);
   bool wanted = rt->starved_count.load(relaxed) != 0;
   if (THRUM_UNLIKELY(!p || wanted ||
                      b->stack.size_class != rt->config.stack_class)) {
@@ -70,7 +70,7 @@ void body_put(M* m, Body* b) {
     }
     return;
   }
-  b->next = p->bodies;
+  show(b->next, p->bodies);
   p->bodies = b;
   if (THRUM_LIKELY(++p->body_count <= kBodyCache)) {
     return;

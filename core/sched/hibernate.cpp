@@ -249,7 +249,7 @@ void look_on(Runtime* rt, u32 slots, bool ripe, bool trims) {
   Batch& batch = *static_cast<Batch*>(s.batch);
   for (Asleep* a = s.spent.exchange(nullptr, acquire); a;) {
     Asleep* next;
-    memcpy(&next, a, sizeof(Asleep*));
+    memcpy(&next, static_cast<void*>(a), sizeof(Asleep*));
     mem::free(a);
     a = next;
   }

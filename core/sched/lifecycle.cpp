@@ -61,8 +61,11 @@ void destroy(Runtime* rt) {
     if (g->ext) {
       ext_free(rt, g->ext);
     }
-    if ((g->flags & kStarted) && !g->body) {
-      mem::free(g->away->asleep);
+    if (g->flags & kStarted) {  // its domain was closed
+      Body* b = body_of(g);
+      mem::free(g->body ? nullptr : b->asleep);
+      mem::free(b->nodes);
+      note_forget(b->note);
     }
   }
   while (M* m = rt->ms) {
@@ -289,6 +292,7 @@ int rt_new(Runtime** out, const Config& config) {
   rt->fence_all = os::fence_all_register();
   rt->wake_ticks = measure_wake_ticks();
   rt->long_ticks = rt->wake_ticks * kLongCall / kWakeCost;
+  rt->quick_ticks = 4 * rt->long_ticks;
   rt->spin_ns = os::cpus_allowed() > 1 ? kWakeCost : 0;
   rt->wake_fd.epoll = rt->wake_fd.event = rt->wake_fd.timer = -1;
   int err = rt->tag ? 0 : kEAGAIN;

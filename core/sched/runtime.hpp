@@ -150,6 +150,7 @@ struct Runtime {
   Atomic<i32> spin_credit;  // racy on purpose: how far looking has paid lately
   i64 spin_ns;              // const: how long to look before sleeping
   u64 long_ticks;           // const: a blocking call worth another M (50 us)
+  u64 quick_ticks;          // const: a declared block that sysmon ends (200 us)
   u64 wake_ticks;           // const: about what a wake costs, in cpu_ticks
 
   // Life

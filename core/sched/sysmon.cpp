@@ -54,7 +54,7 @@ bool quick_case(Runtime* rt, M* m, Look& seen, Round& r) {
   Suspect& s = suspect_of(rt, site);
   bool declared = m->door.word.load(relaxed) & kDeclared;
   u64 since = declared ? m->declared_at.load(relaxed) : 0;
-  if (since && cpu_ticks() - since >= 4 * rt->long_ticks) {  // 200 us
+  if (since && cpu_ticks() - since >= rt->quick_ticks) {
     return true;  // work has waited from the first moment: no mark is needed
   }
   bool quick = declared || (s.site == site && s.row >= kCaught);

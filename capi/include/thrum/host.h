@@ -404,8 +404,8 @@ THRUM_API void* thrum_heap_realloc(thrum_heap* heap, void* p, size_t size);
  * Errors: none */
 THRUM_API void thrum_heap_free(thrum_heap* heap, void* p);
 
-/* Frees all blocks of a heap, and the heap. No other call may be using it. A
- * second destroy is refused as long as nobody else has got the memory.
+/* Frees all blocks of a heap, and the heap. No other call may be using it,
+ * then or later: its pointer is as dead as theirs.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL */
 THRUM_API int thrum_heap_destroy(thrum_heap* heap);

@@ -62,7 +62,9 @@ THRUM_API int64_t thrum_live(thrum_rt* rt);
  *     take on the heap; trimmed: how often unused pages of one were given back;
  *     for each class of stacks reserved address space and the numbers made, in
  *     use, vacant, and vacant with pages
- *   table: of handles; ps: what each P has in stock
+ *   table: of handles
+ *   heaps: what was allocated with each P and is not freed (blocks and bytes:
+ *     below 0 where it has freed what others allocated), and counts
  *   process: resident memory, and the kernel's page tables
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_EFORKED */

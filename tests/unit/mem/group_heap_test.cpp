@@ -26,6 +26,5 @@ TEST_CASE("a group heap frees what is left, and what it is told to") {
       REQUIRE(p[i][k] == static_cast<char>(i));
     }
   }
-  CHECK(GroupHeap::destroy(heap));
-  CHECK(!GroupHeap::destroy(nullptr));
+  GroupHeap::destroy(heap);
 }

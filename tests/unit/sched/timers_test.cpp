@@ -37,7 +37,7 @@ u64 sleeper_here(i64 ns, Atomic<bool>& fired) {
       (void)yield();
     }
     Body* b = g_at(this_m()->rt, h)->body;
-    if (!fired.load() && b && b->timer_home == my_p()) {
+    if (!fired.load() && b && glance(b->timer_home) == my_p()) {
       return h;
     }
     (void)unpark(h);
