@@ -72,6 +72,8 @@ void fence_all();
 size_t page_size();
 // Reserves address space that costs nothing until touched; null: none left.
 void* vm_reserve(size_t size);
+// The same at a multiple of `align`.
+char* vm_reserve_aligned(size_t size, size_t align);
 void vm_release(void* p, size_t size);
 // Makes [p, p + size) trap; its contents are lost. 0: as a mark in the page table,
 // where the kernel has MADV_GUARD_INSTALL (6.13); 1: by mprotect, if it may split

@@ -32,7 +32,6 @@ struct Asleep {
   u16 windows;  // bytes of these
   u16 packed;   // bytes of the words
 };
-static_assert(sizeof(Asleep) >= sizeof(Asleep*));  // in Scan::spent
 
 namespace {
 
@@ -73,7 +72,7 @@ void each_elem(Body* b, Fn fn) {
 }
 
 // Copies the stack; null: it stays.
-Asleep* pack(Body* b, u8* scratch) {
+Asleep* pack(Runtime* rt, Body* b, u8* scratch) {
   auto* from = static_cast<const u64*>(b->sp);
   size_t used = static_cast<size_t>(b->stack.end() - static_cast<char*>(b->sp));
   size_t windows = 0;
@@ -83,7 +82,8 @@ Asleep* pack(Body* b, u8* scratch) {
   }
   u32 words = static_cast<u32>(used / sizeof(u64));
   size_t packed = mem::pack_words(from, words, scratch);
-  auto* a = static_cast<Asleep*>(mem::alloc(sizeof(Asleep) + windows + packed));
+  auto* a = static_cast<Asleep*>(
+      rt->scan.attic.take(sizeof(Asleep) + windows + packed));
   if (!a) {
     return nullptr;
   }
@@ -157,7 +157,7 @@ bool may_sleep(const Runtime* rt, const G* g, const Body* b) {
 // g is ours.
 void add(Runtime* rt, Batch& batch, G* g, u64 phase, bool trims, size_t page) {
   Body* b = g->body;
-  Asleep* a = may_sleep(rt, g, b) ? pack(b, batch.scratch) : nullptr;
+  Asleep* a = may_sleep(rt, g, b) ? pack(rt, b, batch.scratch) : nullptr;
   if (!a && !trims) {
     return thaw(g, phase, 0);
   }
@@ -187,7 +187,7 @@ void finish(Runtime* rt, Batch& batch) {
       os::Span used = pages_in_use(b, os::page_size());
       os::vm_unguard(used.p, used.bytes);
       unpack(b, a);
-      mem::free(a);
+      rt->scan.attic.give(a);
     } else if (a) {
       rt->scan.asleep.fetch_add(1, relaxed);
       rt->scan.bytes.fetch_add(bytes_of(a), relaxed);
@@ -247,12 +247,6 @@ void look_on(Runtime* rt, u32 slots, bool ripe, bool trims) {
     return look_ends(rt);
   }
   Batch& batch = *static_cast<Batch*>(s.batch);
-  for (Asleep* a = s.spent.exchange(nullptr, acquire); a;) {
-    Asleep* next;
-    memcpy(&next, static_cast<void*>(a), sizeof(Asleep*));
-    mem::free(a);
-    a = next;
-  }
   size_t page = os::page_size();
   u32 end = table_end(rt->table);
   for (; s.at < end && slots && batch.n < kBatch; ++s.at, --slots) {
@@ -282,10 +276,7 @@ void look_on(Runtime* rt, u32 slots, bool ripe, bool trims) {
 
 }  // namespace
 
-namespace {
-
-// Returns what is not needed any more.
-Asleep* bring_back(Runtime* rt, G* g) {
+void stack_awake(Runtime* rt, G* g) {
   Body* b = g->away;
   Asleep* a = b->asleep;
   b->sp = b->stack.end() - a->words * sizeof(u64);
@@ -294,13 +285,9 @@ Asleep* bring_back(Runtime* rt, G* g) {
   unpack(b, a);
   rt->scan.asleep.fetch_sub(1, relaxed);
   rt->scan.bytes.fetch_sub(bytes_of(a), relaxed);
+  rt->scan.attic.give(a);
   publish(g->body, b);
-  return a;
 }
-
-}  // namespace
-
-void stack_awake(Runtime* rt, G* g) { mem::free(bring_back(rt, g)); }
 
 bool stack_touched(Runtime* rt, Body* b) {
   G* g = peek(b->wake.g);
@@ -317,13 +304,7 @@ bool stack_touched(Runtime* rt, Body* b) {
     }
     // Frozen: it is on its way. Claimed: whoever will run it brings it back.
     if ((v & kPhase) && !frozen(v) && freeze(g, v)) {
-      Asleep* a = bring_back(rt, g);
-      // The allocator is not to be called here: look_on does.
-      Asleep* next = rt->scan.spent.load(relaxed);
-      do {
-        memcpy(static_cast<void*>(a), &next, sizeof(Asleep*));
-      } while (
-          !rt->scan.spent.compare_exchange_weak(next, a, release, relaxed));
+      stack_awake(rt, g);
       thaw(g, v & kPhase, 0);
       return true;
     }

@@ -63,7 +63,6 @@ void destroy(Runtime* rt) {
     }
     if (g->flags & kStarted) {  // its domain was closed
       Body* b = body_of(g);
-      mem::free(g->body ? nullptr : b->asleep);
       mem::free(b->nodes);
       note_forget(b->note);
     }
@@ -82,6 +81,7 @@ void destroy(Runtime* rt) {
   domains_free(rt);
   rt->arenas.release_all();
   table_destroy(rt->table);
+  rt->scan.attic.release_all();
   mem::free(rt->scan.batch);
   mem::free(rt->drawer.items);
   os::wake_fd_close(rt->wake_fd);

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mem/source.hpp"
+#include "mem/attic.hpp"
 #include "os/lock.hpp"
 #include "os/os.hpp"
 #include "sched/m.hpp"
@@ -78,17 +79,17 @@ struct Watch {
 
 // Looks at all Gs that wait, and what came of them.
 struct Scan {
-  WordLock lock;          // the rest; one who looks at a time
-  u32 at;                 // lock: the next slot
-  bool open;              // lock: a look has begun and not ended
-  i64 next;               // lock: go on then
-  void* batch;            // lock: see hibernate.cpp
-  bool refused;           // lock: stacks cannot be given back here
-  Atomic<u64> asleep;     // atomic: Gs that hibernate
-  Atomic<u64> bytes;      // atomic: what their stacks have become
-  Atomic<u64> trimmed;    // atomic: stacks whose unused part went, ever
-  Atomic<Asleep*> spent;  // atomic: to be freed
-  Atomic<bool> wanted;    // atomic: Gs with THRUM_G_HIBERNATE were spawned
+  WordLock lock;        // the rest; one who looks at a time
+  u32 at;               // lock: the next slot
+  bool open;            // lock: a look has begun and not ended
+  i64 next;             // lock: go on then
+  void* batch;          // lock: see hibernate.cpp
+  mem::Attic attic;     // lock takes, anyone gives
+  bool refused;         // lock: stacks cannot be given back here
+  Atomic<u64> asleep;   // atomic: Gs that hibernate
+  Atomic<u64> bytes;    // atomic: what their stacks have become
+  Atomic<u64> trimmed;  // atomic: stacks whose unused part went, ever
+  Atomic<bool> wanted;  // atomic: Gs with THRUM_G_HIBERNATE were spawned
 };
 
 // A place in guest code that does not declare what it does.

@@ -13,30 +13,27 @@ namespace {
 constexpr u32 kNoSlot = UINT32_MAX;
 
 void chunk_open(Runtime* rt, char* records, u32 index) {
-  // A runtime with few Gs stays small; one that needs a second chunk has many.
-  os::vm_huge(records, kChunkBytes, index > 0);
   auto* head = reinterpret_cast<ChunkHead*>(records);
   head->rt = rt;
   head->first_slot = index * kChunkGs;
 }
 
+// Later chunks come in rows, side by side: one mapping to the kernel.
 bool chunk_make(Runtime* rt, u32 index) {
   Table& t = rt->table;
-  char* raw = static_cast<char*>(os::vm_reserve(2 * kChunkBytes));
-  if (!raw) {
-    return false;
+  if (t.row == t.row_end) {
+    u32 n = index ? kRowChunks : 1;
+    t.row = os::vm_reserve_aligned(n * kChunkBytes, kChunkBytes);
+    if (!t.row) {
+      t.row_end = nullptr;
+      return false;
+    }
+    t.row_end = t.row + n * kChunkBytes;
+    // A runtime with few Gs stays small; one that needs a second chunk has many.
+    os::vm_huge(t.row, n * kChunkBytes, index > 0);
   }
-  uintptr_t at = reinterpret_cast<uintptr_t>(raw);
-  uintptr_t aligned = (at + kChunkBytes - 1) & ~(kChunkBytes - 1);
-  if (aligned > at) {
-    os::vm_release(raw, aligned - at);
-  }
-  char* end = raw + 2 * kChunkBytes;
-  char* records = reinterpret_cast<char*>(aligned);
-  if (end > records + kChunkBytes) {
-    os::vm_release(records + kChunkBytes,
-                   static_cast<size_t>(end - (records + kChunkBytes)));
-  }
+  char* records = t.row;
+  t.row += kChunkBytes;
   chunk_open(rt, records, index);
   t.chunks[index].store(records, release);  // pairs with table_g
   return true;
@@ -227,6 +224,9 @@ void table_trim(Runtime* rt, const Atomic<u32>* stop) {
 }
 
 void table_destroy(Table& t) {
+  if (t.row != t.row_end) {
+    os::vm_release(t.row, static_cast<size_t>(t.row_end - t.row));
+  }
   for (u32 i = 0; i < t.chunk_count; ++i) {
     os::vm_release(t.chunks[i].load(relaxed), kChunkBytes);
   }

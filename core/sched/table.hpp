@@ -19,6 +19,7 @@ namespace thrum {
 constexpr size_t kChunkBytes = size_t{2} << 20;
 constexpr u32 kChunkGs = kChunkBytes / sizeof(G);  // 32768; record 0: header
 constexpr u32 kChunks = (1u << 26) / kChunkGs;
+constexpr u32 kRowChunks = 16;
 
 struct ChunkHead {
   Runtime* rt;
@@ -29,6 +30,8 @@ struct Table {
   WordLock lock;
   Atomic<char*> chunks[kChunks];  // lock writes, anyone reads
   u32 chunk_count;                // lock
+  char* row;                      // lock: chunks reserved and not made yet
+  char* row_end;                  // lock
   u32 bump, bump_end;             // lock: slots to be used for the first time
   u32 end;                        // lock: one past the last slot ever made
   G* free;                        // lock: batches given back

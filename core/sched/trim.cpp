@@ -12,7 +12,7 @@ namespace thrum {
 
 namespace {
 
-constexpr i64 kTrimEvery = 300'000'000;
+constexpr i64 kTrimEvery = 100'000'000;
 constexpr u32 kTrimBusy = 64;  // stacks, while Gs run: some 20 us
 
 // The stocks of Ps that nobody holds and that have not run since the last look.

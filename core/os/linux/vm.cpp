@@ -54,6 +54,23 @@ void* vm_reserve(size_t size) {
   return p == MAP_FAILED ? nullptr : p;
 }
 
+char* vm_reserve_aligned(size_t size, size_t align) {
+  char* raw = static_cast<char*>(vm_reserve(size + align));
+  if (!raw) {
+    return nullptr;
+  }
+  size_t over = reinterpret_cast<uintptr_t>(raw) % align;
+  char* at = raw + (over ? align - over : 0);
+  if (at > raw) {
+    vm_release(raw, static_cast<size_t>(at - raw));
+  }
+  char* end = at + size;
+  if (raw + size + align > end) {
+    vm_release(end, static_cast<size_t>(raw + size + align - end));
+  }
+  return at;
+}
+
 void vm_release(void* p, size_t size) {
   ErrnoKeep keep;
   munmap(p, size);

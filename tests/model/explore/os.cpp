@@ -68,6 +68,7 @@ void process_exit(int) { __builtin_trap(); }
 
 size_t page_size() { return 4096; }
 void* vm_reserve(size_t) { return nullptr; }
+char* vm_reserve_aligned(size_t, size_t) { return nullptr; }
 void vm_release(void*, size_t) {}
 int vm_guard(void*, size_t, bool) { return 0; }
 int vm_drop_all(const Span*, u32) { return 0; }
