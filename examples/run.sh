@@ -32,3 +32,4 @@ $dir/examples/tgrep -- "$pattern" "$tree" >$matches || status=$?
 head -n 5 $matches | cut -c 1-100
 lines=$(wc -l <$matches)
 [ "$lines" -le 5 ] || echo "… $lines matching lines in $matches"
+echo "next: $dir/examples/thrum_million, a million green threads at once (5 GiB)"
