@@ -44,8 +44,16 @@ Body* body_take(Runtime* rt, P* p, u32 size_class) {
   }
   mem::Slot slots[kBodyBatch];
   u32 n = rt->arenas.take(size_class, slots, plain ? kBodyBatch : 1);
-  if (!n) {
-    return nullptr;
+  if (THRUM_UNLIKELY(!n)) {
+    if (!plain) {
+      return nullptr;
+    }
+    // What others that rest keep warm is more than nothing.
+    stocks_flush(rt);
+    n = rt->arenas.take(size_class, slots, 1);
+    if (!n) {
+      return nullptr;
+    }
   }
   while (n-- > 1) {
     Body* b = body_make(slots[n]);

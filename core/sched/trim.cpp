@@ -2,9 +2,10 @@
 // stocks of Ps that rest, stacks nobody has used for a while, chunks of the table
 // without a live G.
 //
-// sysmon sees to it, twice a second at most: a little at a time while Gs run, all
-// of it when the runtime rests, and then no more. Where there is no sysmon
-// (hosted, deterministic) the host may ask.
+// sysmon sees to it, three times a second at most: a little at a time while Gs
+// run, all of it when the runtime rests, and then no more. Where there is no
+// sysmon (hosted, deterministic) the host may ask. A G that finds no stack asks for
+// the stocks alone.
 // SPDX-License-Identifier: MIT
 #include "sched/ready.hpp"
 
@@ -32,6 +33,8 @@ void flush_idle(Runtime* rt, bool now) {
 }
 
 }  // namespace
+
+void stocks_flush(Runtime* rt) { flush_idle(rt, true); }
 
 void trim(M* m, Runtime* rt) {
   scan_all(rt, m);

@@ -11,52 +11,16 @@
 #include <sys/resource.h>
 
 #include "../support/child.h"
+#include "../support/overflow.h"
 #include "../support/preempt.h"
-
-/* An emulator may say yes to MADV_GUARD_INSTALL and do nothing. */
-static int guards_work(void) {
-  int status = 0;
-  pid_t pid = fork();
-  REQUIRE(pid >= 0);
-  if (pid == 0) {
-    char* p = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (madvise(p, 4096, 102) == 0)
-      *(volatile char*)p = 1;
-    _exit(madvise(p, 4096, 102) == 0);
-  }
-  REQUIRE_EQ(waitpid(pid, &status, 0), pid);
-  return !WIFEXITED(status) || WEXITSTATUS(status) == 0;
-}
-#define SKIP_WITHOUT_FAULTS                                             \
-  do {                                                                  \
-    if (CHECK_SANITIZED)                                                \
-      SKIP("the sanitizer handles SIGSEGV, and its frames are larger"); \
-    if (!guards_work())                                                 \
-      SKIP("madvise makes no guards here, though it says so");          \
-  } while (0)
 
 static const uint64_t kib[] = {16, 64, 256, 1024, 8192};
 #define CLASSES 5
 
 /* ---- ways to run over the end --------------------------------------------------- */
 
-/* No clash protection: as a guest that knows nothing. */
-#ifdef __clang__
-#define GUEST __attribute__((noinline))
-#else
-#define GUEST              \
-  __attribute__((noinline, \
-                 optimize("no-stack-clash-protection", "no-stack-protector")))
-#endif
 static volatile char sink;
 
-GUEST static int recurse(int n) {
-  volatile char frame[200];
-  frame[0] = (char)n;
-  int r = n < 0 ? 0 : recurse(n + 1);
-  return r + frame[0];
-}
 /* Touched at its far end first. */
 GUEST static void large_array(void) {
   volatile char array[100 << 10];

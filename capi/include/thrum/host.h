@@ -241,7 +241,9 @@ THRUM_API int thrum_preempt_hold(int32_t delta);
  * A guard of at least 108 KiB lies below each stack: a G that runs over the end of
  * its own never writes into another's. (A single frame that is larger than the
  * guard may reach over it, unless its code was built to touch each page:
- * -fstack-clash-protection.) The fault is a SIGSEGV like any other, and by
+ * -fstack-clash-protection. With THRUM_RT_HIBERNATE, where each page of a guard
+ * counts, that is one of 4 KiB, or of 20 KiB below a stack of up to 64 KiB.) The
+ * fault is a SIGSEGV like any other, and by
  * default nothing more is known about it. With this a line on stderr names the G,
  * the size of its stack and the place, and then the fault takes its course: the
  * handler that was there before runs as if thrum had none, else the process ends
@@ -329,7 +331,7 @@ THRUM_API int thrum_on_thread(thrum_rt* rt, void (*start)(void* arg),
  * pages below the stack pointers of all Gs that wait, the stacks of those that
  * may hibernate, what Ps without work have in stock. For a host that is told
  * of memory pressure, or that owns the threads (THRUM_RT_HOSTED: nobody else
- * does it; other runtimes see to most of it when they have been idle for half a
+ * does it; other runtimes see to most of it when they have been idle for a
  * second). Takes up to a microsecond per G.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_ECLOSED THRUM_EFORKED */

@@ -37,10 +37,9 @@
  * - Loading the library starts no thread and installs no handler, and there is
  *   no hidden default runtime. Several runtimes, and several copies of the
  *   library, live in one process. Stop and free every runtime before dlclose:
- *   then nothing of it runs any more. The shared library stays mapped all the
- *   same (it is linked with nodelete), because a thread of the host that has
- *   used it ends in its allocator's code, whenever that is; loading it again
- *   finds it as it was (examples/learn: plugin_dlopen).
+ *   then nothing of it runs any more. It stays mapped all the same (nodelete),
+ *   because a thread of the host that has used it ends in its allocator's code;
+ *   loading it again finds it as it was (examples/learn: plugin_dlopen).
  *
  * Beside this header: <thrum/host.h> for language hosts and embedders, and
  * <thrum/thrum.hpp>, a C++17 skin.
@@ -263,10 +262,9 @@ THRUM_API int64_t thrum_after(int64_t ns);
  * work. A program usually makes one, calls thrum_run with its main function,
  * then thrum_rt_stop and thrum_rt_free (examples/learn: hello).
  *
- * $THRUM_DEBUG=1 looks for mistakes, and is slow: it says on stderr when a G
- * parks while its thread holds a pthread mutex (std::mutex is one), as far as
- * that can be known (glibc; mutexes on the G's stack, behind pointers there, or
- * in the program's data).
+ * $THRUM_DEBUG=1 is slow, and says on stderr when a G parks while its thread
+ * holds a pthread mutex (std::mutex is one), as far as that can be known (glibc;
+ * mutexes on the G's stack, behind pointers there, or in the program's data).
  *
  * A thread of the host takes part in one of three ways: it lends itself until
  * one G has ended (thrum_run), it lends itself for a time (thrum_pump; with
@@ -329,7 +327,7 @@ typedef struct thrum_config {
 /* Owns no thread: Gs run only inside thrum_run and thrum_pump, on the threads
  * that call them, and undeclared blocking is not detected. */
 #define THRUM_RT_HOSTED 2u
-/* All Gs are spawned as with THRUM_G_HIBERNATE. */
+/* All Gs are spawned as with THRUM_G_HIBERNATE; guards are small, see host.h. */
 #define THRUM_RT_HIBERNATE 4u
 
 /* Sets all `struct_size` bytes of *config to the defaults and its struct_size

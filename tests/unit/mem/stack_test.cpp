@@ -2,6 +2,13 @@
 #include "mem/heap.hpp"
 #include "mem/stack.hpp"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
 using namespace unit;
 using mem::kStackClasses;
 using mem::kStackSizes;
@@ -350,4 +357,70 @@ TEST_CASE("stack: released arenas are gone, and may begin anew") {
     unsigned char map;
     CHECK(mincore(last, os::page_size(), &map) == -1);
   }
+}
+
+namespace {
+
+// As a kernel before 6.13 does: no guards by madvise.
+bool refuse_madvise_guards() {
+  constexpr u32 kGuardInstall = 102;
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_madvise, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kGuardInstall, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  sock_fprog filter{sizeof code / sizeof *code, code};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("stack: guards by mprotect below a budget, then none") {
+#if defined(THRUM_ASAN) || defined(THRUM_TSAN)
+  UNIT_SKIP("the sanitizers need the mappings");
+#endif
+  u32 budget = os::map_limit() / 4;
+  if (budget > 1u << 17) {
+    UNIT_SKIP("so many mappings are allowed that it would take long");
+  }
+  Child c = in_child([=] {
+    if (!refuse_madvise_guards()) {
+      _exit(kNoLimits);
+    }
+    Arenas arenas(true);
+    Stack s{}, first{};
+    u32 guarded = 0, wrong = 0;
+    for (u32 i = 0; i < budget + 100; ++i) {
+      if (!arenas.take(0, s)) {
+        _exit(2);
+      }
+      first = i ? first : s;
+      guarded += s.guarded;
+      wrong += s.guarded != (i < budget);
+    }
+    if (wrong || guarded != budget || arenas.counts(0).split != budget) {
+      printf("%u guarded of %u, %u wrong\n", guarded, budget, wrong);
+      fflush(stdout);
+      _exit(3);
+    }
+    // One without a guard has a gap, which nobody has written yet.
+    if (!mem::stack_whole(s)) {
+      _exit(4);
+    }
+    s.lo()[-1] = 1;
+    if (mem::stack_whole(s)) {
+      _exit(5);
+    }
+    volatile char* below = first.lo() - 1;
+    *below = 1;
+  });
+  if (c.exited(kNoLimits)) {
+    UNIT_SKIP("no seccomp filter here");
+  }
+  CHECK_CHILD(c.died(SIGSEGV), c);
 }

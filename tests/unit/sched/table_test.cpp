@@ -26,6 +26,19 @@ struct FullTable {
   }
 };
 
+void trim_all(Runtime* rt) {
+  Enter e;
+  trim(e.m, rt);
+}
+
+u32 dropped(Runtime* rt) {
+  u32 n = 0;
+  for (u64 word : rt->table.dropped) {
+    n += static_cast<u32>(__builtin_popcountll(word));
+  }
+  return n;
+}
+
 int try_spawn(Runtime* rt) {
   Enter e;
   u64 h = 0;
@@ -179,4 +192,89 @@ TEST_CASE("table: slots move between Ps and the shared list in batches") {
   });
   CHECK(rt.pump() == 0);
   CHECK(err == 0);
+}
+
+TEST_CASE("table: handles of a chunk that went back stay stale") {
+  static constexpr u32 kMany = 2 * kChunkGs;  // two chunks and a bit
+  static u64 handle[kMany];
+  Rt rt(hosted());
+  u64 last[3] = {}, ended[3] = {};  // generations, by chunk; before the trim
+  for (u32 round = 0; round < 3; ++round) {
+    u32 bad = 0;
+    for (u64& h : handle) {
+      h = spawn_outside(rt.rt, nothing, nullptr);
+      u32 chunk = handle_slot(h) / kChunkGs;
+      bad += !h || handle_gen(h) <= ended[chunk];  // they go on
+      last[chunk] = max(last[chunk], handle_gen(h));
+    }
+    CHECK(bad == 0);
+    CHECK(rt->table.chunk_count == 3);
+    CHECK(rt.pump() == 0);
+    trim_all(rt.rt);
+    CHECK(dropped(rt.rt) == 2);
+    CHECK(rt->table.free_count < kChunkGs);
+    for (u32 i = 0; i < 3; ++i) {
+      ended[i] = rt->table.dropped[0] >> i & 1 ? last[i] : 0;
+    }
+    for (u32 i = 0; i < kMany; i += 97) {
+      u64 h = handle[i];
+      bad += cancel(h, rt.rt) != kESTALE;
+      bad += unpark(h, rt.rt) != kESTALE;
+      bad += join(h, rt.rt) != 0;
+      bad += cancel(h + 1000, rt.rt) != kEINVAL;  // there was none such yet
+    }
+    CHECK(bad == 0);
+    CHECK(table_end(rt->table) <= 3 * kChunkGs);  // for who looks at all
+  }
+}
+
+TEST_CASE(
+    "table: a live G keeps its chunk; slots given back serve a full one") {
+  Rt rt(hosted());
+  (void)go_in(rt.rt, [] { (void)park(); });
+  static u64 handle[2 * kChunkGs];
+  for (u64& h : handle) {
+    h = spawn_outside(rt.rt, nothing, nullptr);
+  }
+  (void)rt.pump(kTry);
+  until([&] {
+    (void)rt.pump(kTry);
+    return live_gs(rt.rt) == 1;
+  });
+  trim_all(rt.rt);
+  CHECK(dropped(rt.rt) == 1);  // the first has the G, the third was not full
+  u32 n = 0;
+  u32 second = 0;
+  {
+    FullTable full(rt.rt);
+    u64 h;
+    while ((h = spawn_outside(rt.rt, nothing, nullptr)) != 0) {
+      ++n;
+      second += handle_slot(h) / kChunkGs == 1;
+    }
+  }
+  CHECK(dropped(rt.rt) == 0);
+  CHECK(second == kChunkGs - 1);
+  CHECK(n > kChunkGs);
+}
+
+TEST_CASE("table: a trim that is told to end early loses no slot") {
+  Rt rt(hosted());
+  for (u32 i = 0; i < kChunkGs + 10; ++i) {
+    (void)spawn_outside(rt.rt, nothing, nullptr);
+  }
+  CHECK(rt.pump() == 0);
+  {
+    Enter e;
+    table_flush(rt.rt, rt->ps[0]);
+  }
+  u32 had = rt->table.free_count;
+  Atomic<u32> stop{1};
+  table_trim(rt.rt, &stop);
+  CHECK(dropped(rt.rt) == 0);
+  CHECK(rt->table.free_count == had);
+  stop.store(0);
+  table_trim(rt.rt, &stop);
+  CHECK(dropped(rt.rt) == 1);
+  CHECK(rt->table.free_count == had - (kChunkGs - 1));
 }
