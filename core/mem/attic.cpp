@@ -10,7 +10,7 @@ namespace thrum::mem {
 
 namespace {
 constexpr size_t kChunk = size_t{2} << 20;
-constexpr size_t kRow = 16 * kChunk;
+constexpr size_t kRow = 64 * kChunk;
 }  // namespace
 
 struct Attic::Row {

@@ -81,7 +81,8 @@ Asleep* pack(Runtime* rt, Body* b, u8* scratch) {
     return nullptr;
   }
   u32 words = static_cast<u32>(used / sizeof(u64));
-  size_t packed = mem::pack_words(from, words, scratch);
+  size_t packed = mem::pack_words(
+      from, words, reinterpret_cast<u64>(b->stack.end()), scratch);
   auto* a = static_cast<Asleep*>(
       rt->scan.attic.take(sizeof(Asleep) + windows + packed));
   if (!a) {
@@ -105,7 +106,8 @@ void unpack(Body* b, Asleep* a) {
   u64* to = reinterpret_cast<u64*>(b->stack.end()) - a->words;
   char* end = windows_of(a) + a->windows;
   b->sp = to;
-  (void)mem::unpack_words(reinterpret_cast<u8*>(end), to, a->words);
+  (void)mem::unpack_words(reinterpret_cast<u8*>(end), to, a->words,
+                          reinterpret_cast<u64>(b->stack.end()));
   for (char* at = windows_of(a); at < end;) {
     auto* w = reinterpret_cast<Window*>(at);
     at += window_bytes(*w->node);

@@ -7,17 +7,18 @@ using namespace thrum::mem;
 namespace {
 
 constexpr u32 kMost = 512;
+constexpr u64 kEnd = 0x7fff'1234'5678;
 
 // Packs, unpacks, compares; returns how many bytes it took.
 size_t there_and_back(const u64* words, u32 n) {
   static u8 packed[packed_most(kMost) + 16];
   memset(packed, 0xee, sizeof packed);
-  size_t bytes = pack_words(words, n, packed);
+  size_t bytes = pack_words(words, n, kEnd, packed);
   CHECK(bytes <= packed_most(n));
   CHECK(packed[packed_most(n)] == 0xee);
   u64 back[kMost];
   memset(back, 0x55, sizeof back);
-  CHECK(unpack_words(packed, back, n) == bytes);
+  CHECK(unpack_words(packed, back, n, kEnd) == bytes);
   CHECK(memcmp(back, words, n * sizeof(u64)) == 0);
   return bytes;
 }
@@ -29,10 +30,13 @@ TEST_CASE("words: of every kind and number, there and back") {
   u64 words[kMost];
   for (u32 round = 0; round < 3000; ++round) {
     u32 n = c.below(round < 20 ? round + 1 : kMost + 1);
-    u32 kinds = 1 + c.below(5);
+    u32 kinds = 1 + c.below(6);
     for (u32 i = 0; i < n; ++i) {
       u64 any = u64{c.below(UINT32_MAX)} << 32 | c.below(UINT32_MAX);
       switch (c.below(kinds)) {
+        case 5:  // itself: below the end, at it, above, far
+          words[i] = kEnd + 100 - c.below(66'000);
+          break;
         case 0:
           words[i] = 0;
           break;
@@ -64,4 +68,13 @@ TEST_CASE("words: what a stack has takes little") {
     words[i] = 0x00007fff00000000 + i;
   }
   CHECK(there_and_back(words, 100) == 51 + 4 + 400);
+  for (u32 i = 0; i < 100; ++i) {
+    words[i] = i % 2 ? kEnd - 300 * i : 1 + i;
+  }
+  CHECK(there_and_back(words, 100) == 51 + 50 * (2 + 1));
+  // Words that have nothing in common do not keep others from being short.
+  for (u32 i = 0; i < 100; ++i) {
+    words[i] = i < 50 ? 0x9e3779b97f4a7c15 * (i + 1) : 0x00007fff00000000 + i;
+  }
+  CHECK(there_and_back(words, 100) <= 51 + 4 + 50 * 8 + 50 * 4 + 8);
 }
