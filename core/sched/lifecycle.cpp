@@ -293,6 +293,7 @@ int rt_new(Runtime** out, const Config& config) {
   rt->wake_ticks = measure_wake_ticks();
   rt->long_ticks = rt->wake_ticks * kLongCall / kWakeCost;
   rt->quick_ticks = 4 * rt->long_ticks;
+  rt->collect_ns = 1'000'000'000;
   rt->spin_ns = os::cpus_allowed() > 1 ? kWakeCost : 0;
   rt->wake_fd.epoll = rt->wake_fd.event = rt->wake_fd.timer = -1;
   int err = rt->tag ? 0 : kEAGAIN;

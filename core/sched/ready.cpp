@@ -319,10 +319,11 @@ void note_wait(M* m, i64 deadline) {
 
 // Once in a sleep, and late: who is woken meanwhile comes later by what it takes.
 void idle_wait(M* m, i64 deadline) {
-  constexpr i64 kLong = 1'000'000'000;
-  i64 late = os::now_ns() + kLong;
-  if (late < deadline && !note_comes(m, late)) {
-    mem::collect();
+  if (i64 long_sleep = m->rt->collect_ns) {
+    i64 late = os::now_ns() + long_sleep;
+    if (late < deadline && !note_comes(m, late)) {
+      mem::collect();
+    }
   }
   note_wait(m, deadline);
 }

@@ -150,6 +150,7 @@ struct Runtime {
   Atomic<i64> sleep_until;  // sleeper writes; arming compares
   Atomic<i32> spin_credit;  // racy on purpose: how far looking has paid lately
   i64 spin_ns;              // const: how long to look before sleeping
+  i64 collect_ns;           // const: an M that sleeps so long tidies its heap
   u64 long_ticks;           // const: a blocking call worth another M (50 us)
   u64 quick_ticks;          // const: a declared block that sysmon ends (200 us)
   u64 wake_ticks;           // const: about what a wake costs, in cpu_ticks

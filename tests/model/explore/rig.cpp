@@ -50,9 +50,12 @@ void hide_dull(Runtime* r, M* m, P* p) {
     hide(r->visitors);
     hide(r->epoch);
     hide(r->table.chunks[0]);
+    hide(r->signals_set);
   }
   if (m) {
     hide(m->door.site);
+    hide(m->heap.tally);
+    hide(m->tallied);
   }
   if (p) {
     hide(p->dispatches);
@@ -62,6 +65,7 @@ void hide_dull(Runtime* r, M* m, P* p) {
     hide(p->steals);
     hide(p->handoffs);
     hide(p->mean_run);
+    hide(p->tally);
   }
 }
 
