@@ -94,12 +94,13 @@ static void round_of(struct rt_kind kind) {
   thrum_chan_release(e.ch);
 }
 CHILD(rounds) {
-  int rounds = CHECK_SANITIZED ? 12 : 60, threads = 0, fds = 0, maps = 0;
+  int rounds = CHECK_SANITIZED ? 12 : 120, threads = 0, fds = 0, maps = 0;
   long kib = 0;
   (void)arg;
   for (int i = 0; i < rounds; i++) {
     round_of(i % 3 == 0 ? RT_P1 : i % 3 == 1 ? RT_P2 : RT_P4);
-    if (i == rounds / 4) {
+    /* By then libc and the allocator have cached what they will. */
+    if (i == rounds / 2) {
       threads = check_threads_settle(1 + CHECK_TSAN);
       fds = check_fds();
       maps = mappings();
