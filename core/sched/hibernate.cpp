@@ -345,6 +345,9 @@ i64 scan_look(Runtime* rt, i64 now) {
   }
   i64 period = rt->config.idle_ns ? rt->config.idle_ns : kIdle;
   Locked held(s.lock);
+  if (s.asked) {
+    return now + period / 8;
+  }
   if (!s.next) {
     s.next = now + period;
   }
@@ -363,7 +366,12 @@ i64 scan_look(Runtime* rt, i64 now) {
   return s.next = s.open ? now + kShare * spent : now + period;
 }
 
-void scan_all(Runtime* rt, M* self) {
+namespace {
+
+// Two looks, one to see who waits and one that takes them. Nobody else looks
+// meanwhile: settled() answers for all marks there are only if the last look that
+// made some has ended.
+void look_twice(Runtime* rt, M* self) {
   constexpr i64 kPatience = 10'000'000;
   i64 give_up = os::now_ns() + kPatience;
   for (bool ripe : {false, true}) {
@@ -376,7 +384,7 @@ void scan_all(Runtime* rt, M* self) {
     for (bool first = true, open = true; open; first = false) {
       Locked held(rt->scan.lock);
       if (rt->world.load(relaxed)) {
-        return;
+        return look_ends(rt);
       }
       if (first) {
         rt->scan.open = true;
@@ -386,6 +394,23 @@ void scan_all(Runtime* rt, M* self) {
       open = rt->scan.open;
     }
   }
+}
+
+}  // namespace
+
+void scan_all(Runtime* rt, M* self) {
+  auto begin = [&] {
+    Locked held(rt->scan.lock);
+    bool mine = !rt->scan.asked;
+    rt->scan.asked = true;
+    return mine;
+  };
+  while (!begin()) {
+    os::thread_sleep(20'000);
+  }
+  look_twice(rt, self);
+  Locked held(rt->scan.lock);
+  rt->scan.asked = false;
 }
 
 }  // namespace thrum

@@ -82,6 +82,7 @@ struct Scan {
   WordLock lock;        // the rest; one who looks at a time
   u32 at;               // lock: the next slot
   bool open;            // lock: a look has begun and not ended
+  bool asked;           // lock: scan_all is at it, and nobody else
   i64 next;             // lock: go on then
   void* batch;          // lock: see hibernate.cpp
   mem::Attic attic;     // lock takes, anyone gives

@@ -2,7 +2,7 @@
 // stocks of Ps that rest, stacks nobody has used for a while, chunks of the table
 // without a live G.
 //
-// sysmon sees to it, three times a second at most: a little at a time while Gs
+// sysmon sees to it, ten times a second at most: a little at a time while Gs
 // run, all of it when the runtime rests, and then no more. Where there is no
 // sysmon (hosted, deterministic) the host may ask. A G that finds no stack asks for
 // the stocks alone.
