@@ -583,7 +583,7 @@ TEST(alternate_stacks_and_masks_stay) {
  * thread goes home when it has. */
 struct left_behind {
   struct spinner s;
-  word hog_tid_before, hog_tid_after, main_tid;
+  word hog_tid_before, hog_tid_after, main_ends;
   thrum_rt* rt;
   thrum_g hog;
 };
@@ -595,16 +595,18 @@ static void left_hog(void* arg) {
 }
 static void leaves_hog(void* arg) {
   struct left_behind* l = arg;
-  set(&l->main_tid, thread_id());
   l->hog = go(left_hog, l);
   uint64_t before = counts_of(NULL).preemptions;
   while (counts_of(NULL).preemptions < before + 2)
     CHECK_EQ(thrum_yield(), 0);
+  set(&l->main_ends, 1);
 }
 static void* ends_it(void* arg) {
   struct left_behind* l = arg;
-  for (int i = 0; i < 30; i++)
+  while (!get(&l->main_ends))
     check_pause();
+  for (int i = 0; i < 30; i++)
+    check_pause(); /* main is gone */
   set(&l->s.go_on, 0);
   return NULL;
 }
