@@ -157,8 +157,8 @@ void exit_counted(M* m, Runtime* rt);
 Body* body_take(Runtime* rt, P* p, u32 size_class);  // null: no memory
 void body_flush(Runtime* rt, P* p);                  // all that p has in stock
 void stocks_flush(Runtime* rt);                      // of all Ps that rest
-// sysmon: `rests`: it has seen nothing move. Returns when to look again.
-i64 trim_look(Runtime* rt, i64 now, bool rests);
+// sysmon; returns when to look again.
+i64 trim_look(Runtime* rt, i64 now);
 u64 dispatched(Runtime* rt);  // loop.cpp: by all Ps
 
 // ---- hibernate.cpp ---------------------------------------------------------------

@@ -208,7 +208,7 @@ void sysmon(void* arg) {
     look_at_ps(rt, r);
     serve_those_who_wait(rt, r);
     bool busy = r.waits || r.moving || r.work || r.due;
-    r.next = min(r.next, trim_look(rt, r.now, !busy));
+    r.next = min(r.next, trim_look(rt, r.now));
     r.next = min(r.next, scan_look(rt, r.now));
     if (busy) {
       sleep_until(rt, max(min(r.next, r.now + tick), r.now + kTickLeast));

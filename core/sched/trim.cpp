@@ -2,8 +2,8 @@
 // stocks of Ps that rest, stacks nobody has used for a while, chunks of the table
 // without a live G.
 //
-// sysmon sees to it, ten times a second at most: a little at a time while Gs
-// run, all of it when the runtime rests, and then no more. Where there is no
+// sysmon sees to it, ten times a second at most: a little at a time while Gs are
+// dispatched, all of it when none has been since the last look, and then no more. Where there is no
 // sysmon (hosted, deterministic) the host may ask. A G that finds no stack asks for
 // the stocks alone.
 // SPDX-License-Identifier: MIT
@@ -43,13 +43,14 @@ void trim(M* m, Runtime* rt) {
   table_trim(rt, nullptr);
 }
 
-i64 trim_look(Runtime* rt, i64 now, bool rests) {
+i64 trim_look(Runtime* rt, i64 now) {
   if (now < rt->trim_at) {
     return rt->trim_at;
   }
   u64 d = dispatched(rt);
-  bool still = rests && d == rt->trim_dispatches;
+  bool still = d == rt->trim_dispatches;
   rt->trim_dispatches = d;
+  rt->trim_at = now + kTrimEvery;
   flush_idle(rt, false);
   bool left =
       rt->arenas.trim(false, still ? UINT32_MAX : kTrimBusy, &rt->sysmon_note);
@@ -57,7 +58,7 @@ i64 trim_look(Runtime* rt, i64 now, bool rests) {
     table_trim(rt, &rt->sysmon_note);
     return kForever;
   }
-  return rt->trim_at = now + kTrimEvery;
+  return rt->trim_at;
 }
 
 }  // namespace thrum

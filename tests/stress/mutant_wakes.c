@@ -13,22 +13,40 @@
 static const struct rt_kind ENDLESS_P2 = {"[2 P, endless slice]", 2, 0, 0,
                                           3600 * SECOND};
 
-/* Waits, without letting go of the P, until every other thread of the process sleeps: the Ms that looked for work have
- * given up, and nobody finds anything by chance. */
-static int others_asleep(void) {
+/* How often the other threads of the process have slept; 0: one of them does not sleep now. */
+static uint64_t others_sleeps(void) {
+  char path[64], line[128];
+  uint64_t sum = 1, n;
   DIR* dir = opendir("/proc/self/task");
-  int me = thread_id(), asleep = 1;
+  int me = thread_id();
   if (!dir)
     return 0;
-  for (struct dirent* e; (e = readdir(dir)) != NULL && asleep;)
-    if (e->d_name[0] != '.' && atoi(e->d_name) != me)
-      asleep = thread_state(atoi(e->d_name)) == 'S';
+  for (struct dirent* e; (e = readdir(dir)) != NULL && sum;) {
+    int tid = atoi(e->d_name);
+    if (tid == 0 || tid == me)
+      continue;
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
+    FILE* f = thread_state(tid) == 'S' ? fopen(path, "re") : NULL;
+    if (!f)
+      sum = 0;
+    while (f && fgets(line, sizeof line, f))
+      if (sscanf(line, "voluntary_ctxt_switches: %" SCNu64, &n) == 1)
+        sum += n;
+    if (f)
+      fclose(f);
+  }
   closedir(dir);
-  return asleep;
+  return sum;
 }
-static void wait_others_asleep(void) {
-  for (int seen = 0; seen < 5;) {
-    seen = others_asleep() ? seen + 1 : 0;
+/* Waits, without letting go of the P, until every other thread of the process has slept through some of sysmon's looks after
+ * memory (100 ms each): the Ms that looked for work have given up, and nobody finds anything by chance. */
+static void wait_others_rest(void) {
+  uint64_t before = 0;
+  for (int64_t since = real_now(); real_now() - since < 350 * MS;) {
+    uint64_t now = others_sleeps();
+    if (now == 0 || now != before)
+      since = real_now();
+    before = now;
     check_pause();
   }
 }
@@ -47,7 +65,7 @@ static void compute_until(const word* w, word v, const char* what) {
 static void settle_down(void) {
   for (int i = 0; i < 20000; i++)
     CHECK_EQ(thrum_yield(), 0);
-  wait_others_asleep();
+  wait_others_rest();
 }
 
 /* ---- an idle P for a G that became ready --------------------------------------------------------------------------------------- */
@@ -79,7 +97,7 @@ static void ready_two(void* arg) {
     g[i] = go(wait_for_permit, &guest[i]);
   }
   compute_until(&p.about, 2, "an idle P is not woken for a new G");
-  wait_others_asleep();
+  wait_others_rest();
   for (int i = 0; i < 2; i++)
     CHECK_EQ(thrum_sem_release(&p.s[i], 1), 0);
   compute_until(&p.ran, 1, "an idle P is not woken for a G that became ready");

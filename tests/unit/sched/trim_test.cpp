@@ -94,15 +94,15 @@ TEST_CASE("trim: the stock of a P that rests, after two looks") {
   P* p = rt->ps[0];
   CHECK(stock_of(p) > 0);
   i64 time = os::now_ns();
-  CHECK(trim_look(rt.rt, time, true) > time);
+  CHECK(trim_look(rt.rt, time) > time);
   CHECK(stock_of(p) > 0);  // it had run since the last one: never
   i64 next = rt->trim_at;
-  CHECK(trim_look(rt.rt, next - 1, true) == next);  // too early
+  CHECK(trim_look(rt.rt, next - 1) == next);  // too early
   CHECK(stock_of(p) > 0);
   // Flushed; then the stacks' pages age; then they are gone, and that was it.
   u32 looks = 0;
   while (next != kForever && looks < 10) {
-    next = trim_look(rt.rt, next, true);
+    next = trim_look(rt.rt, next);
     CHECK(stock_of(p) == 0);
     ++looks;
   }
@@ -125,7 +125,7 @@ TEST_CASE("trim: while Gs run, a little at a time") {
   for (int i = 0; i < 3; ++i) {
     (void)go_in(rt.rt, [] {});
     CHECK(rt.pump() == 0);
-    time = trim_look(rt.rt, time, false);
+    time = trim_look(rt.rt, time);
     CHECK(time != kForever);
   }
   u64 after = counts(rt.rt).warm;
