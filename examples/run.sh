@@ -13,7 +13,7 @@ mkdir -p build
 need_log=build/apt.log
 . tests/need.sh
 need cc:gcc c++:g++ meson:meson ninja:ninja-build pkg-config:pkg-config \
-  libmimalloc-dev || exit 1
+  libmimalloc-dev libuv1-dev || exit 1
 
 dir=build/examples
 log=build/examples.log

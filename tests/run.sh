@@ -127,13 +127,13 @@ mutants() {
 
 # Without these nothing can be built.
 need gcc:gcc g++:g++ meson:meson ninja:ninja-build pkg-config:pkg-config \
-  python3:python3 libmimalloc-dev doctest-dev || {
+  python3:python3 libmimalloc-dev libuv1-dev doctest-dev || {
   echo 'the suite cannot start without the packages above'
   exit 1
 }
 # Without these something is skipped, and says so.
 need git:git clang:clang libclang-rt-14-dev clang-format-14:clang-format-14 \
-  relacy-dev spin:spin libuv1-dev || true
+  relacy-dev spin:spin || true
 
 # ---- as it ships ------------------------------------------------------------
 

@@ -187,6 +187,9 @@ void wake_fd_close(WakeFd& w);
 void wake_fd_raise(WakeFd& w);
 void wake_fd_clear(WakeFd& w);
 void wake_fd_at(WakeFd& w, i64 deadline);  // kForever: no timer
+void wake_fd_watch(WakeFd& w, int fd);     // readable when it is, too
+// Sleeps until fd is readable, or the deadline, or for less. True: it is.
+bool fd_sleep(int fd, i64 deadline);
 
 // ---- fork --------------------------------------------------------------------
 // How many forks lie between the first process that watched and this one: what

@@ -40,7 +40,16 @@ struct Waiter;
   X(mutex)                    \
   X(rwmutex_read)             \
   X(rwmutex_write)            \
-  X(cond) X(waitgroup) X(semaphore) X(once) X(domain) X(blocking)
+  X(cond)                     \
+  X(waitgroup)                \
+  X(semaphore)                \
+  X(once)                     \
+  X(domain)                   \
+  X(blocking)                 \
+  X(net_read)                 \
+  X(net_write)                \
+  X(net_poll)                 \
+  X(net_dns)
 enum class Why : u8 {
 #define X(name) name,
   THRUM_WAIT_REASONS(X)

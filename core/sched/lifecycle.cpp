@@ -53,6 +53,7 @@ void destroy(Runtime* rt) {
     os::thread_yield();
   }
   const mem::Source from = rt->config.source;
+  source_free(rt);
   for (u32 slot = 0; slot < rt->table.end; ++slot) {
     G* g = table_g(rt->table, slot);
     if (!g || !(g->word.load(relaxed) & kLive)) {
@@ -482,6 +483,7 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
       return late;
     }
   }
+  source_stop(rt);
   join_ms(rt);
   preempt_disable(rt);
   overflow_disable(rt);

@@ -4,18 +4,11 @@
 //
 // Where a G comes from, in this order: what another file left in next_g; Gs
 // pinned to this M; due timers; every 61st time the global queue; this P's
-// queues; the global queue; other Ps.
-//
-// Why no work is left behind when an M goes to sleep: it puts its P in the idle
-// list, stops counting as a spinner (seq_cst), and looks once more at every
-// queue. Whoever queues work after that look sees an idle P and no spinner, and
-// wakes one (wake_p). The queue's own store may still be in the waker's buffer
-// when it reads those counters: that window, some ns wide, costs a delay of one
-// sysmon tick at most, for it wakes an idle P for any work it sees, and a waker
-// that sees no idle P prompts it.
+// queues; the global queue; the world outside (source.hpp); other Ps.
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
 #include "sched/ready.hpp"
+#include "sched/source.hpp"
 
 namespace thrum {
 
@@ -37,7 +30,8 @@ bool spin(M* m) {
   }
   // Where looking has found nothing for long it is tried now and then only.
   i32 credit = rt->spin_credit.load(relaxed);
-  if (rt->spin_ns == 0 || (credit <= 0 && credit > -kSpinTrial)) {
+  if (rt->spin_ns == 0 || unwatched(rt) ||
+      (credit <= 0 && credit > -kSpinTrial)) {
     rt->spin_credit.store(credit - 1, relaxed);
     return false;
   }
@@ -73,173 +67,6 @@ void found(M* m) {
     sysmon_prompt(rt);
   } else if (first < rt->sleep_until.load(relaxed)) {
     timer_armed(m->p, first, true);
-  }
-}
-
-// Puts M and P to the idle lists in one step; false: work turned up.
-bool go_idle(M* m) {
-  Runtime* rt = m->rt;
-  P* p = m->p;
-  bool looked;
-  {
-    Locked held(rt->lock);
-    // slow: run_ended ends our call under this lock.
-    if (rt->wanting_head || !rt->global.empty() || !m->pinned.empty() ||
-        m->leaving.load(relaxed) || (m->slow.load(relaxed) & kSlowStop) ||
-        p->attention.load(relaxed)) {
-      return false;
-    }
-    free_p(rt, leave_p(m));  // nobody wants one: we looked
-    looked = m->spinning;
-    m->spinning = false;
-    idle_m_push(rt, m);  // from here on whoever wakes m owns the flag
-  }
-  if (looked) {
-    rt->spinning.fetch_sub(1, seq_cst);
-  }
-  if (has_work(rt)) {
-    wake_p(rt);  // most likely this very M
-  }
-  return true;
-}
-
-// A surplus P is in service until it has retired, and no idle one.
-bool any_runs(Runtime* rt) {
-  bool runs = false;
-  for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
-    runs |= rt->ps[i]->state.load(relaxed) == PState::running;
-  }
-  return runs;
-}
-
-// A ready G whose M is about to look for it.
-bool any_pinned(Runtime* rt) {
-  bool ready = false;
-  for (M* m = rt->ms; m; m = m->next_m) {
-    for (G* g = m->lent && !m->lent_now ? nullptr : m->pinned.head; g;
-         g = g->next) {
-      ready |= !m->locked || g == m->locked;
-    }
-  }
-  return ready;
-}
-
-// Nobody inside can wake anybody: every P idle, nothing queued, no timer, no
-// blocking call. With Runtime.lock held: no P leaves the idle list meanwhile.
-// Returns the threads of ours that are in there; 0: somebody can.
-u32 all_wait(Runtime* rt) {
-  u32 runs = rt->running.load(relaxed);
-  bool wait =
-      runs && !rt->blocking.load(seq_cst) && !rt->visitors.load(seq_cst) &&
-      rt->idle_count.load(relaxed) == rt->procs.load(relaxed) &&
-      !any_runs(rt) && !any_pinned(rt) && earliest_timer(rt) == kForever &&
-      !has_work(rt) && !rt->starved_count.load(relaxed) &&
-      !rt->stopping.load(relaxed) && !rt->world.load(relaxed);
-  return wait ? rt->m_count + runs + (rt->sysmon_on ? 1 : 0) : 0;
-}
-
-// If no thread of the host can wake anybody either, the wait is for ever. Threads
-// are counted between two looks at a runtime in which nothing ran: nobody could
-// start one.
-bool all_dead(Runtime* rt) {
-  u64 before;
-  {
-    Locked held(rt->lock);
-    if (!all_wait(rt)) {
-      return false;
-    }
-    before = dispatched(rt);
-  }
-  int all = seeded(rt) ? 0 : os::thread_count() - kToolThreads;
-  Locked held(rt->lock);
-  u32 ours = all_wait(rt);
-  return ours && dispatched(rt) == before && all >= 0 &&
-         static_cast<u32>(all) <= ours;
-}
-
-// Ends every thrum_run in progress with a deadlock verdict.
-void declare_dead(Runtime* rt) {
-  Locked held(rt->lock);
-  for (M* m = rt->ms; m; m = m->next_m) {
-    if (m->run_call && !m->run_call->done.load(relaxed)) {
-      m->run_call->done.store(2, relaxed);
-      m->slow.fetch_or(kSlowStop, relaxed);
-      if (m->idle) {
-        idle_m_remove(rt, m);
-        note_wake(m);
-      }
-    }
-  }
-}
-
-// Threads that a storm of blocking calls has left over end after so long.
-constexpr i64 kIdleMost = 1'000'000'000;
-
-bool left_over(Runtime* rt, M* m) {
-  return m->idle && !m->lent && owns_threads(rt) &&
-         rt->idle_ms > rt->procs.load(relaxed) && !m->bound.load(relaxed);
-}
-
-// Sleeps without a P until woken with one, or until the earliest timer.
-void sleep_idle(M* m) {
-  Runtime* rt = m->rt;
-  i64 until = kForever;
-  i64 end = kForever;
-  {
-    Locked held(rt->lock);
-    if (m->idle) {
-      i64 first = earliest_timer(rt);
-      if (first < rt->sleep_until.load(relaxed)) {
-        rt->sleeper.store(m, relaxed);
-        rt->sleep_until.store(first, seq_cst);  // Dekker with timer_armed
-      }
-      if (rt->sleeper.load(relaxed) == m) {
-        until = min(first, rt->sleep_until.load(relaxed));
-      }
-      if (left_over(rt, m)) {
-        end = os::now_ns() + kIdleMost;
-      }
-    }
-  }
-  bool judge = rt->running.load(relaxed) && until == kForever;
-  if (rt->world.load(relaxed)) {
-    until = kForever;  // world_start wakes us
-    judge = false;
-  }
-  if (rt->starved_count.load(relaxed)) {
-    until = min(until, os::now_ns() + kStarvedRetry);
-  } else if (judge && all_dead(rt)) {
-    declare_dead(rt);
-  } else if (judge && m->run_call) {
-    // A thread of the host may end without waking anybody: look again.
-    until = os::now_ns() + 1'000'000'000;
-  }
-  idle_wait(m, min(until, end));
-  feed_starved(rt, UINT32_MAX);
-  P* p;
-  {
-    Locked held(rt->lock);
-    if (rt->sleeper.load(relaxed) == m) {
-      rt->sleeper.store(nullptr, relaxed);
-      rt->sleep_until.store(kForever, relaxed);
-    }
-    if (m->idle && (until != kForever && until <= os::now_ns())) {
-      p = idle_p_pop(rt);  // a timer is due: take any P for it
-      if (!p) {            // all Ps are busy: theirs or sysmon's to look at
-        return sysmon_prompt(rt);
-      }
-      idle_m_remove(rt, m);
-    } else if (left_over(rt, m) && end <= os::now_ns()) {
-      idle_m_remove(rt, m);
-      m->slow.fetch_or(kSlowStop, relaxed);
-      return;
-    } else {
-      p = m->next_p;
-      m->next_p = nullptr;
-    }
-  }
-  if (p) {
-    take_p(m, p);
   }
 }
 
@@ -341,6 +168,10 @@ void drop_p(M* m) {
 G* find_runnable(M* m, bool may_wait) {
   Runtime* rt = m->rt;
   for (;;) {
+    if (THRUM_UNLIKELY(m->slow.load(relaxed) & kSlowPoll) && !forked(m)) {
+      m->slow.fetch_and(~kSlowPoll, relaxed);
+      source_poll(rt, m);
+    }
     if (THRUM_UNLIKELY(m->slow.load(relaxed) & (kSlowStop | kSlowForked)) &&
         (!m->bound_n || forked(m))) {
       // A plain one: it came from a P's queue.
@@ -426,6 +257,9 @@ G* find_runnable(M* m, bool may_wait) {
       }
       if (!g) {
         g = take_global(m, p, true);
+      }
+      if (!g && source_poll(rt, m)) {
+        continue;
       }
       if (!g) {
         g = steal(m);

@@ -64,6 +64,7 @@ constexpr u32 kSlowLocked = 16;   // belongs to one G (thrum_lock_thread)
 constexpr u32 kSlowWorld = 32;    // its G has stopped the world
 constexpr u32 kSlowDebug = 64;    // the runtime is in debug mode
 constexpr u32 kSlowForked = 128;  // the parent's; this is a child (fork.cpp)
+constexpr u32 kSlowPoll = 256;    // is to look at the world (source.hpp)
 
 constexpr u32 kCpuWords = 16;  // 1024 CPUs
 
@@ -100,6 +101,7 @@ struct M {
   u32 id;               // const
 
   Atomic<u32> note;      // futex: 1 = go on
+  Atomic<u32> watching;  // owner writes: sleeps in the source, not on the note
   P* next_p;             // Runtime.lock: the P it is woken with
   M* next_idle;          // Runtime.lock
   M* prev_idle;          // Runtime.lock

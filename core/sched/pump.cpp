@@ -1,6 +1,7 @@
 // Threads of the host as Ms for a time: thrum_run and thrum_pump.
 // SPDX-License-Identifier: MIT
 #include "sched/ready.hpp"
+#include "sched/source.hpp"
 
 namespace thrum {
 
@@ -160,6 +161,10 @@ int pump_gs(Runtime* rt, i64 deadline) {
     }
   } while (deadline == kForever ||
            (deadline != kTry && os::now_ns() < deadline));
+  if (lender->slow.load(relaxed) & kSlowPoll) {
+    source_poll(rt,
+                lender);  // what its last G wants; the flag goes with the call
+  }
   if (more) {
     more = (lender->p && lender->p->queued()) || has_work(rt) ||
            rt->drawer.count || lender->pinned_n.load(relaxed);
@@ -179,6 +184,10 @@ int pump_gs(Runtime* rt, i64 deadline) {
 }
 
 i64 next_wake(Runtime* rt) {
+  Source* source = rt->source.load(acquire);
+  if (source && os::fd_readable(source->fd)) {
+    return os::now_ns();
+  }
   if (has_work(rt) || rt->drawer.count) {
     return seeded(rt) ? rt->virtual_now.load(relaxed) : os::now_ns();
   }

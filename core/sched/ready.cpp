@@ -11,6 +11,7 @@
 
 #include "mem/heap.hpp"
 #include "sched/domain.hpp"
+#include "sched/source.hpp"
 
 namespace thrum {
 
@@ -170,6 +171,32 @@ void ready_list(M* m, Waiter* list) {
   }
 }
 
+u32 ready_batch(M* m, Waiter* list) {
+  Fifo<G> plain;
+  u32 n = 0;
+  while (Waiter* w = list) {
+    list = w->next;
+    ++n;
+    Wake* wake = w->wake;
+    G* g = wake->g;
+    if (g && m && m->p && !(g->flags & kRouted) && rt_of(g) == m->rt) {
+      g->state.store(State::runnable, relaxed);
+      if (Body* b = g->body) {
+        prefetch_context(b);
+      }
+      plain.push(g);
+    } else if (g) {
+      ready_behind(nullptr, g);
+    } else {
+      ready(nullptr, wake);
+    }
+  }
+  if (!plain.empty()) {
+    put_all(m, plain);
+  }
+  return n;
+}
+
 void ready_behind(M* m, G* g) {
   g->state.store(State::runnable, relaxed);
   route(m, g, false);
@@ -188,17 +215,18 @@ void list_remove_idle(Runtime* rt, M* m) {
   --rt->idle_ms;
 }
 
-// The warmest idle M, but not the one that waits for a timer if another is
+// The warmest idle M, but not one that waits for a timer or watches if another is
 // there, and an owned one for a G that a lent thread may not start.
 M* pop_idle_m(Runtime* rt, bool owned) {
   M* sleeper = rt->sleeper.load(relaxed);
+  M* watcher = rt->watcher.load(relaxed);
   M* found = nullptr;
   for (M* m = rt->idle_m; m; m = m->next_idle) {
     if (owned && m->lent) {
       continue;
     }
     found = m;
-    if (m != sleeper) {
+    if (m != sleeper && m != watcher) {
       break;
     }
   }
@@ -294,8 +322,14 @@ void note_wake(M* m) {
   if (!m) {
     return;
   }
-  m->note.store(1, release);  // pairs with the acquire in note_wait
-  os::futex_wake(&m->note, 1);
+  // release: pairs with the acquire in note_wait. seq_cst: Dekker with watch.
+  m->note.store(1, seq_cst);
+  if (THRUM_UNLIKELY(m->watching.load(seq_cst))) {
+    Source* s = m->rt->source.load(relaxed);
+    s->interrupt(s);
+  } else {
+    os::futex_wake(&m->note, 1);
+  }
 }
 
 namespace {

@@ -87,6 +87,26 @@ constexpr i64 kStarvedRetry = 10'000'000;
 void drop_p(M* m);  // gives the P away: to an M if work waits
 void take_p(M* m, P* p);
 
+// ---- idle.cpp -------------------------------------------------------------------
+bool go_idle(M* m);  // false: work turned up
+void sleep_idle(M* m);
+
+// ---- source.cpp -----------------------------------------------------------------
+u32 source_look(Runtime* rt, M* m);
+inline u32 source_poll(Runtime* rt, M* m) {
+  return THRUM_UNLIKELY(rt->source.load(relaxed) != nullptr)
+             ? source_look(rt, m)
+             : 0;
+}
+// Is there a world outside that no idle M watches?
+inline bool unwatched(Runtime* rt) {
+  return rt->source.load(relaxed) && !rt->watcher.load(relaxed);
+}
+void source_stop(Runtime* rt);
+void source_free(Runtime* rt);
+// The watcher's sleep; false: it was woken, or the deadline passed.
+bool watch(M* m, i64 deadline);
+
 // ---- steal.cpp, timers.cpp -------------------------------------------------------
 G* steal(M* m);
 G* take_global(M* m, P* p, bool batch);

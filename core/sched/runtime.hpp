@@ -16,6 +16,7 @@ constexpr u32 kMaxProcs = 1024;
 constexpr u32 kJoinLocks = 64;
 
 struct Runtime;
+struct Source;
 
 struct Config {
   mem::Source source;  // all null: thrum's own
@@ -156,6 +157,12 @@ struct Runtime {
   u64 quick_ticks;          // const: a declared block that sysmon ends (200 us)
   u64 wake_ticks;           // const: about what a wake costs, in cpu_ticks
 
+  // The world outside (source.hpp)
+  WordLock source_lock;    // while it is made
+  Atomic<Source*> source;  // source_lock writes, once
+  Atomic<M*> watcher;      // lock writes: the idle M that sleeps in it
+  Atomic<u64> polled;      // racy on purpose: cpu_ticks at the last look
+
   // Life
   Atomic<u32> stopping;  // 0, 1: refuse spawns, cancel all, 2: stopped
   WordLock stop_lock;
@@ -202,6 +209,8 @@ struct Runtime {
   Scan scan;                  // see hibernate.cpp
   i64 trim_at;                // sysmon: not before then; see trim.cpp
   u64 trim_dispatches;        // sysmon: at the last look
+  u64 polled_seen;            // sysmon: Runtime.polled then
+  i64 linger;                 // sysmon: it takes no rest before
   Watch watch;                // see watch.cpp
 
   // Signals

@@ -1,6 +1,7 @@
 // Work from elsewhere: the global queue, other Ps, the fairness tick.
 // SPDX-License-Identifier: MIT
 #include "sched/ready.hpp"
+#include "sched/source.hpp"
 
 namespace thrum {
 
@@ -97,6 +98,7 @@ G* take_global(M* m, P* p, bool batch) {
 // Every kFairEvery dispatches: due timers, the global queue, the oldest
 // unstarted G, in turn; and a sample of how long a dispatch takes.
 G* pick_fair(M* m, P* p) {
+  Runtime* rt = m->rt;
   p->fair_in = kFairEvery;
   u64 now = cpu_ticks();
   u64 per = (now - p->sampled) / kFairEvery;
@@ -104,7 +106,11 @@ G* pick_fair(M* m, P* p) {
   u32 fresh = static_cast<u32>(min(per, u64{UINT32_MAX / 8}));
   p->mean_run.store(mean ? (mean * 3 + fresh) / 4 + 1 : fresh + 1, relaxed);
   p->sampled = now;
-  if (m->rt->wanting.load(relaxed)) {
+  if (THRUM_UNLIKELY(rt->source.load(relaxed)) &&
+      now - rt->polled.load(relaxed) > rt->long_ticks) {
+    source_prompt(m);
+  }
+  if (rt->wanting.load(relaxed)) {
     p->attention.fetch_or(kAttnWanted, relaxed);
     return nullptr;
   }

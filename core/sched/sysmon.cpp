@@ -25,6 +25,9 @@ constexpr u64 kShortSlice = 100'000;  // the least that EEVDF takes
 constexpr i64 kQuickTick = 200'000;
 constexpr u32 kCaught = 3;  // retakes in a row that make a place a suspect
 constexpr i64 kUnfencedTicks = 16;  // where a rest is not exact
+// With a world outside, a G that was woken from there may keep a watcher's P, and
+// nobody prompts: 50 ms of ticks, before it rests (DESIGN 4.4).
+constexpr i64 kLinger = 50'000'000;
 
 // One look at all Ps, and what follows for the next.
 struct Round {
@@ -186,6 +189,22 @@ void serve_those_who_wait(Runtime* rt, Round& r) {
   }
 }
 
+// Looks at the world outside if nobody has since the last tick; false: somebody
+// watches it, or there is none.
+bool unpolled(Runtime* rt) {
+  if (!unwatched(rt)) {
+    return false;
+  }
+  if (rt->polled.load(relaxed) == rt->polled_seen) {
+    source_look(rt, nullptr);
+    if (rt->idle_count.load(relaxed)) {
+      wake_p(rt);  // an M that finds nothing will watch
+    }
+  }
+  rt->polled_seen = rt->polled.load(relaxed);
+  return true;
+}
+
 void sysmon(void* arg) {
   Runtime* rt = static_cast<Runtime*>(arg);
   os::timer_slack(1);
@@ -200,17 +219,24 @@ void sysmon(void* arg) {
     r.now = os::now_ns();
     r.tick = min(tick, rt->config.slice_ns / 4);
     r.next = rt->fence_all ? kForever : r.now + kUnfencedTicks * tick;
-    r.work = has_work(rt) || rt->wanting.load(relaxed);
     if (rt->world.load(relaxed)) {
       sleep_until(rt, r.now + tick);
       continue;
     }
+    bool alone = unpolled(rt);
+    r.work = has_work(rt) || rt->wanting.load(relaxed);
     look_at_ps(rt, r);
     serve_those_who_wait(rt, r);
-    bool busy = r.waits || r.moving || r.work || r.due;
+    bool busy = r.waits || r.moving || r.work || r.due || alone;
+    if (rt->source.load(relaxed) && busy) {
+      rt->linger = r.now + kLinger;
+    }
     r.next = min(r.next, trim_look(rt, r.now));
     r.next = min(r.next, scan_look(rt, r.now));
-    if (busy) {
+    if (!busy && r.now < rt->linger) {
+      sleep_until(rt, max(min(r.next, r.now + rt->config.slice_ns),
+                          r.now + kTickLeast));
+    } else if (busy) {
       sleep_until(rt, max(min(r.next, r.now + tick), r.now + kTickLeast));
     } else {
       rest(rt, max(r.next, r.now + kTickLeast));

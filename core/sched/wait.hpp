@@ -27,6 +27,12 @@ inline int wait_begin(M* m, Wait& w) {
   return wait_begin_slow(m, w);
 }
 
+// Would a wait end at once, for a request that came before it?
+inline bool cancel_pends(M* m) {
+  G* g = g_of(m);
+  return g && (g->word.load(relaxed) & kCancel);
+}
+
 inline bool on_stack(const Body* b, const void* p) {
   auto* at = static_cast<const char*>(p);
   return at >= b->stack.lo() && at < b->stack.end();

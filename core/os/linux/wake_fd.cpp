@@ -63,4 +63,11 @@ void wake_fd_at(WakeFd& w, i64 deadline) {
   timerfd_settime(w.timer, TFD_TIMER_ABSTIME, &it, nullptr);
 }
 
+void wake_fd_watch(WakeFd& w, int fd) {
+  ErrnoKeep keep;
+  epoll_event ev{};
+  ev.events = EPOLLIN;
+  epoll_ctl(w.epoll, EPOLL_CTL_ADD, fd, &ev);
+}
+
 }  // namespace thrum::os

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+#include "net/poller.hpp"
+
+#include <new>
+#include <uv.h>
+
+#include "mem/heap.hpp"
+#include "sched/source.hpp"
+
+namespace thrum {
+
+struct Poller : Source {
+  Runtime* rt;             // const
+  Atomic<bool> edge;       // held writes: descriptors are edge-triggered
+  Atomic<u32> held;        // the lock: 1: somebody works with the loop
+  Atomic<PollFd*> wanted;  // atomic: those that want something, newest first
+  uv_loop_t loop;          // held
+  uv_async_t wake;         // held; sent to by anyone
+  PollFd* to_edge;         // held: armed, and not yet edge-triggered
+  PollFd* dead;            // held: closed
+  Waiter* woken;           // held: by the turn that is on, in order
+  Waiter** woken_end;      // held
+};
+
+namespace {
+
+// PollFd::wants
+constexpr u32 kArm = 1;
+constexpr u32 kClose = 2;
+
+constexpr int kBoth = os::kReadable | os::kWritable;
+static_assert(UV_READABLE == os::kReadable && UV_WRITABLE == os::kWritable);
+static_assert(sizeof(uv_poll_t) <= sizeof(PollFd::handle));
+
+uv_poll_t* handle_of(PollFd* f) {
+  return reinterpret_cast<uv_poll_t*>(f->handle);
+}
+Poller* poller(Source* s) { return static_cast<Poller*>(s); }
+
+// Not after a failure: another holds it, and will look at the list.
+bool try_hold(Poller* p) {
+  // acquire: pairs with the release in let_go.
+  return !p->held.load(relaxed) && !p->held.exchange(1, acquire);
+}
+
+// True: somebody may have asked meanwhile, and found it held.
+bool let_go(Poller* p) {
+  p->held.store(0, release);
+  // seq_cst: Dekker with want: pushed before our store, and then we see it, or
+  // after, and then they see it free.
+  fence(seq_cst);
+  return p->wanted.load(relaxed) != nullptr;
+}
+
+void want(Poller* p, PollFd* f, u32 what) {
+  // acq_rel: what f is in is seen by who serves it.
+  if (f->wants.fetch_or(what, acq_rel)) {
+    return;  // it is on the list
+  }
+  f->next = p->wanted.load(relaxed);
+  while (!p->wanted.compare_exchange_weak(f->next, f, release, relaxed)) {}
+  fence(seq_cst);
+}
+
+void note_woken(Poller* p, Waiter* list) {
+  while (list) {
+    *p->woken_end = list;
+    p->woken_end = &list->next;
+    list = list->next;
+  }
+}
+
+// Its memory may be the last that keeps the runtime, and this loop: see let_die.
+void on_closed(uv_handle_t* h) {
+  auto* f = static_cast<PollFd*>(h->data);
+  f->next = f->poller->dead;
+  f->poller->dead = f;
+}
+
+void on_event(uv_poll_t* h, int status, int events) {
+  auto* f = static_cast<PollFd*>(h->data);
+  Poller* p = f->poller;
+  bool edge = p->edge.load(relaxed);
+  bool failed = status < 0;  // an error of the descriptor's: calls will tell
+  bool over = failed || (events & UV_DISCONNECT);
+  // The end of the peer's half is something to read.
+  int came = failed ? kBoth : (events & kBoth) | (over ? os::kReadable : 0);
+  if (failed) {
+    fd_disarmed(f);  // libuv has stopped it
+  }
+  note_woken(p, fd_event(f, came, over, edge || failed));
+  if (!edge || failed) {
+    int left = fd_armed(f);
+    if (left) {
+      uv_poll_start(h, left | UV_DISCONNECT, on_event);
+    } else {
+      uv_poll_stop(h);
+    }
+  }
+}
+
+void arm(Poller* p, PollFd* f) {
+  uv_poll_t* h = handle_of(f);
+  int err = 0;
+  if (!f->watched) {
+    int flags = f->foreign ? os::fd_flags(f->fd) : 0;
+    err = uv_poll_init(&p->loop, h, f->fd);
+    if (f->foreign) {
+      os::fd_set_flags(f->fd, flags);  // libuv makes it non-blocking
+    }
+    h->data = f;
+    f->watched = err == 0;
+  }
+  bool edge = p->edge.load(relaxed);
+  int events = edge ? kBoth : fd_armed(f);
+  if (!err && events) {
+    err = uv_poll_start(h, events | UV_DISCONNECT, on_event);
+  }
+  if (err) {
+    // Nobody will tell of it: calls try, and find out.
+    fd_disarmed(f);
+    note_woken(p, fd_event(f, kBoth, true, true));
+  } else if (edge) {
+    f->next_edge = p->to_edge;
+    p->to_edge = f;
+  }
+}
+
+// The number may be another's as soon as the descriptor is closed.
+void forget_edge(Poller* p, PollFd* f) {
+  for (PollFd** at = &p->to_edge; *at; at = &(*at)->next_edge) {
+    if (*at == f) {
+      *at = f->next_edge;
+      return;
+    }
+  }
+}
+
+void close_it(Poller* p, PollFd* f) {
+  if (f->watched) {
+    forget_edge(p, f);
+    f->watched = false;
+    uv_close(reinterpret_cast<uv_handle_t*>(handle_of(f)), on_closed);
+    os::fd_close(f->fd);
+  } else {
+    os::fd_close(f->fd);
+    f->next = p->dead;
+    p->dead = f;
+  }
+}
+
+void serve(Poller* p) {
+  // acquire: pairs with the release in want.
+  PollFd* f = p->wanted.exchange(nullptr, acquire);
+  while (f) {
+    PollFd* next = f->next;  // before it may be on the list again
+    u32 wants = f->wants.exchange(0, acq_rel);
+    if (wants & kClose) {
+      close_it(p, f);
+    } else if (wants & kArm) {
+      arm(p, f);
+    }
+    f = next;
+  }
+}
+
+// One turn of the loop: what has come, noted.
+void turn(Poller* p) {
+  uv_run(&p->loop, UV_RUN_NOWAIT);
+  while (PollFd* f = p->to_edge) {
+    p->to_edge = f->next_edge;
+    if (os::epoll_edge(p->fd, f->fd, true)) {
+      p->edge.store(false, relaxed);  // not this kernel, or not this libuv
+    }
+  }
+}
+
+Waiter* take_woken(Poller* p) {
+  *p->woken_end = nullptr;
+  Waiter* list = p->woken;
+  p->woken = nullptr;
+  p->woken_end = &p->woken;
+  return list;
+}
+
+// What one hold of the lock has brought, for after it.
+struct Found {
+  Waiter* woken;
+  PollFd* dead;
+  bool again;
+};
+Found leave(Poller* p) {
+  Found f{take_woken(p), p->dead, false};
+  p->dead = nullptr;
+  f.again = let_go(p);
+  return f;
+}
+
+// The closed ones' memory, and with the last of them perhaps the runtime's.
+void let_die(PollFd* dead) {
+  while (PollFd* f = dead) {
+    dead = f->next;
+    fd_unref(f);
+  }
+}
+
+u32 poll(Source* s, M* m) {
+  Poller* p = poller(s);
+  u32 n = 0;
+  bool again = true;
+  while (again && try_hold(p)) {
+    serve(p);
+    turn(p);
+    Found found = leave(p);
+    again = found.again;
+    n += ready_batch(m, found.woken);
+    let_die(found.dead);
+  }
+  return n;
+}
+
+// For what a G wants, on its own stack: libuv notes it. Its M takes the turn.
+void serve_here(Poller* p, M* m) {
+  if (!g_of(m) || m->rt != p->rt) {
+    rt_retain(p->rt);  // what is served may be the last that keeps it
+    poll(p, nullptr);
+    rt_release(p->rt);
+    return;
+  }
+  source_prompt(m);
+  bool again = true;
+  while (again && try_hold(p)) {
+    serve(p);
+    Found found = leave(p);
+    again = found.again;
+    ready_list(m, found.woken);
+    let_die(found.dead);
+  }
+}
+
+void interrupt(Source* s) { uv_async_send(&poller(s)->wake); }
+
+void nothing(uv_async_t*) {}
+
+// Holds the lock whatever it takes: the runtime ends.
+void hold(Poller* p) {
+  while (!try_hold(p)) {
+    os::thread_yield();
+  }
+}
+
+void stop_one(uv_handle_t* h, void* arg) {
+  auto* p = static_cast<Poller*>(arg);
+  if (h->type != UV_POLL || uv_is_closing(h)) {
+    return;
+  }
+  auto* f = static_cast<PollFd*>(h->data);
+  Waiter* woken = nullptr;
+  if (fd_stopped(f, &woken)) {
+    close_it(p, f);
+  }
+  note_woken(p, woken);
+}
+
+void stop(Source* s) {
+  Poller* p = poller(s);
+  hold(p);
+  serve(p);
+  uv_walk(&p->loop, stop_one, p);
+  Found found = leave(p);
+  ready_list(nullptr, found.woken);
+  let_die(found.dead);
+  poll(p, nullptr);
+}
+
+void end(Poller* p) {
+  uv_close(reinterpret_cast<uv_handle_t*>(&p->wake), nullptr);
+  while (uv_run(&p->loop, UV_RUN_NOWAIT)) {}
+  uv_loop_close(&p->loop);
+  mem::free(p);
+}
+
+void free_source(Source* s) { end(poller(s)); }
+
+}  // namespace
+
+int poller_of(Runtime* rt, Poller** out) {
+  Locked held(rt->source_lock);
+  if (Source* s = rt->source.load(relaxed)) {
+    *out = poller(s);
+    return 0;
+  }
+  if (seeded(rt)) {
+    return kENOTSUP;
+  }
+  auto* p = static_cast<Poller*>(mem::zalloc(1, sizeof(Poller)));
+  if (!p) {
+    return kENOMEM;
+  }
+  new (p) Poller{};
+  p->rt = rt;
+  p->woken_end = &p->woken;
+  p->edge.store(true, relaxed);
+  p->poll = poll;
+  p->interrupt = interrupt;
+  p->stop = stop;
+  p->free = free_source;
+  int err = uv_loop_init(&p->loop);
+  if (err) {
+    mem::free(p);
+    return err;
+  }
+  p->fd = uv_backend_fd(&p->loop);
+  err = uv_async_init(&p->loop, &p->wake, nothing);
+  if (err) {
+    uv_loop_close(&p->loop);
+    mem::free(p);
+    return err;
+  }
+  source_set(rt, p);
+  *out = p;
+  return 0;
+}
+
+Runtime* poller_rt(Poller* p) { return p->rt; }
+bool poller_edge(Poller* p) { return p->edge.load(relaxed); }
+
+void poller_arm(M* m, PollFd* f) {
+  want(f->poller, f, kArm);
+  serve_here(f->poller, m);
+}
+
+void poller_close(M* m, PollFd* f) {
+  want(f->poller, f, kClose);
+  serve_here(f->poller, m);
+}
+
+}  // namespace thrum

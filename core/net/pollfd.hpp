@@ -1,0 +1,99 @@
+// PollFd: a descriptor that Gs and threads wait for. Every socket, pipe and
+// foreign descriptor is one; see poller.hpp for who tells it of events.
+//
+// One word holds its whole state, under the word's lock: what is ready and
+// unnoticed, whose turn it is, how many calls are inside. Two queues for each
+// direction: `turns`, calls in order of arrival, of which one at a time is inside
+// (so reads queue behind reads); and `waits`, that one while nothing is ready.
+//
+// Readiness is edge-triggered: an event wakes whoever waits, or leaves a mark
+// that the next wait takes. So a wait follows a call that found nothing
+// (kEAGAIN), or one whose result tells as much (a short read of a stream).
+// Deadline, cancel, close and event race on one claim (sched/g.hpp).
+//
+// Life: a call inside keeps the descriptor open, a handle the memory. Whoever
+// closes takes new calls off and wakes all that wait; the last call out closes the
+// descriptor, under the loop's lock, for libuv must have let go of the number
+// before it may be another's.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "os/socket.hpp"
+#include "sched/wait.hpp"
+
+namespace thrum {
+
+struct Poller;
+Runtime* poller_rt(Poller* p);
+
+enum class Dir : u8 { read, write, either };
+
+// PollFd::word, above the lock's bit.
+constexpr u64 kFdReady = 2;       // << Dir: an event that nobody has taken
+constexpr u64 kFdTurn = 8;        // << Dir: a call is inside
+constexpr u64 kFdArmed = 32;      // << Dir: events of this kind come
+constexpr u64 kFdHangup = 128;    // the peer has ended its half, or all is over
+constexpr u64 kFdClosed = 256;    // no more calls
+constexpr u64 kFdCall = 1 << 16;  // calls inside, 24 bits
+constexpr u64 kFdCalls = 0xffffffu * kFdCall;
+constexpr u64 kFdRef = u64{1} << 40;  // handles, and one while it is open
+
+inline u64 of(Dir d, u64 bit) {
+  return d == Dir::either ? bit | bit << 1 : bit << static_cast<u8>(d);
+}
+
+struct PollFd {
+  WordLock word;
+  WaitQueue turns[2];  // word
+  WaitQueue waits[3];  // word
+  Poller* poller;      // const
+  int fd;              // const
+  bool stream;         // const: a short read has read all
+  bool foreign;        // const: a descriptor of the host's, which may block
+  u32 events;          // word: how many have come
+  bool drained;        // the turn to read: the last read was short
+  bool watched;        // loop: `handle` is in use
+  Atomic<u32> wants;   // atomic: of the loop, see poller.cpp
+  PollFd* next;        // the list of those that want something
+  PollFd* next_edge;   // loop: armed anew
+  alignas(void*) unsigned char handle[160];  // loop: libuv's, a uv_poll_t
+};
+
+// Takes over `fd`, which is non-blocking; for `size` bytes that begin with a PollFd,
+// zeroed. It begins with one handle. On failure *out is null, and fd is the caller's.
+int fd_new(Runtime* rt, int fd, bool stream, size_t size, PollFd** out);
+void fd_retain(PollFd* f);
+void fd_release(M* m, PollFd* f);  // the last one closes
+int fd_close(M* m, PollFd* f);     // repeatable
+
+// Around a call: 0, or why it may not come in. Waits for its turn.
+int turn_take(M*& m, PollFd* f, Dir d, i64 deadline);
+void turn_give(M* m, PollFd* f, Dir d);
+// In between: until something has come; 0: try again. `seen`: what `events` was
+// before the try, for calls that share them.
+int fd_wait(M*& m, PollFd* f, Dir d, i64 deadline, const u32* seen = nullptr);
+
+u32 fd_events(PollFd* f);
+
+// For calls that wait beside each other: inside, without a turn.
+int call_begin(PollFd* f);
+void call_end(M* m, PollFd* f);
+
+// A call in its turn that is tried, and again when something has come: its result,
+// or an error.
+template <class Try>
+i64 fd_call(M*& m, PollFd* f, Dir d, i64 deadline, Try attempt) {
+  i64 n = turn_take(m, f, d, deadline);
+  if (THRUM_UNLIKELY(n)) {
+    return n;
+  }
+  while ((n = attempt()) == kEAGAIN) {
+    if (int err = fd_wait(m, f, d, deadline)) {
+      n = err;
+      break;
+    }
+  }
+  turn_give(m, f, d);
+  return n;
+}
+
+}  // namespace thrum

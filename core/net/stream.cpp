@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+#include "net/stream.hpp"
+
+namespace thrum {
+
+namespace {
+
+// A call that moves bytes out, until all are out: `step` takes how many are, and
+// returns how many more, or an error.
+template <class Step>
+i64 move_all(M*& m, PollFd* f, size_t n, i64 deadline, Step step) {
+  i64 err = turn_take(m, f, Dir::write, deadline);
+  if (THRUM_UNLIKELY(err)) {
+    return err;
+  }
+  size_t done = 0;
+  while (done < n || n == 0) {
+    i64 k = step(done);
+    if (k >= 0) {
+      done += static_cast<size_t>(k);
+      if (k == 0) {
+        break;  // nothing to move: the end of a file
+      }
+    } else if (k != kEAGAIN || (k = fd_wait(m, f, Dir::write, deadline))) {
+      err = k;
+      break;
+    }
+  }
+  turn_give(m, f, Dir::write);
+  return done || !err ? static_cast<i64>(done) : err;
+}
+
+// A read that leaves room has read all there was: the next one waits first. Not so
+// at the end of a stream, which comes without an event of its own.
+template <class Read>
+i64 read_some(M*& m, Stream* s, size_t room, i64 deadline, Read read) {
+  PollFd* f = &s->fd;
+  i64 n = turn_take(m, f, Dir::read, deadline);
+  if (THRUM_UNLIKELY(n)) {
+    return n;
+  }
+  if (f->drained) {
+    f->drained = false;
+    if (deadline != kTry && !cancel_pends(m)) {
+      n = fd_wait(m, f, Dir::read, deadline);
+    }
+    if (n == kETIMEDOUT && (n = read()) == kEAGAIN) {
+      n = kETIMEDOUT;  // what can be done at once is, whatever the deadline
+    }
+  }
+  while (!n && (n = read()) == kEAGAIN) {
+    n = fd_wait(m, f, Dir::read, deadline);
+  }
+  if (n > 0 && static_cast<size_t>(n) < room) {
+    f->drained = !(f->word.word.load(relaxed) & kFdHangup);
+  }
+  turn_give(m, f, Dir::read);
+  return n;
+}
+
+size_t total(const os::Span* spans, u32 n) {
+  size_t sum = 0;
+  for (u32 i = 0; i < n; ++i) {
+    sum += spans[i].bytes;
+  }
+  return sum;
+}
+
+}  // namespace
+
+int stream_new(Runtime* rt, int fd, Stream** out) {
+  return fd_new(rt, fd, true, sizeof(Stream), reinterpret_cast<PollFd**>(out));
+}
+
+int listener_new(Runtime* rt, const os::Address& at, int backlog, u32 flags,
+                 Listener** out) {
+  *out = nullptr;
+  os::Family family = os::family_of(at);
+  int fd = os::sock_open(family, os::kStream);
+  if (fd < 0) {
+    return fd;
+  }
+  int err = 0;
+  if (family != os::Family::local) {
+    err = os::sock_set(fd, os::Option::reuse_address, 1);
+  }
+  if (!err && family == os::Family::v6) {
+    err = os::sock_set(fd, os::Option::v6_only, (flags & kV6Only) != 0);
+  }
+  if (!err && (flags & kReusePort)) {
+    err = os::sock_set(fd, os::Option::reuse_port, 1);
+  }
+  os::Address bound;
+  err = err ? err : os::sock_bind(fd, at);
+  err = err ? err : os::sock_listen(fd, backlog);
+  err = err ? err : os::sock_name(fd, bound);
+  err = err ? err
+            : fd_new(rt, fd, false, sizeof(Listener),
+                     reinterpret_cast<PollFd**>(out));
+  if (err) {
+    os::fd_close(fd);
+    return err;
+  }
+  (*out)->port = os::address_port(bound);
+  return 0;
+}
+
+int stream_accept(M*& m, Listener* l, Stream** out, i64 deadline) {
+  *out = nullptr;
+  i64 fd;
+  do {
+    fd = fd_call(m, &l->fd, Dir::read, deadline,
+                 [&] { return os::sock_accept(l->fd.fd); });
+    // It has gone already, or the network spoke of something older: the next.
+  } while (fd == kECONNABORTED || fd == kEPROTO || fd == kENETDOWN ||
+           fd == kENOPROTOOPT || fd == kEHOSTDOWN || fd == kEHOSTUNREACH ||
+           fd == kENETUNREACH);
+  if (fd < 0) {
+    return static_cast<int>(fd);
+  }
+  int err = stream_new(poller_rt(l->fd.poller), static_cast<int>(fd), out);
+  if (err) {
+    os::fd_close(static_cast<int>(fd));
+  }
+  return err;
+}
+
+int stream_dial(M*& m, Runtime* rt, const os::Address& to, Stream** out,
+                i64 deadline) {
+  *out = nullptr;
+  int fd = os::sock_open(os::family_of(to), os::kStream);
+  if (fd < 0) {
+    return fd;
+  }
+  Stream* s;
+  if (int err = stream_new(rt, fd, &s)) {
+    os::fd_close(fd);
+    return err;
+  }
+  int err = os::sock_connect(fd, to);
+  if (err == kEINPROGRESS) {
+    // What was ready before the connect is not its end.
+    do {
+      err = static_cast<int>(turn_take(m, &s->fd, Dir::write, deadline));
+      if (!err) {
+        err = fd_wait(m, &s->fd, Dir::write, deadline);
+        turn_give(m, &s->fd, Dir::write);
+      }
+    } while (!err && !os::fd_poll(fd, os::kWritable));
+    err = err ? err : os::sock_error(fd);
+  }
+  if (err) {
+    fd_release(m, &s->fd);
+    return err;
+  }
+  *out = s;
+  return 0;
+}
+
+i64 stream_read(M*& m, Stream* s, void* buf, size_t n, i64 deadline) {
+  return read_some(m, s, n, deadline,
+                   [&] { return os::sock_recv(s->fd.fd, buf, n); });
+}
+
+i64 stream_readv(M*& m, Stream* s, const os::Span* spans, u32 n, i64 deadline) {
+  return read_some(m, s, total(spans, n), deadline,
+                   [&] { return os::fd_read(s->fd.fd, spans, n); });
+}
+
+i64 stream_write(M*& m, Stream* s, const void* buf, size_t n, i64 deadline) {
+  auto* from = static_cast<const char*>(buf);
+  return move_all(m, &s->fd, n, deadline, [&](size_t done) {
+    return os::sock_send(s->fd.fd, from + done, n - done);
+  });
+}
+
+i64 stream_write_some(M*& m, Stream* s, const void* buf, size_t n,
+                      i64 deadline) {
+  return fd_call(m, &s->fd, Dir::write, deadline,
+                 [&] { return os::sock_send(s->fd.fd, buf, n); });
+}
+
+i64 stream_writev(M*& m, Stream* s, const os::Span* spans, u32 n,
+                  i64 deadline) {
+  return move_all(
+      m, &s->fd, total(spans, n), deadline, [&](size_t done) -> i64 {
+        u32 i = 0;
+        for (; done >= spans[i].bytes && i + 1 < n; ++i) {
+          done -= spans[i].bytes;
+        }
+        if (done == 0) {
+          return os::sock_send_span(s->fd.fd, spans + i, n - i);
+        }
+        auto* from = static_cast<const char*>(spans[i].p);
+        return os::sock_send(s->fd.fd, from + done, spans[i].bytes - done);
+      });
+}
+
+i64 stream_send_file(M*& m, Stream* s, int file, i64 offset, size_t n,
+                     i64 deadline) {
+  return move_all(m, &s->fd, n, deadline, [&](size_t done) {
+    return os::send_file(s->fd.fd, file, offset + static_cast<i64>(done),
+                         n - done);
+  });
+}
+
+}  // namespace thrum

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "os/socket.hpp"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "os/posix/errno.hpp"
+
+namespace thrum::os {
+
+int fd_poll(int fd, int events) {
+  ErrnoKeep keep;
+  pollfd p{fd, 0, 0};
+  p.events =
+      static_cast<short>(((events & kReadable) ? POLLIN | POLLRDHUP : 0) |
+                         ((events & kWritable) ? POLLOUT : 0));
+  if (poll(&p, 1, 0) < 0) {
+    return errno == EINTR ? 0 : -errno;
+  }
+  if (p.revents & POLLNVAL) {
+    return -EBADF;
+  }
+  if (p.revents & (POLLERR | POLLHUP)) {
+    return events;
+  }
+  return events & (((p.revents & (POLLIN | POLLRDHUP)) ? kReadable : 0) |
+                   ((p.revents & POLLOUT) ? kWritable : 0));
+}
+
+bool fd_sleep(int fd, i64 deadline) {
+  ErrnoKeep keep;
+  pollfd p{fd, POLLIN, 0};
+  timespec left{};
+  if (deadline != kForever) {
+    i64 ns = max(deadline - now_ns(), i64{0});
+    left.tv_sec = static_cast<time_t>(ns / 1'000'000'000);
+    left.tv_nsec = static_cast<long>(ns % 1'000'000'000);
+  }
+  return ppoll(&p, 1, deadline == kForever ? nullptr : &left, nullptr) > 0;
+}
+
+int epoll_edge(int epoll, int fd, bool hangup) {
+  ErrnoKeep keep;
+  epoll_event e{};
+  e.events = EPOLLIN | EPOLLOUT | EPOLLET | (hangup ? EPOLLRDHUP : 0u);
+  e.data.fd = fd;  // as libuv has it
+  return epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &e) < 0 ? -errno : 0;
+}
+
+int fd_pollable(int fd) {
+  ErrnoKeep keep;
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll < 0) {
+    return -errno;
+  }
+  epoll_event e{};
+  int err = epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+  close(epoll);
+  return err;
+}
+
+int sock_accept(int fd) {
+  ErrnoKeep keep;
+  int got;
+  do {
+    got = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    return -errno;
+  }
+
+  return got;
+}
+
+i64 send_file(int to, int from, i64 offset, size_t n) {
+  ErrnoKeep keep;
+  off_t at = offset;
+  ssize_t sent;
+  do {
+    sent = sendfile(to, from, &at, n);
+  } while (sent < 0 && errno == EINTR);
+  return sent < 0 ? -errno : sent;
+}
+
+}  // namespace thrum::os

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "sched/source.hpp"
+
+#include "sched/ready.hpp"
+
+namespace thrum {
+
+void source_set(Runtime* rt, Source* s) {
+  if (rt->wake_fd.epoll >= 0) {
+    os::wake_fd_watch(rt->wake_fd, s->fd);
+  }
+  rt->source.store(s, release);  // pairs with the acquire of those who look
+  wake_p(rt);                    // somebody is to watch
+}
+
+u32 source_look(Runtime* rt, M* m) {
+  Source* s = rt->source.load(acquire);
+  rt->polled.store(cpu_ticks(), relaxed);
+  return s->poll(s, m);
+}
+
+void source_stop(Runtime* rt) {
+  if (Source* s = rt->source.load(acquire)) {
+    s->stop(s);
+  }
+}
+
+void source_free(Runtime* rt) {
+  if (Source* s = rt->source.load(acquire)) {
+    s->free(s);
+  }
+}
+
+bool watch(M* m, i64 deadline) {
+  Source* s = m->rt->source.load(acquire);
+  bool came = false;
+  m->watching.store(1, seq_cst);  // Dekker with note_wake
+  if (!m->note.load(seq_cst)) {
+    came = os::fd_sleep(s->fd, deadline);
+  }
+  m->watching.store(0, relaxed);
+  if (m->note.load(acquire)) {
+    m->note.store(0, relaxed);
+  }
+  return came;
+}
+
+}  // namespace thrum
