@@ -98,6 +98,8 @@ void wake_fd_close(WakeFd&) {}
 void wake_fd_raise(WakeFd&) {}
 void wake_fd_clear(WakeFd&) {}
 void wake_fd_at(WakeFd&, i64) {}
+void wake_fd_watch(WakeFd&, int) {}
+bool fd_sleep(int, i64) { return false; }
 
 const char* env(const char*) { return nullptr; }
 int cpus_allowed() { return 2; }
