@@ -253,8 +253,10 @@ int thrum_conn_adopt(thrum_rt* rt, int fd, thrum_conn** out) {
   }
   os::Address own;
   int err = os::sock_name(fd, own);
+  bool socket = err == 0;
+  err = err == kENOTSOCK ? os::fd_pollable(fd) : err;
   err = err ? err : os::fd_nonblocking(fd);
-  return err ? err : stream_new(r, fd, reinterpret_cast<Stream**>(out));
+  return err ? err : stream_new(r, fd, socket, reinterpret_cast<Stream**>(out));
 }
 
 int64_t thrum_read(thrum_conn* c, void* buf, size_t n, int64_t deadline_ns) {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "mem/heap.hpp"
-#include "sched/enter.hpp"
+#include "net/handoff.hpp"
 #include "sync/sync.hpp"
 
 namespace thrum {
@@ -36,13 +36,9 @@ void lookup_drop(Lookup* l) {
 
 void ask(void* arg) {
   auto* l = static_cast<Lookup*>(arg);
-  {
-    EnterParking e;
-    enter_blocking(e.m);
-  }
-  int n = os::resolve(l->host, l->port, l->found, kMostAddresses);
+  int n = handed_off(
+      [=] { return os::resolve(l->host, l->port, l->found, kMostAddresses); });
   EnterParking e;
-  exit_blocking(e.m);
   l->count = n;
   l->word.lock();
   Waiter* caller = claim_list(l->waits, 1, 0);

@@ -4,10 +4,20 @@
 #include <new>
 #include <uv.h>
 
+#include "chan/chan.hpp"
 #include "mem/heap.hpp"
+#include "net/signal.hpp"
 #include "sched/source.hpp"
 
 namespace thrum {
+
+// A signal that goes to a channel.
+struct Signal {
+  uv_signal_t handle;  // held
+  Poller* poller;      // const
+  Chan* ch;            // const; owns a reference
+  Signal* next;        // held
+};
 
 struct Poller : Source {
   Runtime* rt;             // const
@@ -18,6 +28,8 @@ struct Poller : Source {
   uv_async_t wake;         // held; sent to by anyone
   PollFd* to_edge;         // held: armed, and not yet edge-triggered
   PollFd* dead;            // held: closed
+  Signal* signals;         // held: all that are delivered
+  Signal* dead_signals;    // held: closed
   Waiter* woken;           // held: by the turn that is on, in order
   Waiter** woken_end;      // held
 };
@@ -187,20 +199,29 @@ Waiter* take_woken(Poller* p) {
 struct Found {
   Waiter* woken;
   PollFd* dead;
+  Signal* dead_signals;
   bool again;
 };
 Found leave(Poller* p) {
-  Found f{take_woken(p), p->dead, false};
+  Found f{take_woken(p), p->dead, p->dead_signals, false};
   p->dead = nullptr;
+  p->dead_signals = nullptr;
   f.again = let_go(p);
   return f;
 }
 
 // The closed ones' memory, and with the last of them perhaps the runtime's.
-void let_die(PollFd* dead) {
-  while (PollFd* f = dead) {
-    dead = f->next;
+void let_die(const Found& found) {
+  for (Signal* s = found.dead_signals; s;) {
+    Signal* next = s->next;
+    chan_release(s->ch);
+    mem::free(s);
+    s = next;
+  }
+  for (PollFd* f = found.dead; f;) {
+    PollFd* next = f->next;
     fd_unref(f);
+    f = next;
   }
 }
 
@@ -214,7 +235,7 @@ u32 poll(Source* s, M* m) {
     Found found = leave(p);
     again = found.again;
     n += ready_batch(m, found.woken);
-    let_die(found.dead);
+    let_die(found);
   }
   return n;
 }
@@ -234,7 +255,7 @@ void serve_here(Poller* p, M* m) {
     Found found = leave(p);
     again = found.again;
     ready_list(m, found.woken);
-    let_die(found.dead);
+    let_die(found);
   }
 }
 
@@ -247,6 +268,39 @@ void hold(Poller* p) {
   while (!try_hold(p)) {
     os::thread_yield();
   }
+}
+
+// ---- signals ---------------------------------------------------------------------
+
+void on_signal(uv_signal_t* h, int signo) {
+  auto* s = static_cast<Signal*>(h->data);
+  // To a channel, as a thread without a wait would: nobody is run here, and a full
+  // one has been told already.
+  M* nobody = nullptr;
+  u64 n = static_cast<u32>(signo);
+  chan_send(nobody, s->ch, &n, kTry);
+}
+
+void on_signal_closed(uv_handle_t* h) {
+  auto* s = static_cast<Signal*>(h->data);
+  s->next = s->poller->dead_signals;
+  s->poller->dead_signals = s;
+}
+
+// Those of this channel, or all; returns how many.
+int close_signals(Poller* p, const Chan* ch) {
+  int n = 0;
+  for (Signal** at = &p->signals; *at;) {
+    Signal* s = *at;
+    if (ch && s->ch != ch) {
+      at = &s->next;
+      continue;
+    }
+    *at = s->next;
+    uv_close(reinterpret_cast<uv_handle_t*>(&s->handle), on_signal_closed);
+    ++n;
+  }
+  return n;
 }
 
 void stop_one(uv_handle_t* h, void* arg) {
@@ -267,9 +321,10 @@ void stop(Source* s) {
   hold(p);
   serve(p);
   uv_walk(&p->loop, stop_one, p);
+  close_signals(p, nullptr);
   Found found = leave(p);
   ready_list(nullptr, found.woken);
-  let_die(found.dead);
+  let_die(found);
   poll(p, nullptr);
 }
 
@@ -324,6 +379,46 @@ int poller_of(Runtime* rt, Poller** out) {
 
 Runtime* poller_rt(Poller* p) { return p->rt; }
 bool poller_edge(Poller* p) { return p->edge.load(relaxed); }
+
+int signal_notify(M* m, Runtime* rt, int signo, Chan* ch) {
+  Poller* p;
+  if (int err = poller_of(rt, &p)) {
+    return err;
+  }
+  auto* s = static_cast<Signal*>(mem::zalloc(1, sizeof(Signal)));
+  if (!s) {
+    return kENOMEM;
+  }
+  s->poller = p;
+  s->ch = ch;
+  chan_retain(ch);
+  hold(p);
+  uv_signal_init(&p->loop, &s->handle);
+  s->handle.data = s;
+  int err = uv_signal_start(&s->handle, on_signal, signo);
+  if (err) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&s->handle), on_signal_closed);
+  } else {
+    s->next = p->signals;
+    p->signals = s;
+  }
+  let_go(p);
+  serve_here(p, m);
+  return err;
+}
+
+int signal_stop(M* m, Runtime* rt, const Chan* ch) {
+  Source* source = rt->source.load(acquire);
+  if (!source) {
+    return 0;
+  }
+  Poller* p = poller(source);
+  hold(p);
+  int n = close_signals(p, ch);
+  let_go(p);
+  serve_here(p, m);
+  return n;
+}
 
 void poller_arm(M* m, PollFd* f) {
   want(f->poller, f, kArm);

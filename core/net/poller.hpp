@@ -1,7 +1,7 @@
 // The poller: one libuv loop per runtime, made with its first descriptor.
 //
 // libuv's loop has no owner but its lock: whoever holds it is the loop's thread.
-// Nobody waits for that lock. Who wants something of the loop (arm, close) puts
+// Nobody waits for that lock (but who sets up a signal, which is rare). Who wants something of the loop (arm, close) puts
 // the descriptor on a list and takes the lock if it is free; who lets the lock go
 // looks at the list once more. So a request is served by its maker or by whoever
 // is in there, and the lock is only ever held for one turn of the loop, which

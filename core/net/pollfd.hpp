@@ -47,7 +47,8 @@ struct PollFd {
   WaitQueue waits[3];  // word
   Poller* poller;      // const
   int fd;              // const
-  bool stream;         // const: a short read has read all
+  bool stream;         // const: a stream socket: a short read has read all, and
+                       // an end of it comes with a hang-up
   bool foreign;        // const: a descriptor of the host's, which may block
   u32 events;          // word: how many have come
   bool drained;        // the turn to read: the last read was short

@@ -51,11 +51,17 @@ i64 read_some(M*& m, Stream* s, size_t room, i64 deadline, Read read) {
   while (!n && (n = read()) == kEAGAIN) {
     n = fd_wait(m, f, Dir::read, deadline);
   }
-  if (n > 0 && static_cast<size_t>(n) < room) {
+  if (n > 0 && static_cast<size_t>(n) < room && f->stream) {
     f->drained = !(f->word.word.load(relaxed) & kFdHangup);
   }
   turn_give(m, f, Dir::read);
   return n;
+}
+
+i64 send(Stream* s, const void* buf, size_t n) {
+  os::Span span{const_cast<void*>(buf), n};
+  return s->fd.stream ? os::sock_send(s->fd.fd, buf, n)
+                      : os::fd_write_quietly(s->fd.fd, &span, 1);
 }
 
 size_t total(const os::Span* spans, u32 n) {
@@ -68,8 +74,9 @@ size_t total(const os::Span* spans, u32 n) {
 
 }  // namespace
 
-int stream_new(Runtime* rt, int fd, Stream** out) {
-  return fd_new(rt, fd, true, sizeof(Stream), reinterpret_cast<PollFd**>(out));
+int stream_new(Runtime* rt, int fd, bool socket, Stream** out) {
+  return fd_new(rt, fd, socket, sizeof(Stream),
+                reinterpret_cast<PollFd**>(out));
 }
 
 int listener_new(Runtime* rt, const os::Address& at, int backlog, u32 flags,
@@ -118,7 +125,8 @@ int stream_accept(M*& m, Listener* l, Stream** out, i64 deadline) {
   if (fd < 0) {
     return static_cast<int>(fd);
   }
-  int err = stream_new(poller_rt(l->fd.poller), static_cast<int>(fd), out);
+  int err =
+      stream_new(poller_rt(l->fd.poller), static_cast<int>(fd), true, out);
   if (err) {
     os::fd_close(static_cast<int>(fd));
   }
@@ -133,7 +141,7 @@ int stream_dial(M*& m, Runtime* rt, const os::Address& to, Stream** out,
     return fd;
   }
   Stream* s;
-  if (int err = stream_new(rt, fd, &s)) {
+  if (int err = stream_new(rt, fd, true, &s)) {
     os::fd_close(fd);
     return err;
   }
@@ -158,8 +166,11 @@ int stream_dial(M*& m, Runtime* rt, const os::Address& to, Stream** out,
 }
 
 i64 stream_read(M*& m, Stream* s, void* buf, size_t n, i64 deadline) {
-  return read_some(m, s, n, deadline,
-                   [&] { return os::sock_recv(s->fd.fd, buf, n); });
+  return read_some(m, s, n, deadline, [&] {
+    os::Span span{buf, n};
+    return s->fd.stream ? os::sock_recv(s->fd.fd, buf, n)
+                        : os::fd_read(s->fd.fd, &span, 1);
+  });
 }
 
 i64 stream_readv(M*& m, Stream* s, const os::Span* spans, u32 n, i64 deadline) {
@@ -169,15 +180,14 @@ i64 stream_readv(M*& m, Stream* s, const os::Span* spans, u32 n, i64 deadline) {
 
 i64 stream_write(M*& m, Stream* s, const void* buf, size_t n, i64 deadline) {
   auto* from = static_cast<const char*>(buf);
-  return move_all(m, &s->fd, n, deadline, [&](size_t done) {
-    return os::sock_send(s->fd.fd, from + done, n - done);
-  });
+  return move_all(m, &s->fd, n, deadline,
+                  [&](size_t done) { return send(s, from + done, n - done); });
 }
 
 i64 stream_write_some(M*& m, Stream* s, const void* buf, size_t n,
                       i64 deadline) {
   return fd_call(m, &s->fd, Dir::write, deadline,
-                 [&] { return os::sock_send(s->fd.fd, buf, n); });
+                 [&] { return send(s, buf, n); });
 }
 
 i64 stream_writev(M*& m, Stream* s, const os::Span* spans, u32 n,

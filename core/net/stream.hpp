@@ -1,4 +1,5 @@
-// Byte streams: TCP and Unix sockets, and the listeners that they come from.
+// Byte streams: TCP and Unix sockets, the listeners that they come from, pipes and
+// terminals.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "net/pollfd.hpp"
@@ -14,7 +15,8 @@ struct Listener {  // thrum_listener
   u16 port;  // const
 };
 
-int stream_new(Runtime* rt, int fd, Stream** out);
+// Takes over a non-blocking descriptor: a socket, or a pipe or terminal.
+int stream_new(Runtime* rt, int fd, bool socket, Stream** out);
 int listener_new(Runtime* rt, const os::Address& at, int backlog, u32 flags,
                  Listener** out);
 constexpr u32 kReusePort = 1;

@@ -9,7 +9,7 @@ namespace thrum::os {
 
 // ---- any descriptor ----------------------------------------------------------
 i64 fd_read(int fd, const Span* spans, u32 n);
-i64 fd_write(int fd, const Span* spans, u32 n);
+i64 fd_write_quietly(int fd, const Span* spans, u32 n);  // a pipe: no SIGPIPE
 int fd_close(int fd);
 int fd_dup(int fd);
 int fd_nonblocking(int fd);

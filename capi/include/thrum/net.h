@@ -65,7 +65,7 @@ THRUM_API int thrum_resolve(thrum_rt* rt, const char* host, uint16_t port,
 /* ---- Listeners ---------------------------------------------------------------
  */
 typedef struct thrum_listener thrum_listener;
-typedef struct thrum_conn thrum_conn; /* a byte stream: TCP or Unix */
+typedef struct thrum_conn thrum_conn; /* a byte stream: TCP, Unix, a pipe */
 
 /* Listens on a TCP port. host: a name or a literal; NULL: on all addresses, both
  * of IPv6 and of IPv4. port 0: the system picks one (thrum_listener_port).
@@ -129,12 +129,13 @@ THRUM_API int thrum_tcp_dial(thrum_rt* rt, const char* host, uint16_t port,
 THRUM_API int thrum_dial(thrum_rt* rt, const thrum_addr* to, thrum_conn** out,
                          int64_t deadline_ns);
 
-/* Takes over a connected stream socket of the host's, with a reference for the
- * caller; it becomes non-blocking, and is closed with the connection. On failure it
- * stays the host's.
+/* Takes over a connected stream socket, an end of a pipe or a terminal of the
+ * host's, with a reference for the caller; it becomes non-blocking (for all who
+ * share the open file), and is closed with the connection. On failure it stays the
+ * host's.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_ECLOSED THRUM_ENOTSUP THRUM_EFORKED
- *   THRUM_EBADF THRUM_ENOTSOCK */
+ *   THRUM_EBADF; THRUM_EPERM: a file, which is always ready: <thrum/os.h> */
 THRUM_API int thrum_conn_adopt(thrum_rt* rt, int fd, thrum_conn** out);
 
 /* Reads what is there, at least one byte: bytes read, 0 at the end of the stream.

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,22 +15,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "os/posix/errno.hpp"
+#include "os/posix/result.hpp"
 
 namespace thrum::os {
 
 namespace {
-
-// The call's result or its negated errno; again after a signal.
-template <class Call>
-auto result(Call call) {
-  ErrnoKeep keep;
-  decltype(call()) n;
-  do {
-    n = call();
-  } while (n < 0 && errno == EINTR);
-  return n < 0 ? static_cast<decltype(n)>(-errno) : n;
-}
 
 sockaddr* raw(Address& a) { return reinterpret_cast<sockaddr*>(a.bytes); }
 const sockaddr* raw(const Address& a) {
@@ -80,8 +70,22 @@ i64 fd_read(int fd, const Span* spans, u32 n) {
   return result([&] { return readv(fd, vec(spans), static_cast<int>(n)); });
 }
 
-i64 fd_write(int fd, const Span* spans, u32 n) {
-  return result([&] { return writev(fd, vec(spans), static_cast<int>(n)); });
+i64 fd_write_quietly(int fd, const Span* spans, u32 n) {
+  // The signal would be this thread's: it is held back, and taken if it has come.
+  sigset_t pipe, before, pending;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  sigpending(&pending);
+  pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  i64 done =
+      result([&] { return writev(fd, vec(spans), static_cast<int>(n)); });
+  if (done == -EPIPE && !sigismember(&pending, SIGPIPE)) {
+    timespec none{};
+    ErrnoKeep keep;
+    sigtimedwait(&pipe, nullptr, &none);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return done;
 }
 
 int fd_close(int fd) {
