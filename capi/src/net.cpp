@@ -259,6 +259,19 @@ int thrum_conn_adopt(thrum_rt* rt, int fd, thrum_conn** out) {
   return err ? err : stream_new(r, fd, socket, reinterpret_cast<Stream**>(out));
 }
 
+int thrum_conn_wait(thrum_conn* c, int events, int64_t deadline_ns) {
+  if (int err = refused(c)) {
+    return err;
+  }
+  if (events != THRUM_READABLE && events != THRUM_WRITABLE) {
+    return kEINVAL;
+  }
+  EnterParking e(deadline_ns);
+  return stream_wait(e.m, core(c),
+                     events == THRUM_READABLE ? Dir::read : Dir::write,
+                     deadline_ns);
+}
+
 int64_t thrum_read(thrum_conn* c, void* buf, size_t n, int64_t deadline_ns) {
   if (int err = refused(c)) {
     return err;

@@ -165,6 +165,27 @@ int stream_dial(M*& m, Runtime* rt, const os::Address& to, Stream** out,
   return 0;
 }
 
+int stream_wait(M*& m, Stream* s, Dir d, i64 deadline) {
+  PollFd* f = &s->fd;
+  int err = static_cast<int>(turn_take(m, f, d, deadline));
+  if (err) {
+    return err;
+  }
+  int event = d == Dir::read ? os::kReadable : os::kWritable;
+  bool empty = d == Dir::read && f->drained && deadline != kTry;
+  if (!empty) {
+    err = os::fd_poll(f->fd, event);
+  }
+  if (!err) {
+    err = fd_wait(m, f, d, deadline);
+  }
+  if (d == Dir::read && err >= 0) {
+    f->drained = false;
+  }
+  turn_give(m, f, d);
+  return min(err, 0);
+}
+
 i64 stream_read(M*& m, Stream* s, void* buf, size_t n, i64 deadline) {
   return read_some(m, s, n, deadline, [&] {
     os::Span span{buf, n};

@@ -25,6 +25,8 @@ int stream_accept(M*& m, Listener* l, Stream** out, i64 deadline);
 int stream_dial(M*& m, Runtime* rt, const os::Address& to, Stream** out,
                 i64 deadline);
 
+// Until it can be read or written, or nearly: what has come may be gone by then.
+int stream_wait(M*& m, Stream* s, Dir d, i64 deadline);
 i64 stream_read(M*& m, Stream* s, void* buf, size_t n, i64 deadline);
 i64 stream_readv(M*& m, Stream* s, const os::Span* spans, u32 n, i64 deadline);
 // All of it; less if the deadline, a cancel, a close or an error came in between.

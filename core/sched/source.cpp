@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sched/source.hpp"
 
+#include "mem/heap.hpp"
 #include "sched/ready.hpp"
 
 namespace thrum {
@@ -36,7 +37,13 @@ bool watch(M* m, i64 deadline) {
   bool came = false;
   m->watching.store(1, seq_cst);  // Dekker with note_wake
   if (!m->note.load(seq_cst)) {
-    came = os::fd_sleep(s->fd, deadline);
+    // In two parts where it gets long, as in idle_wait.
+    i64 tidy = m->rt->collect_ns ? os::now_ns() + m->rt->collect_ns : deadline;
+    came = os::fd_sleep(s->fd, min(deadline, tidy));
+    if (!came && tidy < deadline) {
+      mem::collect();
+      came = os::fd_sleep(s->fd, deadline);
+    }
   }
   m->watching.store(0, relaxed);
   if (m->note.load(acquire)) {

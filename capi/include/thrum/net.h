@@ -138,6 +138,18 @@ THRUM_API int thrum_dial(thrum_rt* rt, const thrum_addr* to, thrum_conn** out,
  *   THRUM_EBADF; THRUM_EPERM: a file, which is always ready: <thrum/os.h> */
 THRUM_API int thrum_conn_adopt(thrum_rt* rt, int fd, thrum_conn** out);
 
+#define THRUM_READABLE 1
+#define THRUM_WRITABLE 2
+
+/* Waits until there is something to read (THRUM_READABLE), or room to write
+ * (THRUM_WRITABLE): a server of many idle connections needs a buffer only then, and
+ * costs a page less for each. What came may be gone by the time of the read, which
+ * then waits again. It queues with the reads, or the writes.
+ * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_ECANCELED
+ *   THRUM_ECLOSED THRUM_ENOMEM THRUM_EFORKED */
+THRUM_API int thrum_conn_wait(thrum_conn* c, int events, int64_t deadline_ns);
+
 /* Reads what is there, at least one byte: bytes read, 0 at the end of the stream.
  * n 0: 0 at once.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
@@ -271,9 +283,6 @@ THRUM_API void thrum_udp_release(thrum_udp* u);
 
 /* ---- Descriptors of the host's -----------------------------------------------------
  */
-#define THRUM_READABLE 1
-#define THRUM_WRITABLE 2
-
 /* Waits until fd is ready for one of `events` (THRUM_READABLE, THRUM_WRITABLE);
  * returns which it is ready for: an error or a hang-up counts as all. It watches a
  * private duplicate, so closing fd meanwhile is harmless and wakes nobody; waits on
