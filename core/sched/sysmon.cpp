@@ -6,7 +6,7 @@
 // wait gets the slice flag, and if it is outside thrum its P is taken (retake).
 // One that declared to block, or left thrum where it has been caught before,
 // keeps its P for 200 us only. Due timers of a busy P are announced; an idle P is
-// woken for any work there is.
+// woken for any work there is; the world outside is looked at if nobody else does.
 //
 // It rests while nothing can go wrong: when no P has dispatched since its last
 // look and nobody waits it sleeps until somebody does, and nobody is woken for it
