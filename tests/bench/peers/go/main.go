@@ -33,6 +33,7 @@ var subjects = map[string]func([]string){
 	"locked":   locked,
 	"hog":      hog,
 	"million":  million,
+	"echo":     echo,
 }
 
 func main() {
