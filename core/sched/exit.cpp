@@ -184,6 +184,10 @@ void finish_slow(M* m) {
     case AfterKind::route:
       ready_behind(m, a.g);
       break;
+    case AfterKind::behind:
+      a.g->state.store(State::runnable, relaxed);
+      push_batch(m->rt, &a.g, 1);
+      break;
     case AfterKind::yield_global: {
       a.g->state.store(State::runnable, relaxed);
       push_unblocked(m->rt, a.g);

@@ -29,7 +29,15 @@ struct Unlock {
 
 // What the next context does for the one that was left, as soon as that one's
 // registers are saved: only then may others resume it.
-enum class AfterKind : u8 { none, yield, yield_global, route, park, exit };
+enum class AfterKind : u8 {
+  none,
+  yield,
+  behind,  // to the global queue
+  yield_global,
+  route,
+  park,
+  exit
+};
 struct After {
   AfterKind kind = AfterKind::none;
   bool hard = false;     // park: cancel does not end it

@@ -195,9 +195,23 @@ int yield_slow(M*& m, G* g) {
   return 0;
 }
 
+AfterKind slice_end(M* m, G* g) {
+  return g->flags & kRouted                  ? AfterKind::route
+         : m->rt->global_count.load(relaxed) ? AfterKind::behind
+                                             : AfterKind::yield;
+}
+
 int check(M*& m) {
   G* g = m->cur;
-  if (THRUM_UNLIKELY(m->p && m->p->attention.load(relaxed))) {
+  u32 bits = m->p ? m->p->attention.load(relaxed) : 0;
+  if (THRUM_UNLIKELY((bits & kAttnSlice) &&
+                     !(g->word.load(relaxed) & kCancel))) {
+    g->state.store(State::runnable, relaxed);
+    m->after = After{.kind = slice_end(m, g), .g = g};
+    m = switch_to_loop(m, g->body);
+    return 0;
+  }
+  if (THRUM_UNLIKELY(bits)) {
     return yield(m);
   }
   return take_cancel(m, g) ? kECANCELED : 0;

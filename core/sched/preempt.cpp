@@ -140,8 +140,7 @@ void go_behind(M*& m, G* g) {
     m->bound_wait = min(p->queued() + m->rt->global_count.load(relaxed), kRing);
   }
   g->state.store(State::runnable, relaxed);
-  m->after = After{
-      .kind = g->flags & kRouted ? AfterKind::route : AfterKind::yield, .g = g};
+  m->after = After{.kind = slice_end(m, g), .g = g};
   m = switch_to_loop(m, g->body);
 }
 

@@ -167,8 +167,9 @@ bool attend(M* m, P* p) {
   if (bits & kAttnSignals) {
     signals_rejoin(m);
   }
-  if ((bits & kAttnSlice) && p->runq.has_next()) {
-    if (G* g = p->take_next()) {
+  if (bits & kAttnSlice) {
+    source_poll(m->rt, m);
+    if (G* g = p->runq.has_next() ? p->take_next() : nullptr) {
       runq_put(m, p, g);
     }
   }

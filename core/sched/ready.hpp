@@ -161,6 +161,9 @@ bool give_wanted(M* m);   // the P, to the first M that wants one
 // parking call of a G that finds kWorld.
 void world_wait(M* m);
 void world_call(M*& m);
+// How a G leaves whose slice is over: behind all that waits, also in the global
+// queue (Go's gopreempt_m), or it and its like would keep that waiting.
+AfterKind slice_end(M* m, G* g);
 void leave_for_loop(M*& m);  // park.cpp: as a yield does, whatever is pending
 void sysmon_start(Runtime* rt);  // with the first M; once
 M* m_lend(Runtime* rt);          // the calling thread as an M; null: no memory
