@@ -121,7 +121,11 @@ int wait_begin_slow(M* m, Wait& w) {
                                                                 : 0;
   }
   Body* b = g->body;
-  w.hard |= b->shield > 0;
+  // No store but then: it is read together with its neighbour in a moment, and a
+  // byte just stored is not forwarded to a load of two.
+  if (THRUM_UNLIKELY(b->shield > 0)) {
+    w.hard = true;
+  }
   if (!w.hard && b->limit < w.deadline) {
     w.deadline = b->limit;
   }
