@@ -110,6 +110,9 @@ class TimerHeap {
     remove(0);
     table_[id] = free_;
     free_ = id;
+    if (count()) {
+      __builtin_prefetch(&timers_[heap_[0].id]);  // most likely the next
+    }
     return t;
   }
   static void fired(Timer* t) { t->id.store(Timer::kIdle, release); }

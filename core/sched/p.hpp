@@ -32,9 +32,16 @@ constexpr u32 kBodyCache = 128;  // warm bodies a P keeps
 constexpr u32 kBodyBatch = 64;   // bodies moved between a P and the arenas
 constexpr u32 kSlotBatch = 64;   // slots moved between a P and the runtime
 
-// The part of a stack that its G touches when it goes on.
-inline void prefetch_context(const Body* b) {
+// The part of a stack that its G touches when it goes on: its frames, and the
+// line below for what is called first. There a cold store would be waited for by
+// the next locked instruction.
+//
+// Inlined by force, like its callers: GCC takes a function that only prefetches
+// for one without effect and drops its calls (100,000 sleepers then take 1.3
+// times as long).
+THRUM_INLINE void prefetch_context(const Body* b) {
   char* sp = static_cast<char*>(b->sp);
+  __builtin_prefetch(sp - kCacheLine);
   __builtin_prefetch(sp);
   __builtin_prefetch(sp + kCacheLine);
   __builtin_prefetch(sp + 2 * kCacheLine);
@@ -130,7 +137,7 @@ struct P {
   // are fetched one link at a time, while those before them run. A thief may take
   // and end one meanwhile: no memory that a G in a ring stands for is given back
   // before its runtime ends.
-  void prefetch_ahead() {
+  THRUM_INLINE void prefetch_ahead() {
     if (kReadAhead) {
       if (G* far = runq.ahead(6)) {
         __builtin_prefetch(far);

@@ -40,7 +40,9 @@ u32 run_timers(M* m, P* p, i64 now) {
   for (u32 n = kBatch; n == kBatch;) {
     n = 0;
     while (n < kBatch && (due[n] = p->timers.take_due(now))) {
-      __builtin_prefetch(body_of(due[n++]));
+      char* b = reinterpret_cast<char*>(body_of(due[n++]));
+      __builtin_prefetch(b);
+      __builtin_prefetch(b + kCacheLine, 1);  // Wake::result
     }
     for (u32 i = 0; i < n; ++i) {
       __builtin_prefetch(body_of(due[i])->wake.g, 1);
