@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <thrum/thrum.h>
 
+#include "../support/preempt.h"
 #include "../support/rt.h"
 
 #if CHECK_ASAN || CHECK_TSAN
@@ -1294,6 +1295,34 @@ TEST(work_from_outside_is_not_starved) {
   rt_end(rt);
 }
 
+/* Nor by Gs that keep their P for whole slices: when one's slice is over, all that
+ * waits comes first, not one G in 61 slices. */
+static void check_for_ever(void* arg) {
+  while (!get(arg))
+    CHECK_EQ(thrum_check(), 0);
+}
+TEST(nor_by_gs_that_compute) {
+  const struct rt_kind kind = {"", 1, 0, 0, MS};
+  thrum_rt* rt = rt_make(kind);
+  word stop = 0, n = 0;
+  thrum_g hog[2], g[50];
+  for (int i = 0; i < 2; i++)
+    hog[i] = go_in(rt, check_for_ever, &stop);
+  while (counts_of(rt).dispatches < 10)
+    check_pause();
+  uint64_t before = counts_of(rt).dispatches;
+  for (int i = 0; i < 50; i++)
+    g[i] = go_in(rt, count_up, &n);
+  for (int i = 0; i < 50; i++)
+    CHECK_EQ(thrum_join(rt, g[i], THRUM_FOREVER), 0);
+  CHECK_EQ(n, 50);
+  CHECK(counts_of(rt).dispatches - before < 500);
+  set(&stop, 1);
+  for (int i = 0; i < 2; i++)
+    CHECK_EQ(thrum_join(rt, hog[i], THRUM_FOREVER), 0);
+  rt_end(rt);
+}
+
 /* ---- where a G runs ------------------------------------------------------ */
 
 struct pinned {
@@ -2002,6 +2031,7 @@ static const struct check_case cases[] = {
     CASE(sleep_is_never_short),
     CASE(a_pair_does_not_starve_others),
     CASE(work_from_outside_is_not_starved),
+    CASE(nor_by_gs_that_compute),
     CASE(pin_started_stays),
     CASE(pin_m_stays_with_the_spawner),
     CASE(lock_thread_keeps_the_thread),
