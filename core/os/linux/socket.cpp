@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "os/posix/errno.hpp"
+#include "os/posix/quietly.hpp"
 
 namespace thrum::os {
 
@@ -76,13 +76,8 @@ int sock_accept(int fd) {
 }
 
 i64 send_file(int to, int from, i64 offset, size_t n) {
-  ErrnoKeep keep;
   off_t at = offset;
-  ssize_t sent;
-  do {
-    sent = sendfile(to, from, &at, n);
-  } while (sent < 0 && errno == EINTR);
-  return sent < 0 ? -errno : sent;
+  return quietly([&] { return sendfile(to, from, &at, n); });
 }
 
 }  // namespace thrum::os

@@ -6,7 +6,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "os/posix/result.hpp"
+#include "os/posix/quietly.hpp"
 
 namespace thrum::os {
 
@@ -71,21 +70,7 @@ i64 fd_read(int fd, const Span* spans, u32 n) {
 }
 
 i64 fd_write_quietly(int fd, const Span* spans, u32 n) {
-  // The signal would be this thread's: it is held back, and taken if it has come.
-  sigset_t pipe, before, pending;
-  sigemptyset(&pipe);
-  sigaddset(&pipe, SIGPIPE);
-  sigpending(&pending);
-  pthread_sigmask(SIG_BLOCK, &pipe, &before);
-  i64 done =
-      result([&] { return writev(fd, vec(spans), static_cast<int>(n)); });
-  if (done == -EPIPE && !sigismember(&pending, SIGPIPE)) {
-    timespec none{};
-    ErrnoKeep keep;
-    sigtimedwait(&pipe, nullptr, &none);
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return done;
+  return quietly([&] { return writev(fd, vec(spans), static_cast<int>(n)); });
 }
 
 int fd_close(int fd) {
