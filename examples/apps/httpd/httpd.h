@@ -57,6 +57,7 @@ struct app {
   struct options o;
   thrum_rt* rt;
   thrum_listener* listener;
+  int error;        /* of the first G: it could not start the rest */
   thrum_sem places; /* for connections */
   int full;         /* atomic: somebody waits for a place */
   struct files* files;

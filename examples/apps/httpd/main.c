@@ -26,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
+#include <thrum/os.h>
 #include <unistd.h>
 
 #include "httpd.h"
@@ -68,60 +68,47 @@ static void accept_main(void* arg) {
 
 /* ---- signals and the drain ----------------------------------------------- */
 
-/* Blocked before the first thread is made, so that all of them have it. */
-static int signals_open(sigset_t* set) {
-  sigemptyset(set);
-  sigaddset(set, SIGTERM);
-  sigaddset(set, SIGINT);
-  sigprocmask(SIG_BLOCK, set, NULL);
-  return signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
+static int signals_begin(thrum_rt* rt, thrum_chan** signals) {
+  int rc = thrum_chan_new(sizeof(int32_t), 1, signals);
+  rc = rc < 0 ? rc : thrum_signal_notify(rt, SIGTERM, *signals);
+  return rc < 0 ? rc : thrum_signal_notify(rt, SIGINT, *signals);
 }
 
-struct start {
-  struct app* app;
-  int signals;
-  int rc;
-};
-
-/* The first G: lives until a signal comes. */
+/* The first G: lives until a signal comes. Another one then does what signals do. */
 static void run_main(void* arg) {
-  struct start* s = arg;
-  struct app* app = s->app;
+  struct app* app = arg;
   const struct options* o = &app->o;
   thrum_spawn_opts opts = {.struct_size = sizeof opts, .name = "accept"};
   thrum_g accepting;
-  s->rc = thrum_tcp_listen(app->rt, o->host, o->port, 0, &app->listener);
-  if (s->rc == 0) {
-    s->rc = thrum_spawn(app->rt, &opts, accept_main, app, &accepting);
+  thrum_chan* signals = NULL;
+  int32_t signo;
+  int rc = signals_begin(app->rt, &signals);
+  if (rc == 0) {
+    rc = thrum_tcp_listen(app->rt, o->host, o->port, 0, &app->listener);
   }
-  if (s->rc < 0) {
-    fprintf(stderr, "httpd: listen: %s\n", thrum_strerror(s->rc));
-    return;
+  if (rc == 0) {
+    rc = thrum_spawn(app->rt, &opts, accept_main, app, &accepting);
   }
-  printf("httpd: http://%s:%d/ is %s, on %d Ps\n", o->host ? o->host : "*",
-         thrum_listener_port(app->listener), o->root, thrum_procs(app->rt));
-  fflush(stdout);
-  s->rc = thrum_poll_fd(app->rt, s->signals, THRUM_READABLE, THRUM_FOREVER);
-  thrum_listener_close(app->listener);
-  thrum_join(app->rt, accepting, THRUM_FOREVER);
+  app->error = rc;
+  if (rc == 0) {
+    printf("httpd: http://%s:%d/ is %s, on %d Ps\n", o->host ? o->host : "*",
+           thrum_listener_port(app->listener), o->root, thrum_procs(app->rt));
+    fflush(stdout);
+    thrum_chan_recv(signals, &signo, THRUM_FOREVER);
+    thrum_listener_close(app->listener);
+    thrum_join(app->rt, accepting, THRUM_FOREVER);
+    thrum_signal_stop(app->rt, signals);
+  }
+  thrum_chan_release(signals);
 }
 
 static int serve(struct app* app) {
-  sigset_t set;
-  struct start start = {app, signals_open(&set), 0};
   int64_t began = thrum_now();
-  int rc = thrum_run(app->rt, run_main, &start);
-  if (rc < 0 || start.rc < 0) {
+  int rc = thrum_run(app->rt, run_main, app);
+  if (rc < 0 || app->error < 0) {
+    fprintf(stderr, "httpd: %s\n", thrum_strerror(rc < 0 ? rc : app->error));
     return 2;
   }
-  /* What comes from now on, to this thread, kills. */
-  struct signalfd_siginfo info;
-  ssize_t n = read(start.signals, &info, sizeof info);
-  (void)n;
-  close(start.signals);
-  signal(SIGTERM, SIG_DFL);
-  signal(SIGINT, SIG_DFL);
-  sigprocmask(SIG_UNBLOCK, &set, NULL);
   rc = thrum_rt_stop(app->rt, thrum_after(app->o.drain_ns));
   counts_summary(app->counts, (double)(thrum_now() - began) / 1e9);
   if (rc < 0) { /* somebody still reads: he is cut off */
