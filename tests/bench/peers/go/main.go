@@ -34,6 +34,7 @@ var subjects = map[string]func([]string){
 	"hog":      hog,
 	"million":  million,
 	"echo":     echo,
+	"http":     serveFiles,
 }
 
 func main() {
