@@ -7,6 +7,7 @@
 #include "chan/chan.hpp"
 #include "mem/heap.hpp"
 #include "net/signal.hpp"
+#include "queue/errands.hpp"
 #include "sched/source.hpp"
 
 namespace thrum {
@@ -20,18 +21,17 @@ struct Signal {
 };
 
 struct Poller : Source {
-  Runtime* rt;             // const
-  Atomic<bool> edge;       // held writes: descriptors are edge-triggered
-  Atomic<u32> held;        // the lock: 1: somebody works with the loop
-  Atomic<PollFd*> wanted;  // atomic: those that want something, newest first
-  uv_loop_t loop;          // held
-  uv_async_t wake;         // held; sent to by anyone
-  PollFd* to_edge;         // held: armed, and not yet edge-triggered
-  PollFd* dead;            // held: closed
-  Signal* signals;         // held: all that are delivered
-  Signal* dead_signals;    // held: closed
-  Waiter* woken;           // held: by the turn that is on, in order
-  Waiter** woken_end;      // held
+  Runtime* rt;              // const
+  Atomic<bool> edge;        // held writes: descriptors are edge-triggered
+  Errands<PollFd> errands;  // the lock, and those that want something
+  uv_loop_t loop;           // held
+  uv_async_t wake;          // held; sent to by anyone
+  PollFd* to_edge;          // held: armed, and not yet edge-triggered
+  PollFd* dead;             // held: closed
+  Signal* signals;          // held: all that are delivered
+  Signal* dead_signals;     // held: closed
+  Waiter* woken;            // held: by the turn that is on, in order
+  Waiter** woken_end;       // held
 };
 
 namespace {
@@ -48,31 +48,6 @@ uv_poll_t* handle_of(PollFd* f) {
   return reinterpret_cast<uv_poll_t*>(f->handle);
 }
 Poller* poller(Source* s) { return static_cast<Poller*>(s); }
-
-// Not after a failure: another holds it, and will look at the list.
-bool try_hold(Poller* p) {
-  // acquire: pairs with the release in let_go.
-  return !p->held.load(relaxed) && !p->held.exchange(1, acquire);
-}
-
-// True: somebody may have asked meanwhile, and found it held.
-bool let_go(Poller* p) {
-  p->held.store(0, release);
-  // seq_cst: Dekker with want: pushed before our store, and then we see it, or
-  // after, and then they see it free.
-  fence(seq_cst);
-  return p->wanted.load(relaxed) != nullptr;
-}
-
-void want(Poller* p, PollFd* f, u32 what) {
-  // acq_rel: what f is in is seen by who serves it.
-  if (f->wants.fetch_or(what, acq_rel)) {
-    return;  // it is on the list
-  }
-  f->next = p->wanted.load(relaxed);
-  while (!p->wanted.compare_exchange_weak(f->next, f, release, relaxed)) {}
-  fence(seq_cst);
-}
 
 void note_woken(Poller* p, Waiter* list) {
   while (list) {
@@ -162,18 +137,13 @@ void close_it(Poller* p, PollFd* f) {
 }
 
 void serve(Poller* p) {
-  // acquire: pairs with the release in want.
-  PollFd* f = p->wanted.exchange(nullptr, acquire);
-  while (f) {
-    PollFd* next = f->next;  // before it may be on the list again
-    u32 wants = f->wants.exchange(0, acq_rel);
+  p->errands.take([p](PollFd* f, u32 wants) {
     if (wants & kClose) {
       close_it(p, f);
     } else if (wants & kArm) {
       arm(p, f);
     }
-    f = next;
-  }
+  });
 }
 
 // One turn of the loop: what has come, noted.
@@ -206,7 +176,7 @@ Found leave(Poller* p) {
   Found f{take_woken(p), p->dead, p->dead_signals, false};
   p->dead = nullptr;
   p->dead_signals = nullptr;
-  f.again = let_go(p);
+  f.again = p->errands.let_go();
   return f;
 }
 
@@ -229,7 +199,7 @@ u32 poll(Source* s, M* m) {
   Poller* p = poller(s);
   u32 n = 0;
   bool again = true;
-  while (again && try_hold(p)) {
+  while (again && p->errands.try_hold()) {
     serve(p);
     turn(p);
     Found found = leave(p);
@@ -250,7 +220,7 @@ void serve_here(Poller* p, M* m) {
   }
   source_prompt(m);
   bool again = true;
-  while (again && try_hold(p)) {
+  while (again && p->errands.try_hold()) {
     serve(p);
     Found found = leave(p);
     again = found.again;
@@ -265,7 +235,7 @@ void nothing(uv_async_t*) {}
 
 // Holds the lock whatever it takes: the runtime ends.
 void hold(Poller* p) {
-  while (!try_hold(p)) {
+  while (!p->errands.try_hold()) {
     os::thread_yield();
   }
 }
@@ -402,7 +372,7 @@ int signal_notify(M* m, Runtime* rt, int signo, Chan* ch) {
     s->next = p->signals;
     p->signals = s;
   }
-  let_go(p);
+  p->errands.let_go();
   serve_here(p, m);
   return err;
 }
@@ -415,18 +385,18 @@ int signal_stop(M* m, Runtime* rt, const Chan* ch) {
   Poller* p = poller(source);
   hold(p);
   int n = close_signals(p, ch);
-  let_go(p);
+  p->errands.let_go();
   serve_here(p, m);
   return n;
 }
 
 void poller_arm(M* m, PollFd* f) {
-  want(f->poller, f, kArm);
+  f->poller->errands.want(f, kArm);
   serve_here(f->poller, m);
 }
 
 void poller_close(M* m, PollFd* f) {
-  want(f->poller, f, kClose);
+  f->poller->errands.want(f, kClose);
   serve_here(f->poller, m);
 }
 

@@ -1,10 +1,9 @@
 // The poller: one libuv loop per runtime, made with its first descriptor.
 //
 // libuv's loop has no owner but its lock: whoever holds it is the loop's thread.
-// Nobody waits for that lock (but who sets up a signal, which is rare). Who wants something of the loop (arm, close) puts
-// the descriptor on a list and takes the lock if it is free; who lets the lock go
-// looks at the list once more. So a request is served by its maker or by whoever
-// is in there, and the lock is only ever held for one turn of the loop, which
+// Nobody waits for that lock (queue/errands.hpp), but who sets up a signal, which
+// is rare: what is wanted of the loop (arm, close) is served by who wants it or by
+// whoever is in there. The lock is only ever held for one turn of the loop, which
 // does not sleep: the watcher sleeps on the loop's descriptor, outside
 // (sched/source.hpp), and what others arm meanwhile wakes it as well.
 //

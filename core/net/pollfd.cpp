@@ -34,11 +34,9 @@ void free_it(PollFd* f) {
 
 // With the lock held; takes new calls off. The waiters are owed ready_list.
 u64 shut(PollFd* f, u64 v, Waiter** woken) {
-  for (WaitQueue& q : f->waits) {
-    append(*woken, claim_list(q, UINT64_MAX, kECLOSED));
-  }
-  for (WaitQueue& q : f->turns) {
-    append(*woken, claim_list(q, UINT64_MAX, kECLOSED));
+  for (WaitQueue* q :
+       {&f->waits[0], &f->waits[1], &f->either, &f->turns[0], &f->turns[1]}) {
+    append(*woken, claim_list(*q, UINT64_MAX, kECLOSED));
   }
   return v | kFdClosed;
 }
@@ -54,7 +52,7 @@ int fd_new(Runtime* rt, int fd, bool stream, size_t size, PollFd** out) {
   if (int err = poller_of(rt, &poller)) {
     return err;
   }
-  auto* f = static_cast<PollFd*>(mem::zalloc(1, size));
+  auto* f = static_cast<PollFd*>(mem::alloc_aligned(size, kCacheLine));
   if (!f) {
     return kENOMEM;
   }
@@ -175,8 +173,8 @@ int fd_wait(M*& m, PollFd* f, Dir d, i64 deadline, const u32* seen) {
     }
     u64 arms = of(poller_edge(f->poller) ? Dir::either : d, kFdArmed);
     if (THRUM_LIKELY((v & arms) == arms)) {
-      return wait_queued(m, f->word, v, f->waits[static_cast<u8>(d)], w, 0,
-                         nullptr, false, [](u64 now) { return now; });
+      return wait_queued(m, f->word, v, f->queue(d), w, 0, nullptr, false,
+                         [](u64 now) { return now; });
     }
     f->word.unlock(v | arms);
     poller_arm(m, f);  // events may come from now on; look again
@@ -198,7 +196,7 @@ Waiter* fd_event(PollFd* f, int events, bool over, bool edge) {
     if (!(events & (d == Dir::read ? os::kReadable : os::kWritable))) {
       continue;
     }
-    Waiter* some = claim_list(f->waits[static_cast<u8>(d)], UINT64_MAX, 0);
+    Waiter* some = claim_list(f->queue(d), UINT64_MAX, 0);
     if (some) {
       append(woken, some);
       continue;

@@ -41,23 +41,31 @@ inline u64 of(Dir d, u64 bit) {
   return d == Dir::either ? bit | bit << 1 : bit << static_cast<u8>(d);
 }
 
-struct PollFd {
+struct alignas(kCacheLine) PollFd {
+  // What each call touches, in one line.
   WordLock word;
-  WaitQueue turns[2];  // word
-  WaitQueue waits[3];  // word
   Poller* poller;      // const
+  WaitQueue waits[2];  // word
   int fd;              // const
   bool stream;         // const: a stream socket: a short read has read all, and
                        // an end of it comes with a hang-up
   bool foreign;        // const: a descriptor of the host's, which may block
-  u32 events;          // word: how many have come
   bool drained;        // the turn to read: the last read was short
   bool watched;        // loop: `handle` is in use
+
+  WaitQueue either;    // word: those who wait for any event
+  WaitQueue turns[2];  // word
+  u32 events;          // word: how many have come
   Atomic<u32> wants;   // atomic: of the loop, see poller.cpp
-  PollFd* next;        // the list of those that want something
+  PollFd* next;        // the list of those that want something, or are closed
   PollFd* next_edge;   // loop: armed anew
   alignas(void*) unsigned char handle[160];  // loop: libuv's, a uv_poll_t
+
+  WaitQueue& queue(Dir d) {
+    return d == Dir::either ? either : waits[static_cast<u8>(d)];
+  }
 };
+static_assert(offsetof(PollFd, either) == kCacheLine);
 
 // Takes over `fd`, which is non-blocking; for `size` bytes that begin with a PollFd,
 // zeroed. It begins with one handle. On failure *out is null, and fd is the caller's.

@@ -99,8 +99,9 @@ void runq_put(M* m, P* p, G* g) {
 
 void put_all(M* m, Fifo<G>& gs) {
   Runtime* rt = m->rt;
-  // What the ring cannot hold goes to the global queue as it is.
-  if (gs.count > kRing / 2) {
+  // What the ring cannot hold goes to the global queue as it is; and what comes
+  // while that is waiting there must not overtake it.
+  if (gs.count > kRing / 2 || rt->global_count.load(relaxed)) {
     push_global(rt, gs);
     maybe_wake(m->p);
     return;
