@@ -74,7 +74,7 @@ class Row:
         """The table of the row, as plain data: servers, then verdicts."""
         best = best_of(contenders)
         lines = [{"server": kind, "label": one.label,
-                  "failed": failures(contenders, kind), "others": others(self, one),
+                  "failed": failures(contenders, kind), "others": others(one),
                   "figures": {metric.key: summary([one], metric.key)
                               for metric in self.metrics}}
                  for kind, one in best.items()]
@@ -204,10 +204,7 @@ def failures(contenders, kind):
     return f"{bad}/{sum(len(one.runs) for one in those)}" if bad else ""
 
 
-def others(row, one):
-    # strace, nobody's child, would count as another program.
-    if row.subject != "echo":
-        return None
+def others(one):
     noise = [run["others"] for run in one.runs if "others" in run]
     return statistics.median(noise) if noise else None
 
@@ -215,14 +212,14 @@ def others(row, one):
 def compare(row, thrum, line):
     """Verdicts on thrum's figures, or on their ratios to those of a peer."""
     than = None if line is thrum else line["server"]
+    if than and row.metrics is CALLS:
+        return []  # counts near nothing have no ratio
     found = []
     for metric in row.metrics:
         own, other = thrum["figures"][metric.key], line["figures"][metric.key]
         bound = next((b for b in row.bounds if
                       (b.key, b.than) == (metric.key, than)), None)
         if not own or not other or (than is None and not bound):
-            continue
-        if than and not other["median"]:
             continue
         value = own["median"] / (other["median"] if than else 1)
         verdict = "" if not bound or thrum["failed"] or line["failed"] else \

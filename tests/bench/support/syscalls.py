@@ -10,12 +10,13 @@ requests.
 SPDX-License-Identifier: MIT
 """
 
+import ctypes
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 
 KINDS = {"read": "read readv recvfrom recvmsg", "write":
          "write writev sendto sendmsg", "epoll_ctl": "epoll_ctl",
@@ -34,14 +35,20 @@ def counts(summary):
     return found
 
 
-def wait_for(path):
-    """strace, being nobody's child, writes after the server has ended."""
-    for _ in range(500):
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        if " total" in text:
-            return text
-        time.sleep(0.01)
-    sys.exit("strace wrote no summary")
+def adopt():
+    """strace -D is the server's child; once that has ended, it becomes ours."""
+    set_child_subreaper = 36
+    if ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0) != 0:
+        sys.exit("no subreaper")
+
+
+def wait_for_strace():
+    """It writes its counts after the server has ended."""
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        return
 
 
 def main(argv):
@@ -49,10 +56,12 @@ def main(argv):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "counts")
         argv[at] = f"strace -D -f -qq -c -o {path} {argv[at]}"
+        adopt()
         done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
+        wait_for_strace()
         if done.returncode != 0:
             return done.returncode
-        found = counts(wait_for(path))
+        found = counts(path.read_text(encoding="utf-8"))
     figures = json.loads(done.stdout)
     figures["bench"] = "echo_syscalls"
     for kind, calls in found.items():
