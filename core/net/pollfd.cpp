@@ -206,8 +206,7 @@ Waiter* fd_event(PollFd* f, int events, bool over, bool edge) {
       v &= ~of(d, kFdArmed);  // it would come again and again
     }
   }
-  append(woken,
-         claim_list(f->waits[static_cast<u8>(Dir::either)], UINT64_MAX, 0));
+  append(woken, claim_list(f->either, UINT64_MAX, 0));
   if (over) {
     v |= kFdHangup;
   }

@@ -53,9 +53,9 @@ struct alignas(kCacheLine) PollFd {
   bool drained;        // the turn to read: the last read was short
   bool watched;        // loop: `handle` is in use
 
+  u32 events;          // word: how many have come
   WaitQueue either;    // word: those who wait for any event
   WaitQueue turns[2];  // word
-  u32 events;          // word: how many have come
   Atomic<u32> wants;   // atomic: of the loop, see poller.cpp
   PollFd* next;        // the list of those that want something, or are closed
   PollFd* next_edge;   // loop: armed anew
@@ -65,7 +65,7 @@ struct alignas(kCacheLine) PollFd {
     return d == Dir::either ? either : waits[static_cast<u8>(d)];
   }
 };
-static_assert(offsetof(PollFd, either) == kCacheLine);
+static_assert(offsetof(PollFd, events) < kCacheLine);
 
 // Takes over `fd`, which is non-blocking; for `size` bytes that begin with a PollFd,
 // zeroed. It begins with one handle. On failure *out is null, and fd is the caller's.
