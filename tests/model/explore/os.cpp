@@ -6,6 +6,7 @@
 #include "base/die.hpp"
 #include "base/line.hpp"
 #include "explore/explore.hpp"
+#include "explore/rig.hpp"
 #include "mem/heap.hpp"
 
 namespace thrum {
@@ -99,7 +100,16 @@ void wake_fd_raise(WakeFd&) {}
 void wake_fd_clear(WakeFd&) {}
 void wake_fd_at(WakeFd&, i64) {}
 void wake_fd_watch(WakeFd&, int) {}
-bool fd_sleep(int, i64) { return false; }
+// As a futex whose word is what the model calls readable.
+bool fd_sleep(int, i64 deadline) {
+  Atomic<u32>* bits = rig::readable;
+  explore::step();
+  if (explore::glance(bits, sizeof *bits) == 0 &&
+      !explore::sleep_on(bits, deadline != kForever)) {
+    explore::advance(deadline);
+  }
+  return explore::glance(bits, sizeof *bits) != 0;
+}
 
 const char* env(const char*) { return nullptr; }
 int cpus_allowed() { return 2; }

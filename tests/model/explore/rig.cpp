@@ -13,6 +13,7 @@ namespace rig {
 using namespace thrum;
 
 Runtime* rt;
+Atomic<u32>* readable;
 
 namespace {
 

@@ -18,6 +18,8 @@
 namespace rig {
 
 extern thrum::Runtime* rt;
+// What os::fd_sleep sleeps on until it is not 0: set by who sets Runtime::source.
+extern thrum::Atomic<thrum::u32>* readable;
 
 // In before(): a runtime with `ms` Ms, for the threads 0 … ms-1, and no Gs.
 void ideal(unsigned ms);  // each M has a P
