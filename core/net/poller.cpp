@@ -231,7 +231,15 @@ void serve_here(Poller* p, M* m) {
 
 void interrupt(Source* s) { uv_async_send(&poller(s)->wake); }
 
-void nothing(uv_async_t*) {}
+// A turn takes the sign that was meant for the watcher, and perhaps before it has
+// looked: it gets another.
+void on_wake(uv_async_t* wake) {
+  Runtime* rt = static_cast<Poller*>(wake->data)->rt;
+  M* m = rt->watcher.load(relaxed);
+  if (m && m->watching.load(seq_cst) && m->note.load(seq_cst)) {
+    uv_async_send(wake);
+  }
+}
 
 // Holds the lock whatever it takes: the runtime ends.
 void hold(Poller* p) {
@@ -336,7 +344,8 @@ int poller_of(Runtime* rt, Poller** out) {
     return err;
   }
   p->fd = uv_backend_fd(&p->loop);
-  err = uv_async_init(&p->loop, &p->wake, nothing);
+  err = uv_async_init(&p->loop, &p->wake, on_wake);
+  p->wake.data = p;
   if (err) {
     uv_loop_close(&p->loop);
     mem::free(p);

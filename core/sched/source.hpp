@@ -19,7 +19,8 @@ struct Source {
   // A descriptor that is readable when poll would find something, or after
   // interrupt.
   int fd;
-  void (*interrupt)(Source* s);  // from any thread
+  // From any thread: the watcher, whose note is set, wakes up, whoever polls.
+  void (*interrupt)(Source* s);
   // The runtime's Gs have ended: threads that wait get kECLOSED.
   void (*stop)(Source* s);
   void (*free)(Source* s);  // nobody waits or will
