@@ -64,7 +64,12 @@ void release_it(T* object) {
   }
   PollFd* f = &core(object)->fd;
   if (of_parent(*f)) {
-    os::fd_close(f->fd);  // the child's copy; the rest is as the parent left it
+    // The child's copy, once; the rest is as the parent left it, also the lock,
+    // perhaps by a thread that is not here. What was closed then has a number that
+    // may be another's by now.
+    if (!(f->word.word.fetch_or(kFdClosed, relaxed) & kFdClosed)) {
+      os::fd_close(f->fd);
+    }
     return;
   }
   Enter e;
@@ -253,10 +258,25 @@ int thrum_conn_adopt(thrum_rt* rt, int fd, thrum_conn** out) {
   }
   os::Address own;
   int err = os::sock_name(fd, own);
-  bool socket = err == 0;
-  err = err == kENOTSOCK ? os::fd_pollable(fd) : err;
+  StreamKind kind = err ? StreamKind::pipe
+                    : os::family_of(own) == os::Family::local
+                        ? StreamKind::local
+                        : StreamKind::tcp;
+  if (err) {
+    err = err == kENOTSOCK ? os::fd_pollable(fd) : err;
+  } else {
+    int type = os::sock_type(fd);
+    err = type == os::kStream ? 0 : type < 0 ? type : int{kEINVAL};
+  }
+  int flags = os::fd_flags(fd);
   err = err ? err : os::fd_nonblocking(fd);
-  return err ? err : stream_new(r, fd, socket, reinterpret_cast<Stream**>(out));
+  if (!err) {
+    err = stream_new(r, fd, kind, reinterpret_cast<Stream**>(out));
+    if (err) {
+      os::fd_set_flags(fd, flags);
+    }
+  }
+  return err;
 }
 
 int thrum_conn_wait(thrum_conn* c, int events, int64_t deadline_ns) {

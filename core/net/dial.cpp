@@ -123,6 +123,9 @@ int dial_any(M*& m, Runtime* rt, os::Address* to, u32 n, Stream** out,
   // From here on a late winner finds the place taken, and gives up.
   Stream* first = r->won.exchange(reinterpret_cast<Stream*>(r), acq_rel);
   race_drop(r);
+  if (first && err == kECANCELED) {
+    cancel_again(m);
+  }
   *out = first;
   return first ? 0 : err;
 }

@@ -48,7 +48,7 @@ void ask(void* arg) {
 }
 
 int copy(const Lookup* l, os::Address* out, u32 most) {
-  int n = min(l->count, static_cast<int>(most));
+  int n = min(l->count, static_cast<int>(min(most, kMostAddresses)));
   for (int i = 0; i < n; ++i) {
     out[i] = l->found[i];
   }

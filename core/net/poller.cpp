@@ -32,6 +32,9 @@ struct Poller : Source {
   Signal* dead_signals;     // held: closed
   Waiter* woken;            // held: by the turn that is on, in order
   Waiter** woken_end;       // held
+  WordLock open_lock;
+  PollFd* open;  // open_lock: all descriptors, until close_it
+  bool stopped;  // open_lock: no more of them
 };
 
 namespace {
@@ -41,6 +44,8 @@ constexpr u32 kArm = 1;
 constexpr u32 kClose = 2;
 
 constexpr int kBoth = os::kReadable | os::kWritable;
+// Urgent data is told of because a read stops at its mark.
+constexpr int kAll = kBoth | UV_DISCONNECT | UV_PRIORITIZED;
 static_assert(UV_READABLE == os::kReadable && UV_WRITABLE == os::kWritable);
 static_assert(sizeof(uv_poll_t) <= sizeof(PollFd::handle));
 
@@ -57,6 +62,16 @@ void note_woken(Poller* p, Waiter* list) {
   }
 }
 
+// The number may be another's as soon as the descriptor is closed.
+void forget_edge(Poller* p, PollFd* f) {
+  for (PollFd** at = &p->to_edge; *at; at = &(*at)->next_edge) {
+    if (*at == f) {
+      *at = f->next_edge;
+      return;
+    }
+  }
+}
+
 // Its memory may be the last that keeps the runtime, and this loop: see let_die.
 void on_closed(uv_handle_t* h) {
   auto* f = static_cast<PollFd*>(h->data);
@@ -69,61 +84,72 @@ void on_event(uv_poll_t* h, int status, int events) {
   Poller* p = f->poller;
   bool edge = p->edge.load(relaxed);
   bool failed = status < 0;  // an error of the descriptor's: calls will tell
-  bool over = failed || (events & UV_DISCONNECT);
-  // The end of the peer's half is something to read.
-  int came = failed ? kBoth : (events & kBoth) | (over ? os::kReadable : 0);
+  bool over = failed || (events & (UV_DISCONNECT | UV_PRIORITIZED));
+  // The end of the peer's half is something to read. libuv does not tell of a
+  // hang-up beside other events: who waits for a descriptor of the host's asks the
+  // kernel in any case.
+  int came = failed || f->foreign
+                 ? kBoth
+                 : (events & kBoth) | (over ? os::kReadable : 0);
   if (failed) {
     fd_disarmed(f);  // libuv has stopped it
+    forget_edge(p, f);
   }
   note_woken(p, fd_event(f, came, over, edge || failed));
   if (!edge || failed) {
     int left = fd_armed(f);
     if (left) {
-      uv_poll_start(h, left | UV_DISCONNECT, on_event);
+      uv_poll_start(h, left, on_event);
     } else {
       uv_poll_stop(h);
     }
   }
 }
 
+// uv_poll_init makes a descriptor non-blocking, and that is the open file's flag,
+// which the host has, too, at that moment in a read, perhaps. So libuv gets to see
+// another one first.
+int init_foreign(Poller* p, PollFd* f) {
+  int other = os::sock_open(os::Family::local, os::kStream);
+  if (other < 0) {
+    return other;
+  }
+  int err = uv_poll_init(&p->loop, handle_of(f), other);
+  handle_of(f)->io_watcher.fd = f->fd;
+  os::fd_close(other);
+  return err;
+}
+
 void arm(Poller* p, PollFd* f) {
   uv_poll_t* h = handle_of(f);
   int err = 0;
   if (!f->watched) {
-    int flags = f->foreign ? os::fd_flags(f->fd) : 0;
-    err = uv_poll_init(&p->loop, h, f->fd);
-    if (f->foreign) {
-      os::fd_set_flags(f->fd, flags);  // libuv makes it non-blocking
-    }
+    err = f->foreign ? init_foreign(p, f) : uv_poll_init(&p->loop, h, f->fd);
     h->data = f;
     f->watched = err == 0;
   }
   bool edge = p->edge.load(relaxed);
-  int events = edge ? kBoth : fd_armed(f);
+  // Where it is not edge-triggered the end of a stream is readable again and again.
+  int events = edge ? kAll : fd_armed(f);
   if (!err && events) {
-    err = uv_poll_start(h, events | UV_DISCONNECT, on_event);
+    err = uv_poll_start(h, events, on_event);
   }
   if (err) {
-    // Nobody will tell of it: calls try, and find out.
-    fd_disarmed(f);
-    note_woken(p, fd_event(f, kBoth, true, true));
+    note_woken(p, fd_refused(f, err));
   } else if (edge) {
     f->next_edge = p->to_edge;
     p->to_edge = f;
   }
 }
 
-// The number may be another's as soon as the descriptor is closed.
-void forget_edge(Poller* p, PollFd* f) {
-  for (PollFd** at = &p->to_edge; *at; at = &(*at)->next_edge) {
-    if (*at == f) {
-      *at = f->next_edge;
-      return;
+void close_it(Poller* p, PollFd* f) {
+  {
+    Locked held(p->open_lock);
+    (f->prev_open ? f->prev_open->next_open : p->open) = f->next_open;
+    if (f->next_open) {
+      f->next_open->prev_open = f->prev_open;
     }
   }
-}
-
-void close_it(Poller* p, PollFd* f) {
   if (f->watched) {
     forget_edge(p, f);
     f->watched = false;
@@ -151,7 +177,7 @@ void turn(Poller* p) {
   uv_run(&p->loop, UV_RUN_NOWAIT);
   while (PollFd* f = p->to_edge) {
     p->to_edge = f->next_edge;
-    if (os::epoll_edge(p->fd, f->fd, true)) {
+    if (os::epoll_edge(p->fd, f->fd)) {
       p->edge.store(false, relaxed);  // not this kernel, or not this libuv
     }
   }
@@ -210,11 +236,31 @@ u32 poll(Source* s, M* m) {
   return n;
 }
 
+constexpr size_t kTurnStack = size_t{40} << 10;
+
+// Where a turn must be taken now, but a G of another runtime calls, which may have
+// no room for it: a thread does it.
+void roomy(void (*fn)(void*), Poller* p) {
+  M* m = this_m();
+  G* g = m ? g_of(m) : nullptr;
+  char here;
+  if (!g || static_cast<size_t>(&here - g->body->stack.lo()) >= kTurnStack) {
+    return fn(p);
+  }
+  os::Thread t;
+  while (os::thread_start(t, fn, p, "thrum-turn")) {
+    os::thread_sleep(1'000'000);
+  }
+  os::thread_join(t);
+}
+
+void poll_all(void* p) { poll(static_cast<Poller*>(p), nullptr); }
+
 // For what a G wants, on its own stack: libuv notes it. Its M takes the turn.
 void serve_here(Poller* p, M* m) {
   if (!g_of(m) || m->rt != p->rt) {
     rt_retain(p->rt);  // what is served may be the last that keeps it
-    poll(p, nullptr);
+    roomy(poll_all, p);
     rt_release(p->rt);
     return;
   }
@@ -281,24 +327,23 @@ int close_signals(Poller* p, const Chan* ch) {
   return n;
 }
 
-void stop_one(uv_handle_t* h, void* arg) {
-  auto* p = static_cast<Poller*>(arg);
-  if (h->type != UV_POLL || uv_is_closing(h)) {
-    return;
-  }
-  auto* f = static_cast<PollFd*>(h->data);
-  Waiter* woken = nullptr;
-  if (fd_stopped(f, &woken)) {
-    close_it(p, f);
-  }
-  note_woken(p, woken);
-}
-
 void stop(Source* s) {
   Poller* p = poller(s);
   hold(p);
   serve(p);
-  uv_walk(&p->loop, stop_one, p);
+  {
+    Locked held(p->open_lock);
+    p->stopped = true;
+  }
+  // No more of them from here on, and they go under the lock that we hold.
+  for (PollFd *f = p->open, *next; f; f = next) {
+    next = f->next_open;
+    Waiter* woken = nullptr;
+    if (fd_stopped(f, &woken)) {
+      close_it(p, f);
+    }
+    note_woken(p, woken);
+  }
   close_signals(p, nullptr);
   Found found = leave(p);
   ready_list(nullptr, found.woken);
@@ -306,25 +351,34 @@ void stop(Source* s) {
   poll(p, nullptr);
 }
 
-void end(Poller* p) {
+void end(void* arg) {
+  auto* p = static_cast<Poller*>(arg);
   uv_close(reinterpret_cast<uv_handle_t*>(&p->wake), nullptr);
   while (uv_run(&p->loop, UV_RUN_NOWAIT)) {}
   uv_loop_close(&p->loop);
   mem::free(p);
 }
 
-void free_source(Source* s) { end(poller(s)); }
+void free_source(Source* s) { roomy(end, poller(s)); }
 
 }  // namespace
 
 int poller_of(Runtime* rt, Poller** out) {
-  Locked held(rt->source_lock);
-  if (Source* s = rt->source.load(relaxed)) {
+  // acquire: pairs with source_set.
+  if (Source* s = rt->source.load(acquire)) {
     *out = poller(s);
-    return 0;
+    return rt->stopping.load(relaxed) ? kECLOSED : 0;
   }
   if (seeded(rt)) {
     return kENOTSUP;
+  }
+  Locked held(rt->source_lock);
+  if (rt->stopping.load(relaxed)) {
+    return kECLOSED;  // source_stop may have been here
+  }
+  if (Source* s = rt->source.load(relaxed)) {
+    *out = poller(s);
+    return 0;
   }
   auto* p = static_cast<Poller*>(mem::zalloc(1, sizeof(Poller)));
   if (!p) {
@@ -353,6 +407,19 @@ int poller_of(Runtime* rt, Poller** out) {
   }
   source_set(rt, p);
   *out = p;
+  return 0;
+}
+
+int poller_add(Poller* p, PollFd* f) {
+  Locked held(p->open_lock);
+  if (p->stopped) {
+    return kECLOSED;
+  }
+  f->next_open = p->open;
+  if (p->open) {
+    p->open->prev_open = f;
+  }
+  p->open = f;
   return 0;
 }
 

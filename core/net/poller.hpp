@@ -23,9 +23,11 @@
 
 namespace thrum {
 
-// The runtime's, made if need be. 0, kENOMEM, kENOTSUP (deterministic), or what the
-// system says.
+// The runtime's, made if need be. 0, kENOMEM, kENOTSUP (deterministic), kECLOSED (it
+// stops), or what the system says.
 int poller_of(Runtime* rt, Poller** out);
+// It is open from now on; kECLOSED: the runtime has stopped.
+int poller_add(Poller* p, PollFd* f);
 Runtime* poller_rt(Poller* p);
 bool poller_edge(Poller* p);
 // The kernel is to tell of what its word says is armed.
@@ -38,6 +40,8 @@ void poller_close(M* m, PollFd* f);
 // Something has come (os::kReadable, os::kWritable), or `over`: no more will.
 // Returns who waited for it, claimed.
 Waiter* fd_event(PollFd* f, int events, bool over, bool edge);
+// It cannot be watched: who waits tries, and is told why.
+Waiter* fd_refused(PollFd* f, int err);
 int fd_armed(PollFd* f);      // for which events
 void fd_disarmed(PollFd* f);  // libuv has stopped it
 // The runtime stops. True: the caller is to let go of the descriptor.

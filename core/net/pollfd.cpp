@@ -45,9 +45,6 @@ u64 shut(PollFd* f, u64 v, Waiter** woken) {
 
 int fd_new(Runtime* rt, int fd, bool stream, size_t size, PollFd** out) {
   *out = nullptr;
-  if (rt->stopping.load(relaxed)) {
-    return kECLOSED;
-  }
   Poller* poller;
   if (int err = poller_of(rt, &poller)) {
     return err;
@@ -60,6 +57,10 @@ int fd_new(Runtime* rt, int fd, bool stream, size_t size, PollFd** out) {
   f->fd = fd;
   f->stream = stream;
   f->word.word.store(2 * kFdRef, relaxed);
+  if (int err = poller_add(poller, f)) {
+    mem::free(f);
+    return err;
+  }
   rt_retain(rt);
   *out = f;
   return 0;
@@ -166,6 +167,11 @@ int fd_wait(M*& m, PollFd* f, Dir d, i64 deadline, const u32* seen) {
       f->word.unlock(v & ~of(d, kFdReady));
       return 0;
     }
+    if (int err = f->refused) {
+      f->refused = 0;
+      f->word.unlock(v);
+      return err;
+    }
     Wait w{deadline, why(d)};
     if (int err = wait_begin(m, w)) {
       f->word.unlock(v);
@@ -212,6 +218,13 @@ Waiter* fd_event(PollFd* f, int events, bool over, bool edge) {
   }
   f->word.unlock(v);
   return woken;
+}
+
+Waiter* fd_refused(PollFd* f, int err) {
+  u64 v = f->word.lock();
+  f->refused = err;
+  f->word.unlock(v & ~(of(Dir::read, kFdArmed) | of(Dir::write, kFdArmed)));
+  return fd_event(f, os::kReadable | os::kWritable, true, true);
 }
 
 int fd_armed(PollFd* f) {

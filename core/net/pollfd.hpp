@@ -28,11 +28,12 @@ Runtime* poller_rt(Poller* p);
 enum class Dir : u8 { read, write, either };
 
 // PollFd::word, above the lock's bit.
-constexpr u64 kFdReady = 2;       // << Dir: an event that nobody has taken
-constexpr u64 kFdTurn = 8;        // << Dir: a call is inside
-constexpr u64 kFdArmed = 32;      // << Dir: events of this kind come
-constexpr u64 kFdHangup = 128;    // the peer has ended its half, or all is over
-constexpr u64 kFdClosed = 256;    // no more calls
+constexpr u64 kFdReady = 2;     // << Dir: an event that nobody has taken
+constexpr u64 kFdTurn = 8;      // << Dir: a call is inside
+constexpr u64 kFdArmed = 32;    // << Dir: events of this kind come
+constexpr u64 kFdHangup = 128;  // the peer has ended its half, or all is over,
+                                // or urgent data came: short reads say nothing
+constexpr u64 kFdClosed = 256;  // no more calls
 constexpr u64 kFdCall = 1 << 16;  // calls inside, 24 bits
 constexpr u64 kFdCalls = 0xffffffu * kFdCall;
 constexpr u64 kFdRef = u64{1} << 40;  // handles, and one while it is open
@@ -47,25 +48,29 @@ struct alignas(kCacheLine) PollFd {
   Poller* poller;      // const
   WaitQueue waits[2];  // word
   int fd;              // const
-  bool stream;         // const: a stream socket: a short read has read all, and
-                       // an end of it comes with a hang-up
+  bool stream;         // const: TCP: a short read has read all, but see
+                       // kFdHangup
   bool foreign;        // const: a descriptor of the host's, which may block
   bool drained;        // the turn to read: the last read was short
   bool watched;        // loop: `handle` is in use
 
+  bool pipe;           // const: no socket, but a pipe or terminal
   u32 events;          // word: how many have come
+  int refused;         // word: why it cannot be armed, for the next wait
   WaitQueue either;    // word: those who wait for any event
   WaitQueue turns[2];  // word
   Atomic<u32> wants;   // atomic: of the loop, see poller.cpp
   PollFd* next;        // the list of those that want something, or are closed
   PollFd* next_edge;   // loop: armed anew
+  PollFd* next_open;   // the poller's open_lock: all that are open
+  PollFd* prev_open;   // likewise
   alignas(void*) unsigned char handle[160];  // loop: libuv's, a uv_poll_t
 
   WaitQueue& queue(Dir d) {
     return d == Dir::either ? either : waits[static_cast<u8>(d)];
   }
 };
-static_assert(offsetof(PollFd, events) < kCacheLine);
+static_assert(offsetof(PollFd, watched) < kCacheLine);
 
 // Takes over `fd`, which is non-blocking; for `size` bytes that begin with a PollFd,
 // zeroed. It begins with one handle. On failure *out is null, and fd is the caller's.

@@ -37,7 +37,7 @@ int pipe_new(Runtime* rt, bool writes, Stream** out, int* other) {
   }
   int own = fds[writes];
   int err = os::fd_nonblocking(own);
-  err = err ? err : stream_new(rt, own, false, out);
+  err = err ? err : stream_new(rt, own, StreamKind::pipe, out);
   if (err) {
     os::fd_close(fds[0]);
     os::fd_close(fds[1]);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "net/stream.hpp"
 
+#include "net/poller.hpp"
+#include "time/sleep.hpp"
+
 namespace thrum {
 
 namespace {
@@ -26,12 +29,17 @@ i64 move_all(M*& m, PollFd* f, size_t n, i64 deadline, Step step) {
       break;
     }
   }
+  if (THRUM_UNLIKELY(err == kECANCELED && done)) {
+    cancel_again(
+        m);  // the bytes are the answer, the next call's is the request
+  }
   turn_give(m, f, Dir::write);
   return done || !err ? static_cast<i64>(done) : err;
 }
 
 // A read that leaves room has read all there was: the next one waits first. Not so
-// at the end of a stream, which comes without an event of its own.
+// at the end of a stream, which comes without an event of its own, at urgent data,
+// and with Unix sockets: a read ends where a message with descriptors does.
 template <class Read>
 i64 read_some(M*& m, Stream* s, size_t room, i64 deadline, Read read) {
   PollFd* f = &s->fd;
@@ -58,10 +66,13 @@ i64 read_some(M*& m, Stream* s, size_t room, i64 deadline, Read read) {
   return n;
 }
 
+constexpr i64 kQueueLook = 100'000;
+constexpr i64 kQueueMost = 10'000'000;
+
 i64 send(Stream* s, const void* buf, size_t n) {
   os::Span span{const_cast<void*>(buf), n};
-  return s->fd.stream ? os::sock_send(s->fd.fd, buf, n)
-                      : os::fd_write_quietly(s->fd.fd, &span, 1);
+  return s->fd.pipe ? os::fd_write_quietly(s->fd.fd, &span, 1)
+                    : os::sock_send(s->fd.fd, buf, n);
 }
 
 size_t total(const os::Span* spans, u32 n) {
@@ -74,20 +85,28 @@ size_t total(const os::Span* spans, u32 n) {
 
 }  // namespace
 
-int stream_new(Runtime* rt, int fd, bool socket, Stream** out) {
-  return fd_new(rt, fd, socket, sizeof(Stream),
-                reinterpret_cast<PollFd**>(out));
+int stream_new(Runtime* rt, int fd, StreamKind kind, Stream** out) {
+  int err = fd_new(rt, fd, kind == StreamKind::tcp, sizeof(Stream),
+                   reinterpret_cast<PollFd**>(out));
+  if (!err) {
+    (*out)->fd.pipe = kind == StreamKind::pipe;
+  }
+  return err;
 }
 
 int listener_new(Runtime* rt, const os::Address& at, int backlog, u32 flags,
                  Listener** out) {
   *out = nullptr;
+  Poller* poller;
+  int err = poller_of(rt, &poller);  // before a path is there for good
+  if (err) {
+    return err;
+  }
   os::Family family = os::family_of(at);
   int fd = os::sock_open(family, os::kStream);
   if (fd < 0) {
     return fd;
   }
-  int err = 0;
   if (family != os::Family::local) {
     err = os::sock_set(fd, os::Option::reuse_address, 1);
   }
@@ -125,8 +144,8 @@ int stream_accept(M*& m, Listener* l, Stream** out, i64 deadline) {
   if (fd < 0) {
     return static_cast<int>(fd);
   }
-  int err =
-      stream_new(poller_rt(l->fd.poller), static_cast<int>(fd), true, out);
+  int err = stream_new(poller_rt(l->fd.poller), static_cast<int>(fd),
+                       l->port ? StreamKind::tcp : StreamKind::local, out);
   if (err) {
     os::fd_close(static_cast<int>(fd));
   }
@@ -136,16 +155,28 @@ int stream_accept(M*& m, Listener* l, Stream** out, i64 deadline) {
 int stream_dial(M*& m, Runtime* rt, const os::Address& to, Stream** out,
                 i64 deadline) {
   *out = nullptr;
+  bool tcp = os::family_of(to) != os::Family::local;
   int fd = os::sock_open(os::family_of(to), os::kStream);
   if (fd < 0) {
     return fd;
   }
   Stream* s;
-  if (int err = stream_new(rt, fd, true, &s)) {
+  if (int err =
+          stream_new(rt, fd, tcp ? StreamKind::tcp : StreamKind::local, &s)) {
     os::fd_close(fd);
     return err;
   }
   int err = os::sock_connect(fd, to);
+  for (i64 ns = kQueueLook; err == kEAGAIN && !tcp;
+       ns = min(2 * ns, kQueueMost)) {
+    // The listener's queue is full, and nobody tells of its end.
+    i64 now = os::now_ns();
+    if (deadline <= now || (err = sleep_for(m, min(ns, deadline - now)))) {
+      err = err == kECANCELED ? err : deadline == kTry ? kEAGAIN : kETIMEDOUT;
+      break;
+    }
+    err = os::sock_connect(fd, to);
+  }
   if (err == kEINPROGRESS) {
     // What was ready before the connect is not its end.
     do {
@@ -189,13 +220,17 @@ int stream_wait(M*& m, Stream* s, Dir d, i64 deadline) {
 i64 stream_read(M*& m, Stream* s, void* buf, size_t n, i64 deadline) {
   return read_some(m, s, n, deadline, [&] {
     os::Span span{buf, n};
-    return s->fd.stream ? os::sock_recv(s->fd.fd, buf, n)
-                        : os::fd_read(s->fd.fd, &span, 1);
+    return s->fd.pipe ? os::fd_read(s->fd.fd, &span, 1)
+                      : os::sock_recv(s->fd.fd, buf, n);
   });
 }
 
 i64 stream_readv(M*& m, Stream* s, const os::Span* spans, u32 n, i64 deadline) {
-  return read_some(m, s, total(spans, n), deadline,
+  size_t room = total(spans, n);
+  if (room == 0) {
+    return 0;
+  }
+  return read_some(m, s, room, deadline,
                    [&] { return os::fd_read(s->fd.fd, spans, n); });
 }
 

@@ -15,8 +15,9 @@ struct Listener {  // thrum_listener
   u16 port;  // const
 };
 
+enum class StreamKind : u8 { tcp, local, pipe };
 // Takes over a non-blocking descriptor: a socket, or a pipe or terminal.
-int stream_new(Runtime* rt, int fd, bool socket, Stream** out);
+int stream_new(Runtime* rt, int fd, StreamKind kind, Stream** out);
 int listener_new(Runtime* rt, const os::Address& at, int backlog, u32 flags,
                  Listener** out);
 constexpr u32 kReusePort = 1;

@@ -23,9 +23,9 @@ constexpr int kReadable = 1;
 constexpr int kWritable = 2;
 // Which of `events` are there now, errors and hang-ups counting as all of them.
 int fd_poll(int fd, int events);
-// From now on the epoll descriptor tells of each arrival at fd once, and of nothing
-// twice. `added` is what it has been told of.
-int epoll_edge(int epoll, int fd, bool hangup);
+// From now on the epoll descriptor, which has fd, tells of each arrival there once,
+// and of nothing twice.
+int epoll_edge(int epoll, int fd);
 
 // ---- sockets -------------------------------------------------------------------
 // An address as the kernel has it: a sockaddr of `size` bytes.
@@ -52,6 +52,7 @@ int sock_bind(int fd, const Address& at);
 int sock_listen(int fd, int backlog);
 int sock_accept(int fd);
 int sock_connect(int fd, const Address& to);  // -EINPROGRESS: under way
+int sock_type(int fd);                        // kStream, kDatagram, 0: another
 int sock_error(int fd);                       // the pending one, taken; 0: none
 int sock_name(int fd, Address& out);
 int sock_peer(int fd, Address& out);

@@ -21,7 +21,13 @@ u32 source_look(Runtime* rt, M* m) {
 }
 
 void source_stop(Runtime* rt) {
-  if (Source* s = rt->source.load(acquire)) {
+  Source* s;
+  {
+    // One that is made now sees that the runtime stops.
+    Locked held(rt->source_lock);
+    s = rt->source.load(relaxed);
+  }
+  if (s) {
     s->stop(s);
   }
 }

@@ -33,6 +33,13 @@ inline bool cancel_pends(M* m) {
   return g && (g->word.load(relaxed) & kCancel);
 }
 
+// A wait was ended by a request, but the call has another answer: it stays.
+inline void cancel_again(M* m) {
+  if (G* g = g_of(m)) {
+    g->word.fetch_or(kCancel, relaxed);
+  }
+}
+
 inline bool on_stack(const Body* b, const void* p) {
   auto* at = static_cast<const char*>(p);
   return at >= b->stack.lo() && at < b->stack.end();

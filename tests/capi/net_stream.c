@@ -37,9 +37,9 @@ TEST(address_text) {
   }
 }
 TEST(address_refused) {
-  static const char* const bad[] = {"",          "localhost", "1.2.3",
-                                    "1.2.3.4.5", "::1::",     "1.2.3.256",
-                                    "::1%nosuchif"};
+  static const char* const bad[] = {
+      "",      "localhost", "1.2.3",       "1.2.3.4.5",
+      "::1::", "1.2.3.256", "::1%nosuchif"};
   thrum_addr a;
   char text[8];
   for (size_t i = 0; i < CHECK_COUNT(bad); i++) {
@@ -99,8 +99,8 @@ static void echo_client(void* arg) {
   if (e->at)
     REQUIRE_EQ(thrum_dial(NULL, e->at, c, SOON), 0);
   else
-    REQUIRE_EQ(thrum_tcp_dial(NULL, e->host, thrum_listener_port(e->l), c, SOON),
-               0);
+    REQUIRE_EQ(
+        thrum_tcp_dial(NULL, e->host, thrum_listener_port(e->l), c, SOON), 0);
   for (size_t i = 0; i < TRIPS; i++) {
     size_t n = 1 + i * i * 3 % MOST;
     fill(out, n, i);
@@ -216,9 +216,8 @@ static void v6_alone(void* arg) {
   (void)arg;
   REQUIRE_EQ(thrum_listen(NULL, &any, 0, THRUM_LISTEN_V6ONLY, &l), 0);
   one_trip(l, "::1");
-  CHECK_EQ(
-      thrum_tcp_dial(NULL, "127.0.0.1", thrum_listener_port(l), &c, SOON),
-      THRUM_ECONNREFUSED);
+  CHECK_EQ(thrum_tcp_dial(NULL, "127.0.0.1", thrum_listener_port(l), &c, SOON),
+           THRUM_ECONNREFUSED);
   thrum_listener_release(l);
 }
 TEST(listen_v6_only) {

@@ -157,8 +157,8 @@ static inline int to_raw(int tcp, thrum_rt* rt, thrum_conn** out) {
 static inline void tcp_pair(thrum_conn** a, thrum_conn** b) {
   thrum_listener* l = NULL;
   REQUIRE_EQ(thrum_tcp_listen(NULL, "127.0.0.1", 0, 0, &l), 0);
-  REQUIRE_EQ(
-      thrum_tcp_dial(NULL, "127.0.0.1", thrum_listener_port(l), a, SOON), 0);
+  REQUIRE_EQ(thrum_tcp_dial(NULL, "127.0.0.1", thrum_listener_port(l), a, SOON),
+             0);
   REQUIRE_EQ(thrum_accept(l, b, SOON), 0);
   thrum_listener_release(l);
 }

@@ -2,6 +2,7 @@
 #include "os/socket.hpp"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -42,10 +43,10 @@ bool fd_sleep(int fd, i64 deadline) {
   return ppoll(&p, 1, deadline == kForever ? nullptr : &left, nullptr) > 0;
 }
 
-int epoll_edge(int epoll, int fd, bool hangup) {
+int epoll_edge(int epoll, int fd) {
   ErrnoKeep keep;
   epoll_event e{};
-  e.events = EPOLLIN | EPOLLOUT | EPOLLET | (hangup ? EPOLLRDHUP : 0u);
+  e.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
   e.data.fd = fd;  // as libuv has it
   return epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &e) < 0 ? -errno : 0;
 }
@@ -71,10 +72,11 @@ int sock_accept(int fd) {
   if (got < 0) {
     return -errno;
   }
-
   return got;
 }
 
+// sendfile knows no MSG_NOSIGNAL: the signal, which is for this thread alone, is
+// held back and taken.
 i64 send_file(int to, int from, i64 offset, size_t n) {
   off_t at = offset;
   return quietly([&] { return sendfile(to, from, &at, n); });

@@ -246,6 +246,17 @@ int sock_connect(int fd, const Address& to) {
   return errno == EINTR ? -EINPROGRESS : -errno;
 }
 
+int sock_type(int fd) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  int err = result(
+      [&] { return getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &size); });
+  return err                    ? err
+         : value == SOCK_STREAM ? kStream
+         : value == SOCK_DGRAM  ? kDatagram
+                                : 0;
+}
+
 int sock_error(int fd) {
   int value = 0;
   socklen_t size = sizeof value;
