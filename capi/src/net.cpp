@@ -256,27 +256,7 @@ int thrum_conn_adopt(thrum_rt* rt, int fd, thrum_conn** out) {
   if (!r) {
     return no_rt(rt);
   }
-  os::Address own;
-  int err = os::sock_name(fd, own);
-  StreamKind kind = err ? StreamKind::pipe
-                    : os::family_of(own) == os::Family::local
-                        ? StreamKind::local
-                        : StreamKind::tcp;
-  if (err) {
-    err = err == kENOTSOCK ? os::fd_pollable(fd) : err;
-  } else {
-    int type = os::sock_type(fd);
-    err = type == os::kStream ? 0 : type < 0 ? type : int{kEINVAL};
-  }
-  int flags = os::fd_flags(fd);
-  err = err ? err : os::fd_nonblocking(fd);
-  if (!err) {
-    err = stream_new(r, fd, kind, reinterpret_cast<Stream**>(out));
-    if (err) {
-      os::fd_set_flags(fd, flags);
-    }
-  }
-  return err;
+  return stream_adopt(r, fd, reinterpret_cast<Stream**>(out));
 }
 
 int thrum_conn_wait(thrum_conn* c, int events, int64_t deadline_ns) {

@@ -94,6 +94,27 @@ int stream_new(Runtime* rt, int fd, StreamKind kind, Stream** out) {
   return err;
 }
 
+int stream_adopt(Runtime* rt, int fd, Stream** out) {
+  os::Address own;
+  StreamKind kind = StreamKind::pipe;
+  int err = os::sock_name(fd, own);
+  if (!err) {
+    kind = os::family_of(own) == os::Family::local ? StreamKind::local
+                                                   : StreamKind::tcp;
+    int type = os::sock_type(fd);
+    err = type == os::kStream ? 0 : type < 0 ? type : int{kEINVAL};
+  } else if (err == kENOTSOCK) {
+    err = os::fd_pollable(fd);
+  }
+  int flags = os::fd_flags(fd);
+  err = err ? err : os::fd_nonblocking(fd);
+  err = err ? err : stream_new(rt, fd, kind, out);
+  if (err) {
+    os::fd_set_flags(fd, flags);
+  }
+  return err;
+}
+
 int listener_new(Runtime* rt, const os::Address& at, int backlog, u32 flags,
                  Listener** out) {
   *out = nullptr;

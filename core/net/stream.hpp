@@ -18,6 +18,8 @@ struct Listener {  // thrum_listener
 enum class StreamKind : u8 { tcp, local, pipe };
 // Takes over a non-blocking descriptor: a socket, or a pipe or terminal.
 int stream_new(Runtime* rt, int fd, StreamKind kind, Stream** out);
+// The same of the host's: kEINVAL: no stream, kEPERM: a file.
+int stream_adopt(Runtime* rt, int fd, Stream** out);
 int listener_new(Runtime* rt, const os::Address& at, int backlog, u32 flags,
                  Listener** out);
 constexpr u32 kReusePort = 1;
