@@ -143,6 +143,9 @@ struct framing {
 
 static int length_parse(struct text v, int64_t* out) {
   int64_t n = 0;
+  if (v.n == 0 || v.n > 18) {
+    return 400;
+  }
   for (size_t i = 0; i < v.n; i++) {
     if (v.p[i] < '0' || v.p[i] > '9') {
       return 400;
@@ -150,7 +153,7 @@ static int length_parse(struct text v, int64_t* out) {
     n = 10 * n + (v.p[i] - '0');
   }
   *out = n;
-  return v.n > 0 && v.n <= 18 ? 0 : 400;
+  return 0;
 }
 
 static int host_check(struct text v) {

@@ -139,8 +139,8 @@ int etag_listed(struct text list, const char* tag) {
 
 void date_format(time_t t, char out[DATE_SIZE]) {
   struct tm tm;
-  if (!gmtime_r(&t, &tm) || tm.tm_year + 1900 > 9999) {
-    t = 0;
+  if (t < 0 || !gmtime_r(&t, &tm) || tm.tm_year + 1900 > 9999) {
+    t = 0; /* there is no way to write it */
     gmtime_r(&t, &tm);
   }
   strftime(out, DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", &tm);
