@@ -38,6 +38,9 @@ u64 shut(PollFd* f, u64 v, Waiter** woken) {
        {&f->waits[0], &f->waits[1], &f->either, &f->turns[0], &f->turns[1]}) {
     append(*woken, claim_list(*q, UINT64_MAX, kECLOSED));
   }
+  if (f->listens) {
+    os::sock_shutdown(f->fd, os::kReadable | os::kWritable);
+  }
   return v | kFdClosed;
 }
 

@@ -55,6 +55,7 @@ struct alignas(kCacheLine) PollFd {
   bool watched;        // loop: `handle` is in use
 
   bool pipe;           // const: no socket, but a pipe or terminal
+  bool listens;        // const: refuses from the moment of its close on
   u32 events;          // word: how many have come
   int refused;         // word: why it cannot be armed, for the next wait
   WaitQueue either;    // word: those who wait for any event

@@ -148,6 +148,7 @@ int listener_new(Runtime* rt, const os::Address& at, int backlog, u32 flags,
     os::fd_close(fd);
     return err;
   }
+  (*out)->fd.listens = true;
   (*out)->port = os::address_port(bound);
   return 0;
 }
