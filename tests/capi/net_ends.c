@@ -494,7 +494,8 @@ static void no_descriptors(void* arg) {
   thrum_fd* f = NULL;
   (void)arg;
   REQUIRE_EQ(thrum_tcp_listen(NULL, "127.0.0.1", 0, 0, &l), 0);
-  int a = raw_dial(thrum_listener_port(l)), b = raw_dial(thrum_listener_port(l));
+  int a = raw_dial(thrum_listener_port(l)),
+      b = raw_dial(thrum_listener_port(l));
   REQUIRE_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
   int before = check_fds();
   none = old;
@@ -598,10 +599,14 @@ TEST(short_reads) {
 }
 
 static const struct check_case cases[] = {
-    CASE(deadlines),          CASE(dials),
-    CASE(closing),            CASE(cancel),
-    CASE(connection_refused), CASE(connection_reset),
-    CASE(no_sigpipe),         CASE(out_of_descriptors),
+    CASE(deadlines),
+    CASE(dials),
+    CASE(closing),
+    CASE(cancel),
+    CASE(connection_refused),
+    CASE(connection_reset),
+    CASE(no_sigpipe),
+    CASE(out_of_descriptors),
     CASE(short_reads),
 };
 NET_MAIN(cases)

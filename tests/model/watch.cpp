@@ -31,17 +31,24 @@ void runs(void* arg) {
   }
 }
 
+void raise(u32 bit) {
+  s->bits.fetch_or(bit, release);
+  explore::wake(&s->bits, explore::kThreads);
+}
+
 u32 poll(Source*, M* m) {
-  if (!(s->bits.exchange(0, acq_rel) & kEvent)) {
+  u32 bits = s->bits.exchange(0, acq_rel);
+  M* watcher = rig::rt->watcher.load(relaxed);
+  // As poller.cpp: a turn may take the sign that was meant for the watcher.
+  if ((bits & kInterrupt) && watcher && watcher->watching.load(seq_cst) &&
+      watcher->note.load(seq_cst)) {
+    raise(kInterrupt);
+  }
+  if (!(bits & kEvent)) {
     return 0;
   }
   route(m && m->p ? m : nullptr, s->event, false);
   return 1;
-}
-
-void raise(u32 bit) {
-  s->bits.fetch_or(bit, release);
-  explore::wake(&s->bits, explore::kThreads);
 }
 
 void interrupt(Source*) { raise(kInterrupt); }
@@ -134,8 +141,8 @@ void two_thread(unsigned i) {
 const explore::Scenario explore::scenarios[] = {
     {"event", 2, event_before, event_thread, all_ran, 2, 20000},
     {"asleep", 2, asleep_before, event_thread, all_ran, 2, 20000},
-    {"work", 2, work_before, work_thread, all_ran, 2, 20000},
-    {"work_first", 2, work_before, work_first_thread, all_ran, 2, 20000},
+    {"work", 2, work_before, work_thread, all_ran, 1, 20000},
+    {"work_first", 2, work_before, work_first_thread, all_ran, 1, 20000},
     {"two", 3, two_before, two_thread, all_ran, 1, 20000},
 };
 const unsigned explore::scenario_count =
