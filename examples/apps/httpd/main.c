@@ -33,8 +33,8 @@
 
 /* ---- accepting ----------------------------------------------------------- */
 
-/* A place first, then a connection for it: who finds no place waits in the
- * kernel's queue, and those who have one leave after their next answer. */
+/* Who finds no place waits here, and others in the kernel's queue; meanwhile those
+ * who have one leave after their next answer. */
 static int place_take(struct app* app) {
   int rc = thrum_sem_acquire(&app->places, THRUM_TRY);
   if (rc == THRUM_EAGAIN) {
@@ -45,24 +45,30 @@ static int place_take(struct app* app) {
   return rc;
 }
 
-static void accept_main(void* arg) {
-  struct app* app = arg;
-  while (place_take(app) == 0) {
-    thrum_conn* peer;
-    int rc = thrum_accept(app->listener, &peer, THRUM_FOREVER);
-    if (rc == 0 && (rc = conn_start(app, peer)) < 0) {
-      thrum_conn_release(peer);
-    }
-    if (rc == 0) {
-      continue;
-    }
+static int accept_one(struct app* app) {
+  thrum_conn* peer;
+  int rc = thrum_accept(app->listener, &peer, THRUM_FOREVER);
+  if (rc < 0) {
+    return rc;
+  }
+  rc = place_take(app);
+  if (rc == 0 && (rc = conn_start(app, peer)) < 0) {
     thrum_sem_release(&app->places, 1);
-    if (rc == THRUM_ECLOSED || rc == THRUM_ECANCELED) {
-      break;
+  }
+  if (rc < 0) {
+    thrum_conn_release(peer);
+  }
+  return rc;
+}
+
+static void accept_main(void* arg) {
+  int rc;
+  while ((rc = accept_one(arg)) != THRUM_ECLOSED && rc != THRUM_ECANCELED) {
+    if (rc <
+        0) { /* no descriptor, no memory: others give theirs back in time */
+      fprintf(stderr, "httpd: accept: %s\n", thrum_strerror(rc));
+      thrum_sleep(SECOND / 10);
     }
-    /* No descriptor or no memory left: others give theirs back in time. */
-    fprintf(stderr, "httpd: accept: %s\n", thrum_strerror(rc));
-    thrum_sleep(SECOND / 10);
   }
 }
 
@@ -96,6 +102,7 @@ static void run_main(void* arg) {
     fflush(stdout);
     thrum_chan_recv(signals, &signo, THRUM_FOREVER);
     thrum_listener_close(app->listener);
+    thrum_cancel(app->rt, accepting); /* it may wait for a place */
     thrum_join(app->rt, accepting, THRUM_FOREVER);
     thrum_signal_stop(app->rt, signals);
   }
