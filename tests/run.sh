@@ -133,7 +133,7 @@ need gcc:gcc g++:g++ meson:meson ninja:ninja-build pkg-config:pkg-config \
 }
 # Without these something is skipped, and says so.
 need git:git clang:clang libclang-rt-14-dev clang-format-14:clang-format-14 \
-  relacy-dev spin:spin || true
+  relacy-dev spin:spin curl:curl wrk:wrk || true
 
 # ---- as it ships ------------------------------------------------------------
 
@@ -147,7 +147,7 @@ fi
 # All that runs thrum: the models check its headers in their own way, and the
 # ABI checks and the lints look at the tree and at the release build.
 programs='--suite unit --suite capi --suite conform --suite stress --suite proc
-  --suite examples --timeout-multiplier 3'
+  --suite examples --suite fuzz --timeout-multiplier 3'
 
 say 'ASan and UBSan, GCC'
 if build asan build/asan -Dsanitize=address -Doptimization=1; then
