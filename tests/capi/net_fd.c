@@ -172,7 +172,8 @@ static void both_directions(void* arg) {
 TEST(duplex) { on_net(both_directions, NULL); }
 
 static void other_kinds(void* arg) {
-  int e = eventfd(0, EFD_CLOEXEC), t = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+  int e = eventfd(0, EFD_CLOEXEC),
+      t = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
   uint64_t n = 1;
   thrum_g g;
   (void)arg;
@@ -356,9 +357,9 @@ static void beside_epoll(void* arg) {
 TEST(host_polls_too) { on_net(beside_epoll, NULL); }
 
 static const struct check_case cases[] = {
-    CASE(pipes),   CASE(hang_up),     CASE(duplex),
-    CASE(refused), CASE(host_closes), CASE(eventfds_and_timers),
-    CASE(flags),   CASE(handles),     CASE(release_and_cancel),
+    CASE(pipes),          CASE(hang_up),     CASE(duplex),
+    CASE(refused),        CASE(host_closes), CASE(eventfds_and_timers),
+    CASE(flags),          CASE(handles),     CASE(release_and_cancel),
     CASE(host_polls_too),
 };
 NET_MAIN(cases)

@@ -15,9 +15,12 @@ const char* const fuzz_seeds[] = {
     "set key 'a \\' value' \"with \\x41 \\n \\\" escapes\" \r\nPING\r\n",
     "*2\r\n$0\r\n\r\n$1\r\nx\r\n",
     "*30\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n"
-    "$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n"
-    "$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n"
-    "$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n"
+    "$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$"
+    "1\r\na\r\n"
+    "$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$"
+    "1\r\na\r\n"
+    "$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$"
+    "1\r\na\r\n"
     "$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n",
     "*1048577\r\n",
     "*1\r\n$2147483648\r\n",
