@@ -169,6 +169,7 @@ void serve(Poller* p) {
     } else if (wants & kArm) {
       arm(p, f);
     }
+    return (wants & kClose) != 0;
   });
 }
 
@@ -177,7 +178,8 @@ void turn(Poller* p) {
   uv_run(&p->loop, UV_RUN_NOWAIT);
   while (PollFd* f = p->to_edge) {
     p->to_edge = f->next_edge;
-    if (os::epoll_edge(p->fd, f->fd)) {
+    int err = os::epoll_edge(p->fd, f->fd);
+    if (err && err != kENOENT) {      // it is being closed: fd_vacate
       p->edge.store(false, relaxed);  // not this kernel, or not this libuv
     }
   }
@@ -471,9 +473,30 @@ void poller_arm(M* m, PollFd* f) {
   serve_here(f->poller, m);
 }
 
+// Who closes finds the file closed when his call returns: a port is free again, a
+// peer knows. Where another has the loop, only the number is left for it; not while
+// it arms that very descriptor (libuv tries an epoll_ctl and takes it back).
 void poller_close(M* m, PollFd* f) {
-  f->poller->errands.want(f, kClose);
-  serve_here(f->poller, m);
+  Poller* p = f->poller;
+  Runtime* rt = p->rt;
+  rt_retain(rt);
+  for (;;) {
+    if (p->errands.try_hold()) {
+      p->errands.want(f, kClose);
+      serve(p);
+      Found found = leave(p);
+      ready_list(m, found.woken);
+      let_die(found);
+      break;
+    }
+    if (!p->errands.wanted(f) && !os::fd_vacate(f->fd, p->fd)) {
+      p->errands.want(f, kClose);
+      break;
+    }
+    os::thread_yield();
+  }
+  serve_here(p, m);
+  rt_release(rt);
 }
 
 }  // namespace thrum

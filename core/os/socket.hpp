@@ -12,6 +12,9 @@ i64 fd_read(int fd, const Span* spans, u32 n);
 i64 fd_write_quietly(int fd, const Span* spans, u32 n);  // a pipe: no SIGPIPE
 int fd_close(int fd);
 int fd_dup(int fd);
+// Closes the open file, which the epoll descriptor may have, too; the number stays
+// taken until fd_close. 0; out of descriptors: nothing is done.
+int fd_vacate(int fd, int epoll);
 int fd_nonblocking(int fd);
 int fd_flags(
     int fd);  // of the open file: whoever has a duplicate sees them, too

@@ -8,7 +8,8 @@
 // and `T* next`, the list's.
 //
 // Rules: `next` is written by who turns `wants` from 0, until the push, and read by
-// the holder that has taken the list, before it turns `wants` to 0. The fences are
+// the holder that has taken the list, before it turns `wants` to 0. The upper bit
+// of `wants` says that the holder is at it, and will look again. The fences are
 // a Dekker: push, fence, look at `held`; release `held`, fence, look at the list.
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -47,18 +48,29 @@ class Errands {
     return first_.load(relaxed) != nullptr;
   }
 
-  // Holder: calls serve(node, wants) for each node on the list, newest first.
+  // Holder: calls serve(node, wants) for each node on the list, newest first, and
+  // again if more is wanted of it meanwhile. True: that was its end.
   template <class Serve>
   void take(Serve serve) {
     for (T* node = first_.exchange(nullptr, acquire); node;) {
       T* next = node->next;
-      u32 what = node->wants.exchange(0, acq_rel);
-      serve(node, what);  // which may be its end
+      u32 none;
+      do {
+        if (serve(node, node->wants.exchange(kServed, acq_rel) & ~kServed)) {
+          break;
+        }
+        none = kServed;
+      } while (!node->wants.compare_exchange_strong(none, 0, acq_rel, relaxed));
       node = next;
     }
   }
 
+  // Is it on the list, or being served?
+  bool wanted(const T* node) const { return node->wants.load(acquire); }
+
  private:
+  static constexpr u32 kServed = u32{1} << 31;  // who wants more does not push
+
   Atomic<u32> held_{0};
   Atomic<T*> first_{nullptr};
 };

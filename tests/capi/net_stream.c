@@ -648,9 +648,8 @@ static void adopted(void* arg) {
   thrum_conn_release(c);
   CHECK(is_open(fds[0]));
   thrum_conn_release(c);
-  CHECK(!is_open(fds[0]));
   char b;
-  CHECK_EQ(read(fds[1], &b, 1), 0);
+  CHECK_EQ(recv(fds[1], &b, 1, MSG_DONTWAIT), 0);
   close(fds[1]);
   /* no stream: its short reads would say nothing */
   int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

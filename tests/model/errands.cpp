@@ -40,6 +40,7 @@ void serve() {
       MUST(what != 0 && n->made != 0);
       n->done |= what;
       ++n->times;
+      return false;
     });
     --s->inside;
     again = s->errands.let_go();
@@ -95,7 +96,10 @@ void ends(unsigned i) {
   s->errands.want(n, 1);
   bool again = true;
   while (again && s->errands.try_hold()) {
-    s->errands.take([](Node* it, u32) { explore::dispose(it); });
+    s->errands.take([](Node* it, u32) {
+      explore::dispose(it);
+      return true;
+    });
     again = s->errands.let_go();
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/socket.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -49,6 +50,19 @@ int epoll_edge(int epoll, int fd) {
   e.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
   e.data.fd = fd;  // as libuv has it
   return epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &e) < 0 ? -errno : 0;
+}
+
+int fd_vacate(int fd, int epoll) {
+  ErrnoKeep keep;
+  int other = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (other < 0) {
+    return -errno;
+  }
+  epoll_event none{};
+  epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &none);
+  while (dup3(other, fd, O_CLOEXEC) < 0 && errno == EINTR) {}
+  close(other);
+  return 0;
 }
 
 int fd_pollable(int fd) {
