@@ -50,7 +50,7 @@ load() {
 
 end() {
   kill "$pid"
-  wait "$pid" || true
+  wait "$pid" 2>/dev/null || true
   pid=
 }
 
