@@ -21,12 +21,11 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <thrum/os.h>
 #include <unistd.h>
 
 #include "kv.h"
@@ -50,32 +49,18 @@ int64_t server_started;
 
 /* ---- signals ------------------------------------------------------------ */
 
-static int signal_pipe[2];
-
-static void on_signal(int sig) {
-  int err = errno;
-  char byte = (char)sig;
-  ssize_t n = write(signal_pipe[1], &byte, 1);
-  (void)n;
-  errno = err;
-}
+static thrum_chan* signals; /* int32_t */
 
 static int catch_signals(void) {
-  struct sigaction act;
-  memset(&act, 0, sizeof act);
-  act.sa_handler = on_signal;
-  act.sa_flags = SA_RESTART;
-  return pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) == 0 &&
-         sigaction(SIGTERM, &act, NULL) == 0 &&
-         sigaction(SIGINT, &act, NULL) == 0;
+  int rc = thrum_chan_new(sizeof(int32_t), 1, &signals);
+  rc = rc < 0 ? rc : thrum_signal_notify(NULL, SIGTERM, signals);
+  return rc < 0 ? rc : thrum_signal_notify(NULL, SIGINT, signals);
 }
 
 /* Waits for the first; closing the listener ends the G that accepts. */
 static void watch_main(void* listener) {
-  int sig = 0;
-  if (thrum_poll_fd(NULL, signal_pipe[0], THRUM_READABLE, THRUM_FOREVER) > 0) {
-    char byte = 0;
-    sig = read(signal_pipe[0], &byte, 1) == 1 ? byte : 0;
+  int32_t sig = 0;
+  if (thrum_chan_recv(signals, &sig, THRUM_FOREVER) == 0) {
     printf("kv: %s: ending\n", sig == SIGINT ? "interrupted" : "terminated");
     fflush(stdout);
   }
@@ -134,7 +119,8 @@ static void run_main(void* status) {
   if (!listener) {
     return;
   }
-  int rc = thrum_spawn(NULL, NULL, log_main, NULL, &log);
+  int rc = catch_signals();
+  rc = rc < 0 ? rc : thrum_spawn(NULL, NULL, log_main, NULL, &log);
   rc = rc < 0 ? rc : thrum_spawn(NULL, NULL, store_sweep, NULL, &sweep);
   rc = rc < 0 ? rc : thrum_spawn(NULL, NULL, watch_main, listener, &watch);
   if (rc < 0) {
@@ -155,6 +141,8 @@ static void run_main(void* status) {
   thrum_join(NULL, sweep, THRUM_FOREVER);
   thrum_join(NULL, watch, THRUM_FOREVER);
   thrum_listener_release(listener);
+  thrum_signal_stop(NULL, signals);
+  thrum_chan_release(signals);
   *(int*)status = 0;
 }
 
@@ -255,10 +243,9 @@ int main(int argc, char** argv) {
   config.stack_size = STACK_SIZE;
   config.idle_ns = SECOND; /* who waits gives the rest of its stack back */
   int rc = store_open();
-  if (rc < 0 || !catch_signals() ||
-      (rc = thrum_rt_new(&runtime, &config)) < 0) {
-    fprintf(stderr, "kv: cannot start: %s\n",
-            rc < 0 ? thrum_strerror(rc) : strerror(errno));
+  rc = rc < 0 ? rc : thrum_rt_new(&runtime, &config);
+  if (rc < 0) {
+    fprintf(stderr, "kv: cannot start: %s\n", thrum_strerror(rc));
     return 1;
   }
   server_started = thrum_now();

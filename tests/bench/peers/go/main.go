@@ -35,6 +35,7 @@ var subjects = map[string]func([]string){
 	"million":  million,
 	"echo":     echo,
 	"http":     serveFiles,
+	"kv":       serveKeys,
 }
 
 func main() {
