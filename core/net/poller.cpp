@@ -2,40 +2,11 @@
 #include "net/poller.hpp"
 
 #include <new>
-#include <uv.h>
 
-#include "chan/chan.hpp"
 #include "mem/heap.hpp"
-#include "net/signal.hpp"
-#include "queue/errands.hpp"
-#include "sched/source.hpp"
+#include "net/loop.hpp"
 
 namespace thrum {
-
-// A signal that goes to a channel.
-struct Signal {
-  uv_signal_t handle;  // held
-  Poller* poller;      // const
-  Chan* ch;            // const; owns a reference
-  Signal* next;        // held
-};
-
-struct Poller : Source {
-  Runtime* rt;              // const
-  Atomic<bool> edge;        // held writes: descriptors are edge-triggered
-  Errands<PollFd> errands;  // the lock, and those that want something
-  uv_loop_t loop;           // held
-  uv_async_t wake;          // held; sent to by anyone
-  PollFd* to_edge;          // held: armed, and not yet edge-triggered
-  PollFd* dead;             // held: closed
-  Signal* signals;          // held: all that are delivered
-  Signal* dead_signals;     // held: closed
-  Waiter* woken;            // held: by the turn that is on, in order
-  Waiter** woken_end;       // held
-  WordLock open_lock;
-  PollFd* open;  // open_lock: all descriptors, until close_it
-  bool stopped;  // open_lock: no more of them
-};
 
 namespace {
 
@@ -52,7 +23,6 @@ static_assert(sizeof(uv_poll_t) <= sizeof(PollFd::handle));
 uv_poll_t* handle_of(PollFd* f) {
   return reinterpret_cast<uv_poll_t*>(f->handle);
 }
-Poller* poller(Source* s) { return static_cast<Poller*>(s); }
 
 void note_woken(Poller* p, Waiter* list) {
   while (list) {
@@ -210,12 +180,7 @@ Found leave(Poller* p) {
 
 // The closed ones' memory, and with the last of them perhaps the runtime's.
 void let_die(const Found& found) {
-  for (Signal* s = found.dead_signals; s;) {
-    Signal* next = s->next;
-    chan_release(s->ch);
-    mem::free(s);
-    s = next;
-  }
+  signals_free(found.dead_signals);
   for (PollFd* f = found.dead; f;) {
     PollFd* next = f->next;
     fd_unref(f);
@@ -258,7 +223,8 @@ void roomy(void (*fn)(void*), Poller* p) {
 
 void poll_all(void* p) { poll(static_cast<Poller*>(p), nullptr); }
 
-// For what a G wants, on its own stack: libuv notes it. Its M takes the turn.
+}  // namespace
+
 void serve_here(Poller* p, M* m) {
   if (!g_of(m) || m->rt != p->rt) {
     rt_retain(p->rt);  // what is served may be the last that keeps it
@@ -277,6 +243,14 @@ void serve_here(Poller* p, M* m) {
   }
 }
 
+void hold(Poller* p) {
+  while (!p->errands.try_hold()) {
+    os::thread_yield();
+  }
+}
+
+namespace {
+
 void interrupt(Source* s) { uv_async_send(&poller(s)->wake); }
 
 // A turn takes the sign that was meant for the watcher, and perhaps before it has
@@ -287,46 +261,6 @@ void on_wake(uv_async_t* wake) {
   if (m && m->watching.load(seq_cst) && m->note.load(seq_cst)) {
     uv_async_send(wake);
   }
-}
-
-// Holds the lock whatever it takes: the runtime ends.
-void hold(Poller* p) {
-  while (!p->errands.try_hold()) {
-    os::thread_yield();
-  }
-}
-
-// ---- signals ---------------------------------------------------------------------
-
-void on_signal(uv_signal_t* h, int signo) {
-  auto* s = static_cast<Signal*>(h->data);
-  // To a channel, as a thread without a wait would: nobody is run here, and a full
-  // one has been told already.
-  M* nobody = nullptr;
-  u64 n = static_cast<u32>(signo);
-  chan_send(nobody, s->ch, &n, kTry);
-}
-
-void on_signal_closed(uv_handle_t* h) {
-  auto* s = static_cast<Signal*>(h->data);
-  s->next = s->poller->dead_signals;
-  s->poller->dead_signals = s;
-}
-
-// Those of this channel, or all; returns how many.
-int close_signals(Poller* p, const Chan* ch) {
-  int n = 0;
-  for (Signal** at = &p->signals; *at;) {
-    Signal* s = *at;
-    if (ch && s->ch != ch) {
-      at = &s->next;
-      continue;
-    }
-    *at = s->next;
-    uv_close(reinterpret_cast<uv_handle_t*>(&s->handle), on_signal_closed);
-    ++n;
-  }
-  return n;
 }
 
 void stop(Source* s) {
@@ -346,7 +280,7 @@ void stop(Source* s) {
     }
     note_woken(p, woken);
   }
-  close_signals(p, nullptr);
+  signals_close(p, nullptr);
   Found found = leave(p);
   ready_list(nullptr, found.woken);
   let_die(found);
@@ -427,46 +361,6 @@ int poller_add(Poller* p, PollFd* f) {
 
 Runtime* poller_rt(Poller* p) { return p->rt; }
 bool poller_edge(Poller* p) { return p->edge.load(relaxed); }
-
-int signal_notify(M* m, Runtime* rt, int signo, Chan* ch) {
-  Poller* p;
-  if (int err = poller_of(rt, &p)) {
-    return err;
-  }
-  auto* s = static_cast<Signal*>(mem::zalloc(1, sizeof(Signal)));
-  if (!s) {
-    return kENOMEM;
-  }
-  s->poller = p;
-  s->ch = ch;
-  chan_retain(ch);
-  hold(p);
-  uv_signal_init(&p->loop, &s->handle);
-  s->handle.data = s;
-  int err = uv_signal_start(&s->handle, on_signal, signo);
-  if (err) {
-    uv_close(reinterpret_cast<uv_handle_t*>(&s->handle), on_signal_closed);
-  } else {
-    s->next = p->signals;
-    p->signals = s;
-  }
-  p->errands.let_go();
-  serve_here(p, m);
-  return err;
-}
-
-int signal_stop(M* m, Runtime* rt, const Chan* ch) {
-  Source* source = rt->source.load(acquire);
-  if (!source) {
-    return 0;
-  }
-  Poller* p = poller(source);
-  hold(p);
-  int n = close_signals(p, ch);
-  p->errands.let_go();
-  serve_here(p, m);
-  return n;
-}
 
 void poller_arm(M* m, PollFd* f) {
   f->poller->errands.want(f, kArm);
