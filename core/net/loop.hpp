@@ -29,8 +29,9 @@ struct Poller : Source {
   PollFd* dead;             // held: closed
   Signal* signals;          // held: all that are delivered
   Signal* dead_signals;     // held: closed
-  Waiter* woken;            // held: by the turn that is on, in order
-  Waiter** woken_end;       // held
+  bool anew;           // held: an event has had one started, for the next turn
+  Waiter* woken;       // held: by the turn that is on, in order
+  Waiter** woken_end;  // held
   WordLock open_lock;
   PollFd* open;  // open_lock: all descriptors, until close_it
   bool stopped;  // open_lock: no more of them

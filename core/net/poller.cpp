@@ -68,11 +68,13 @@ void on_event(uv_poll_t* h, int status, int events) {
   note_woken(p, fd_event(f, came, over, edge || failed));
   if (!edge || failed) {
     int left = fd_armed(f);
-    if (left) {
-      uv_poll_start(h, left, on_event);
-    } else {
+    if (!left) {
       uv_poll_stop(h);
+    } else if (failed || left != f->told) {
+      uv_poll_start(h, left, on_event);
+      p->anew = true;
     }
+    f->told = left;
   }
 }
 
@@ -103,6 +105,7 @@ void arm(Poller* p, PollFd* f) {
   int events = edge ? kAll : fd_armed(f);
   if (!err && events) {
     err = uv_poll_start(h, events, on_event);
+    f->told = events;
   }
   if (err) {
     note_woken(p, fd_refused(f, err));
@@ -145,7 +148,10 @@ void serve(Poller* p) {
 
 // One turn of the loop: what has come, noted.
 void turn(Poller* p) {
-  uv_run(&p->loop, UV_RUN_NOWAIT);
+  do {
+    p->anew = false;
+    uv_run(&p->loop, UV_RUN_NOWAIT);
+  } while (p->anew);
   while (PollFd* f = p->to_edge) {
     p->to_edge = f->next_edge;
     int err = os::epoll_edge(p->fd, f->fd);
@@ -284,7 +290,7 @@ void stop(Source* s) {
   Found found = leave(p);
   ready_list(nullptr, found.woken);
   let_die(found);
-  poll(p, nullptr);
+  roomy(poll_all, p);
 }
 
 void end(void* arg) {

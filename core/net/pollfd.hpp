@@ -60,6 +60,7 @@ struct alignas(kCacheLine) PollFd {
   int refused;         // word: why it cannot be armed, for the next wait
   WaitQueue either;    // word: those who wait for any event
   WaitQueue turns[2];  // word
+  int told;            // loop: for what it was started
   Atomic<u32> wants;   // atomic: of the loop, see poller.cpp
   PollFd* next;        // the list of those that want something, or are closed
   PollFd* next_edge;   // loop: armed anew
