@@ -85,8 +85,10 @@ void answer_status(struct conn* c, int status, int without_body,
   }
 }
 
-/* A directory, without its slash: links in its index.html would lead astray. */
-static void answer_moved(struct conn* c, const char* path, int without_body) {
+/* A directory, without its slash: links in its index.html would lead astray. Not
+ * inlined: the others need not have room for this on their stacks. */
+static __attribute__((noinline)) void
+answer_moved(struct conn* c, const char* path, int without_body) {
   static const char plain[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
   char location[3 * PATH_SIZE + 16];
@@ -167,7 +169,7 @@ static void answer_file(struct conn* c, const struct request* r,
 
 void answer(struct conn* c, const struct request* r) {
   static const char index[] = "index.html";
-  char path[PATH_SIZE];
+  char* path = c->path;
   int head = r->method == HEAD;
   const struct file* f = NULL;
   c->keep = r->keep && !thrum_cancelled() &&
@@ -185,7 +187,7 @@ void answer(struct conn* c, const struct request* r) {
     PUT(c, ALLOW "\r\n");
     return;
   }
-  int n = path_decode(r->target, path, sizeof path - sizeof index);
+  int n = path_decode(r->target, path, sizeof c->path - sizeof index);
   if (n < 0) {
     answer_status(c, -n, head, "");
     return;

@@ -267,7 +267,7 @@ int conn_start(struct app* app, thrum_conn* peer) {
   if (!c) {
     return THRUM_ENOMEM;
   }
-  memset(c, 0, offsetof(struct conn, in));
+  memset(c, 0, offsetof(struct conn, path));
   c->app = app;
   c->peer = peer;
   c->keep = 1;

@@ -84,6 +84,8 @@ struct conn {
   uint32_t answers; /* in the batch */
   time_t date_at;
   char date[DATE_SIZE];
+  /* Of these only the pages that were used are there. */
+  char path[PATH_SIZE];
   char in[HEAD_MAX + COPY_MAX]; /* behind a head there is room for its body */
   char out[OUT_SIZE];
 };
