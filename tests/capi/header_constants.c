@@ -6,9 +6,11 @@
 
 #include <limits.h>
 #include <thrum/host.h>
+#include <thrum/net.h>
 #include <thrum/thrum.h>
 /* A second time: the guards hold. */
 #include <thrum/host.h>
+#include <thrum/net.h>
 #include <thrum/thrum.h>
 
 #define HOLDS_AT(line, cond) typedef char holds_##line[(cond) ? 1 : -1]
@@ -218,6 +220,17 @@ HOLDS(offsetof(thrum_config, seed) == 32);
 HOLDS(offsetof(thrum_config, sysmon_ns) == 40);
 HOLDS(offsetof(thrum_config, idle_ns) == 48);
 HOLDS(offsetof(thrum_config, allocator) == 56);
+
+/* <thrum/net.h> */
+HOLDS(sizeof(thrum_addr) == 136);
+HOLDS(sizeof(thrum_buf) == 2 * sizeof(void*));
+HOLDS(offsetof(thrum_buf, base) == 0);
+HOLDS(offsetof(thrum_buf, size) == sizeof(void*));
+HOLDS(THRUM_LISTEN_REUSEPORT == 1 && THRUM_LISTEN_V6ONLY == 2);
+HOLDS(THRUM_OPT_NODELAY == 1 && THRUM_OPT_KEEPALIVE == 2);
+HOLDS(THRUM_OPT_LINGER == 3 && THRUM_OPT_RCVBUF == 4);
+HOLDS(THRUM_OPT_SNDBUF == 5);
+HOLDS(THRUM_READABLE == 1 && THRUM_WRITABLE == 2);
 
 /* Structs with pointers: of the 64-bit platforms. */
 #define HOLDS_64(cond) HOLDS(sizeof(void*) != 8 || (cond))

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <thrum/host.h>
+#include <thrum/net.h>
 #if __has_include(<thrum/observe.h>)
 #include <thrum/observe.h>
 #define OBSERVES 1
@@ -495,6 +496,141 @@ static thrum_domain* unwanted;
   R(thrum_preempt_hold, "not 1", thrum_preempt_hold(3), THRUM_ENOTG,           \
     THRUM_EINVAL)
 
+/* What the rows of <thrum/net.h> use. */
+static thrum_addr addr, nowhere, loopback;
+static char text[8];
+static thrum_buf piece = {text, sizeof text};
+static thrum_listener* no_listener;
+static thrum_conn* no_conn;
+static thrum_udp* no_udp;
+static thrum_fd* no_fd;
+#define NET_ROWS(R)                                                            \
+  R(thrum_addr_parse, "out NULL", thrum_addr_parse(NULL, "::1", 1),            \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_addr_parse, "text NULL", thrum_addr_parse(&addr, NULL, 1),           \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_addr_parse, "a name", thrum_addr_parse(&addr, "localhost", 1),       \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_addr_text, "NULL", thrum_addr_text(NULL, text, 8), THRUM_EINVAL,     \
+    THRUM_EINVAL)                                                              \
+  R(thrum_addr_text, "text NULL", thrum_addr_text(&loopback, NULL, 8),         \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_addr_text, "no address", thrum_addr_text(&nowhere, text, 8),         \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_addr_port, "NULL", thrum_addr_port(NULL), THRUM_EINVAL,              \
+    THRUM_EINVAL)                                                              \
+  R(thrum_addr_port, "no address", thrum_addr_port(&nowhere), 0, 0)            \
+  R(thrum_resolve, "out NULL",                                                 \
+    thrum_resolve(w->rt, "a", 1, NULL, 1, THRUM_TRY), THRUM_EINVAL,            \
+    THRUM_EINVAL)                                                              \
+  R(thrum_resolve, "n 0", thrum_resolve(w->rt, "a", 1, &addr, 0, THRUM_TRY),   \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_resolve, "rt NULL",                                                  \
+    thrum_resolve(NULL, "::1", 1, &addr, 1, THRUM_TRY), THRUM_EINVAL, 1)       \
+  R(thrum_tcp_listen, "out NULL", thrum_tcp_listen(w->rt, NULL, 0, 0, NULL),   \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_tcp_listen, "rt NULL",                                               \
+    thrum_self() ? THRUM_EINVAL                                                \
+                 : thrum_tcp_listen(NULL, NULL, 0, 0, &no_listener),           \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_listen, "out NULL", thrum_listen(w->rt, &loopback, 0, 0, NULL),      \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_listen, "at NULL", thrum_listen(w->rt, NULL, 0, 0, &no_listener),    \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_listen, "no address",                                                \
+    thrum_listen(w->rt, &nowhere, 0, 0, &no_listener), THRUM_EINVAL,           \
+    THRUM_EINVAL)                                                              \
+  R(thrum_listen, "unknown flag",                                              \
+    thrum_listen(w->rt, &loopback, 0, 4, &no_listener), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
+  R(thrum_listener_port, "NULL", thrum_listener_port(NULL), 0, 0)              \
+  R(thrum_accept, "NULL", thrum_accept(NULL, &no_conn, THRUM_FOREVER),         \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_accept, "out NULL", thrum_accept(NULL, NULL, THRUM_FOREVER),         \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_listener_close, "NULL", thrum_listener_close(NULL), THRUM_EINVAL,    \
+    THRUM_EINVAL)                                                              \
+  R(thrum_listener_release, "NULL", DONE(thrum_listener_release(NULL)), 0, 0)  \
+  R(thrum_tcp_dial, "out NULL",                                                \
+    thrum_tcp_dial(w->rt, NULL, 1, NULL, THRUM_TRY), THRUM_EINVAL,             \
+    THRUM_EINVAL)                                                              \
+  R(thrum_tcp_dial, "rt NULL",                                                 \
+    thrum_self() ? THRUM_EINVAL                                                \
+                 : thrum_tcp_dial(NULL, NULL, 1, &no_conn, THRUM_TRY),         \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_dial, "out NULL", thrum_dial(w->rt, &loopback, NULL, THRUM_TRY),     \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_dial, "to NULL", thrum_dial(w->rt, NULL, &no_conn, THRUM_TRY),       \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_dial, "no address",                                                  \
+    thrum_dial(w->rt, &nowhere, &no_conn, THRUM_TRY), THRUM_EINVAL,            \
+    THRUM_EINVAL)                                                              \
+  R(thrum_conn_adopt, "out NULL", thrum_conn_adopt(w->rt, 0, NULL),            \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_conn_adopt, "no descriptor", thrum_conn_adopt(w->rt, -1, &no_conn),  \
+    THRUM_EBADF, THRUM_EBADF)                                                  \
+  R(thrum_read, "NULL", thrum_read(NULL, text, 8, THRUM_FOREVER),              \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_write, "NULL", thrum_write(NULL, text, 8, THRUM_FOREVER),            \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_write_some, "NULL", thrum_write_some(NULL, text, 8, THRUM_FOREVER),  \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_readv, "NULL", thrum_readv(NULL, &piece, 1, THRUM_FOREVER),          \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_writev, "NULL", thrum_writev(NULL, &piece, 1, THRUM_FOREVER),        \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_sendfile, "NULL", thrum_sendfile(NULL, 0, 0, 1, THRUM_FOREVER),      \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_conn_shutdown, "NULL", thrum_conn_shutdown(NULL), THRUM_EINVAL,      \
+    THRUM_EINVAL)                                                              \
+  R(thrum_conn_close, "NULL", thrum_conn_close(NULL), THRUM_EINVAL,            \
+    THRUM_EINVAL)                                                              \
+  R(thrum_conn_fd, "NULL", thrum_conn_fd(NULL), THRUM_EINVAL, THRUM_EINVAL)    \
+  R(thrum_conn_retain, "NULL", DONE(thrum_conn_retain(NULL)), 0, 0)            \
+  R(thrum_conn_release, "NULL", DONE(thrum_conn_release(NULL)), 0, 0)          \
+  R(thrum_conn_local, "NULL", thrum_conn_local(NULL, &addr), THRUM_EINVAL,     \
+    THRUM_EINVAL)                                                              \
+  R(thrum_conn_peer, "NULL", thrum_conn_peer(NULL, &addr), THRUM_EINVAL,       \
+    THRUM_EINVAL)                                                              \
+  R(thrum_conn_set, "NULL", thrum_conn_set(NULL, THRUM_OPT_NODELAY, 1),        \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_udp_open, "out NULL", thrum_udp_open(w->rt, &loopback, 0, NULL),     \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_udp_open, "at NULL", thrum_udp_open(w->rt, NULL, 0, &no_udp),        \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_udp_open, "no address", thrum_udp_open(w->rt, &nowhere, 0, &no_udp), \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_udp_open, "unknown flag",                                            \
+    thrum_udp_open(w->rt, &loopback, 4, &no_udp), THRUM_EINVAL, THRUM_EINVAL)  \
+  R(thrum_udp_connect, "NULL", thrum_udp_connect(NULL, &loopback),             \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_udp_connect, "to NULL", thrum_udp_connect(NULL, NULL), THRUM_EINVAL, \
+    THRUM_EINVAL)                                                              \
+  R(thrum_udp_send, "NULL",                                                    \
+    thrum_udp_send(NULL, text, 1, NULL, THRUM_FOREVER), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
+  R(thrum_udp_recv, "NULL",                                                    \
+    thrum_udp_recv(NULL, text, 1, NULL, THRUM_FOREVER), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
+  R(thrum_udp_local, "NULL", thrum_udp_local(NULL, &addr), THRUM_EINVAL,       \
+    THRUM_EINVAL)                                                              \
+  R(thrum_udp_close, "NULL", thrum_udp_close(NULL), THRUM_EINVAL,              \
+    THRUM_EINVAL)                                                              \
+  R(thrum_udp_release, "NULL", DONE(thrum_udp_release(NULL)), 0, 0)            \
+  R(thrum_poll_fd, "no events", thrum_poll_fd(w->rt, 0, 0, THRUM_TRY),         \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_poll_fd, "unknown events", thrum_poll_fd(w->rt, 0, 5, THRUM_TRY),    \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_poll_fd, "no descriptor", thrum_poll_fd(w->rt, -1, 1, THRUM_TRY),    \
+    THRUM_EBADF, THRUM_EBADF)                                                  \
+  R(thrum_fd_new, "out NULL", thrum_fd_new(w->rt, 0, NULL), THRUM_EINVAL,      \
+    THRUM_EINVAL)                                                              \
+  R(thrum_fd_new, "no descriptor", thrum_fd_new(w->rt, -1, &no_fd),            \
+    THRUM_EBADF, THRUM_EBADF)                                                  \
+  R(thrum_fd_wait, "NULL", thrum_fd_wait(NULL, 1, THRUM_FOREVER),              \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_fd_release, "NULL", DONE(thrum_fd_release(NULL)), 0, 0)
+
 /* The same for a runtime that has stopped: w->rt is that one, the caller a
  * thread or a G of w->other. */
 #define STOPPED_ROWS(R)                                                        \
@@ -560,12 +696,13 @@ struct row {
   case __COUNTER__ - FIRST_STOPPED:                           \
     return (int64_t)(call);
 
-static const struct row rows[] = {ROWS(TABLE) OBSERVE_ROWS(TABLE)};
+static const struct row rows[] = {ROWS(TABLE) OBSERVE_ROWS(TABLE)
+                                      NET_ROWS(TABLE)};
 static const struct row stopped_rows[] = {STOPPED_ROWS(TABLE)};
 
 enum { FIRST = __COUNTER__ + 1 };
 static int64_t call_row(int n, struct world* w) {
-  switch (n) { ROWS(BRANCH) OBSERVE_ROWS(BRANCH) }
+  switch (n) { ROWS(BRANCH) OBSERVE_ROWS(BRANCH) NET_ROWS(BRANCH) }
   return INT64_MIN;
 }
 enum { FIRST_STOPPED = __COUNTER__ + 1 };
@@ -671,6 +808,7 @@ TEST(matrix) {
       {"[seed 1]", 1, THRUM_RT_DETERMINISTIC, 1, 0}};
   struct holder h;
   pthread_t holder;
+  REQUIRE_EQ(thrum_addr_parse(&loopback, "127.0.0.1", 1), 0);
   memset(&h, 0, sizeof h);
   REQUIRE_EQ(thrum_chan_new(1, 0, &h.until), 0);
   REQUIRE_EQ(pthread_create(&holder, NULL, hold_mutex, &h), 0);
