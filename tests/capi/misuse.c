@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <thrum/host.h>
 #include <thrum/net.h>
+#include <thrum/os.h>
 #if __has_include(<thrum/observe.h>)
 #include <thrum/observe.h>
 #define OBSERVES 1
@@ -631,6 +632,93 @@ static thrum_fd* no_fd;
     THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_fd_release, "NULL", DONE(thrum_fd_release(NULL)), 0, 0)
 
+static const char* const no_args[] = {NULL};
+static const char* const some_args[] = {"true", NULL};
+static thrum_process* no_process;
+static thrum_process_opts bad_stdio = {
+    sizeof(thrum_process_opts), 0, NULL, NULL, {9, 0, 0}, {0, 0, 0}};
+static thrum_process_opts bad_fd = {
+    sizeof(thrum_process_opts), 0, NULL, NULL, {3, 0, 0}, {-1, 0, 0}};
+static thrum_process_opts no_size;
+static thrum_stat no_stat;
+static int never_name(void* arg, const char* name, uint32_t kind) {
+  (void)name, (void)kind;
+  never(arg);
+  return 0;
+}
+#define OS_ROWS(R)                                                             \
+  R(thrum_conn_wait, "NULL", thrum_conn_wait(NULL, 1, THRUM_FOREVER),          \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_signal_notify, "ch NULL", thrum_signal_notify(w->rt, SIGUSR1, NULL), \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_signal_notify, "rt NULL", thrum_signal_notify(NULL, 0, w->ch),       \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_signal_notify, "no signal", thrum_signal_notify(w->rt, -1, w->ch),   \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_signal_stop, "ch NULL", thrum_signal_stop(w->rt, NULL),              \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_signal_stop, "never notified", thrum_signal_stop(w->rt, w->ch), 0,   \
+    0)                                                                         \
+  R(thrum_file_open, "NULL", thrum_file_open(NULL, 0, 0), THRUM_EINVAL,        \
+    THRUM_EINVAL)                                                              \
+  R(thrum_file_read, "no descriptor", thrum_file_read(-1, &elem, 1, 0),        \
+    THRUM_EBADF, THRUM_EBADF)                                                  \
+  R(thrum_file_read, "buf NULL", thrum_file_read(0, NULL, 1, 0), THRUM_EINVAL, \
+    THRUM_EINVAL)                                                              \
+  R(thrum_file_write, "no descriptor", thrum_file_write(-1, &elem, 1, 0),      \
+    THRUM_EBADF, THRUM_EBADF)                                                  \
+  R(thrum_file_write, "buf NULL", thrum_file_write(0, NULL, 1, 0),             \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_file_sync, "no descriptor", thrum_file_sync(-1, 0), THRUM_EBADF,     \
+    THRUM_EBADF)                                                               \
+  R(thrum_file_truncate, "no descriptor", thrum_file_truncate(-1, 0),          \
+    THRUM_EBADF, THRUM_EBADF)                                                  \
+  R(thrum_file_close, "no descriptor", thrum_file_close(-1), THRUM_EBADF,      \
+    THRUM_EBADF)                                                               \
+  R(thrum_file_stat, "NULL", thrum_file_stat(NULL, 0, &no_stat), THRUM_EINVAL, \
+    THRUM_EINVAL)                                                              \
+  R(thrum_file_stat, "struct_size 0", thrum_file_stat("/", 0, &no_stat),       \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_file_fstat, "out NULL", thrum_file_fstat(0, NULL), THRUM_EINVAL,     \
+    THRUM_EINVAL)                                                              \
+  R(thrum_file_rename, "NULL", thrum_file_rename(NULL, "/"), THRUM_EINVAL,     \
+    THRUM_EINVAL)                                                              \
+  R(thrum_file_remove, "NULL", thrum_file_remove(NULL), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
+  R(thrum_dir_make, "NULL", thrum_dir_make(NULL, 0), THRUM_EINVAL,             \
+    THRUM_EINVAL)                                                              \
+  R(thrum_dir_list, "fn NULL", thrum_dir_list("/", NULL, NULL), THRUM_EINVAL,  \
+    THRUM_EINVAL)                                                              \
+  R(thrum_dir_list, "path NULL", thrum_dir_list(NULL, never_name, NULL),       \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_process_new, "out NULL",                                             \
+    thrum_process_new(w->rt, some_args, NULL, NULL), THRUM_EINVAL,             \
+    THRUM_EINVAL)                                                              \
+  R(thrum_process_new, "argv NULL",                                            \
+    thrum_process_new(w->rt, NULL, NULL, &no_process), THRUM_EINVAL,           \
+    THRUM_EINVAL)                                                              \
+  R(thrum_process_new, "no program",                                           \
+    thrum_process_new(w->rt, no_args, NULL, &no_process), THRUM_EINVAL,        \
+    THRUM_EINVAL)                                                              \
+  R(thrum_process_new, "unknown stdio",                                        \
+    thrum_process_new(w->rt, some_args, &bad_stdio, &no_process),              \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_process_new, "fd -1",                                                \
+    thrum_process_new(w->rt, some_args, &bad_fd, &no_process), THRUM_EINVAL,   \
+    THRUM_EINVAL)                                                              \
+  R(thrum_process_new, "struct_size 0",                                        \
+    thrum_process_new(w->rt, some_args, &no_size, &no_process), THRUM_EINVAL,  \
+    THRUM_EINVAL)                                                              \
+  R(thrum_process_pid, "NULL", thrum_process_pid(NULL), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
+  R(thrum_process_stdio, "NULL", thrum_process_stdio(NULL, 0) != NULL, 0, 0)   \
+  R(thrum_process_wait, "NULL",                                                \
+    thrum_process_wait(NULL, NULL, NULL, THRUM_FOREVER), THRUM_EINVAL,         \
+    THRUM_EINVAL)                                                              \
+  R(thrum_process_kill, "NULL", thrum_process_kill(NULL, SIGTERM),             \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_process_release, "NULL", DONE(thrum_process_release(NULL)), 0, 0)
+
 /* The same for a runtime that has stopped: w->rt is that one, the caller a
  * thread or a G of w->other. */
 #define STOPPED_ROWS(R)                                                        \
@@ -697,12 +785,14 @@ struct row {
     return (int64_t)(call);
 
 static const struct row rows[] = {ROWS(TABLE) OBSERVE_ROWS(TABLE)
-                                      NET_ROWS(TABLE)};
+                                      NET_ROWS(TABLE) OS_ROWS(TABLE)};
 static const struct row stopped_rows[] = {STOPPED_ROWS(TABLE)};
 
 enum { FIRST = __COUNTER__ + 1 };
 static int64_t call_row(int n, struct world* w) {
-  switch (n) { ROWS(BRANCH) OBSERVE_ROWS(BRANCH) NET_ROWS(BRANCH) }
+  switch (n) {
+    ROWS(BRANCH) OBSERVE_ROWS(BRANCH) NET_ROWS(BRANCH) OS_ROWS(BRANCH)
+  }
   return INT64_MIN;
 }
 enum { FIRST_STOPPED = __COUNTER__ + 1 };
