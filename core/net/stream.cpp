@@ -225,12 +225,16 @@ int stream_wait(M*& m, Stream* s, Dir d, i64 deadline) {
     return err;
   }
   int event = d == Dir::read ? os::kReadable : os::kWritable;
-  bool empty = d == Dir::read && f->drained && deadline != kTry;
+  bool empty =
+      d == Dir::read && f->drained && deadline != kTry && !cancel_pends(m);
   if (!empty) {
     err = os::fd_poll(f->fd, event);
   }
   if (!err) {
     err = fd_wait(m, f, d, deadline);
+  }
+  if (empty && err == kETIMEDOUT && os::fd_poll(f->fd, event) > 0) {
+    err = 0;  // what is there already counts, whatever the deadline
   }
   if (d == Dir::read && err >= 0) {
     f->drained = false;
