@@ -133,7 +133,7 @@ need gcc:gcc g++:g++ meson:meson ninja:ninja-build pkg-config:pkg-config \
 }
 # Without these something is skipped, and says so.
 need git:git clang:clang libclang-rt-14-dev clang-format-14:clang-format-14 \
-  relacy-dev spin:spin curl:curl wrk:wrk || true
+  relacy-dev spin:spin curl:curl wrk:wrk redis-cli:redis-tools || true
 
 # ---- as it ships ------------------------------------------------------------
 

@@ -193,10 +193,15 @@ static uint64_t take(struct buffer* out, int64_t last_sync) {
     thrum_cond_wait(&log_.work, &log_.lock, due);
     log_.writer_waits = 0;
   }
-  if (log_get_sync() != SYNC_ALWAYS && !closing() && log_.fill.used &&
-      log_.fill.used < BEHIND_MAX / 2) {
+  /* Who is ready to run may have something to add, and shares this fsync. Where
+   * nobody waits for one, there is time for more. */
+  if (log_.fill.used && log_.fill.used < BEHIND_MAX / 2 && !closing()) {
     thrum_mutex_unlock(&log_.lock);
-    thrum_sleep(GATHER_MS * MS);
+    if (log_get_sync() == SYNC_ALWAYS) {
+      thrum_yield();
+    } else {
+      thrum_sleep(GATHER_MS * MS);
+    }
     thrum_mutex_lock(&log_.lock, THRUM_FOREVER);
   }
   struct buffer full = log_.fill;

@@ -77,9 +77,12 @@ redis-cli -p "$port" info server | grep -q thrum_version || fail info
 printf 'set piped 1\nget piped\n' | redis-cli -p "$port" | tail -n 1 |
   grep -qx 1 || fail 'redis-cli from a pipe'
 
-# load ARGUMENT...: redis-benchmark must finish, and complain of nothing
+# load ARGUMENT...: redis-benchmark must finish, and complain of nothing. (When its
+# server dies it waits for ever.)
+limit=
+! command -v timeout >/dev/null || limit='timeout -k 5 100'
 load() {
-  redis-benchmark -p "$port" -q -r 1000 "$@" >load 2>&1 ||
+  $limit redis-benchmark -p "$port" -q -r 1000 "$@" >load 2>&1 ||
     fail "redis-benchmark $*"
   tr '\r' '\n' <load | grep -iE 'error|warning|could not' >&2 &&
     fail "redis-benchmark complains: $*"
