@@ -4,8 +4,8 @@
 #   sh examples/run.sh [TREE [PATTERN]]     (default: /usr/include, "struct")
 #
 # Installs what a bare Debian 12 lacks, builds thrum, then runs tgrep: one G per
-# file, results in order through channels; and httpd under the load of wrk, one G
-# per connection, beside Go's net/http where Go is installed.
+# file, results in order through channels; and httpd and kv under load, one G
+# per connection, beside Redis and twins in Go where those are installed.
 set -eu
 cd "$(dirname "$0")/.."
 tree=${1:-/usr/include}
@@ -15,7 +15,7 @@ need_log=build/apt.log
 . tests/need.sh
 need cc:gcc c++:g++ meson:meson ninja:ninja-build pkg-config:pkg-config \
   libmimalloc-dev libuv1-dev || exit 1
-need wrk:wrk || true
+need wrk:wrk redis-benchmark:redis-tools || true
 
 dir=build/examples
 log=build/examples.log
@@ -35,4 +35,5 @@ head -n 5 $matches | cut -c 1-100
 lines=$(wc -l <$matches)
 [ "$lines" -le 5 ] || echo "… $lines matching lines in $matches"
 sh examples/apps/httpd/show.sh $dir/examples/httpd
+sh examples/apps/kv/show.sh $dir/examples/kv
 echo "next: $dir/examples/thrum_million, a million green threads at once (5 GiB)"
