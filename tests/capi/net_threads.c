@@ -315,11 +315,13 @@ TEST(hosted_thread_waits) {
   char buf[8];
   for (int i = 0; i < 5; i++) {
     struct tcall t;
+    word ends = 0;
     memset(&t, 0, sizeof t);
-    t.k = (struct call){.c = c, .buf = buf, .n = 8, .deadline = THRUM_FOREVER};
+    t.k = (struct call){
+        .c = c, .buf = buf, .n = 8, .deadline = THRUM_FOREVER, .ends = &ends};
     tcall_start(&t, do_read);
     raw_write(fd, "hi", 2);
-    while (t.k.result == 0 && !get((word*)&t.k.result)) {
+    while (get(&ends) == 0) {
       readable(wake, 100);
       thrum_pump(rt, THRUM_TRY);
     }
