@@ -282,10 +282,6 @@ int sock_shutdown(int fd, int directions) {
   return result([&] { return shutdown(fd, how); });
 }
 
-i64 sock_send(int fd, const void* buf, size_t n) {
-  return result([&] { return send(fd, buf, n, MSG_NOSIGNAL); });
-}
-
 i64 sock_send_span(int fd, const Span* spans, u32 n) {
   msghdr msg{};
   msg.msg_iov = const_cast<iovec*>(vec(spans));
@@ -298,10 +294,6 @@ i64 sock_send_to(int fd, const void* buf, size_t n, const Address* to) {
     return sendto(fd, buf, n, MSG_NOSIGNAL, to ? raw(*to) : nullptr,
                   to ? to->size : 0);
   });
-}
-
-i64 sock_recv(int fd, void* buf, size_t n) {
-  return result([&] { return recv(fd, buf, n, 0); });
 }
 
 i64 sock_recv_from(int fd, void* buf, size_t n, Address* from) {
