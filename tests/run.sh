@@ -203,7 +203,7 @@ if [ "$(uname -m)" = aarch64 ]; then
 elif need aarch64-linux-gnu-g++:g++-aarch64-linux-gnu \
   qemu-aarch64-static:qemu-user-static &&
   why=$(sh tests/debs.sh bookworm arm64 "$debs/aarch64" libmimalloc2.0 \
-    libmimalloc-dev doctest-dev 2>&1); then
+    libmimalloc-dev libuv1 libuv1-dev doctest-dev 2>&1); then
   usr=$debs/aarch64/usr
   cat >"$debs/aarch64.ini" <<EOF
 [binaries]
