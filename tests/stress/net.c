@@ -276,8 +276,12 @@ static void quick_client(void* arg) {
   fill(out, 16, 3);
   CHECK_EQ(thrum_write(c, out, 16, SOON), 16);
   /* on a machine that stops for long it may be late, too */
-  if (read_full(c, in, 16) == 16)
-    CHECK_EQ(first_wrong(in, 16, 3), 16);
+  size_t at = 0;
+  int64_t n = 1;
+  while (at < 16 && (n = thrum_read(c, in + at, 16 - at, SOON)) > 0)
+    at += (size_t)n;
+  CHECK_MSG(n >= 0 || n == THRUM_ECONNRESET, "%lld", (long long)n);
+  CHECK_EQ(first_wrong(in, at, 3), at);
   thrum_conn_release(c);
 }
 static void loris(void* arg) {
