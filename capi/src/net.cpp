@@ -49,7 +49,7 @@ int refused(T* object) {
 }
 
 template <class T>
-int close_it(T* object) {
+THRUM_INLINE int close_it(T* object) {
   if (int err = refused(object)) {
     return err;
   }
@@ -58,7 +58,7 @@ int close_it(T* object) {
 }
 
 template <class T>
-void release_it(T* object) {
+THRUM_INLINE void release_it(T* object) {
   if (!object) {
     return;
   }
@@ -78,7 +78,7 @@ void release_it(T* object) {
 
 // Something quick with the descriptor, which stays open meanwhile.
 template <class T, class Do>
-int with_fd(T* object, Do what) {
+THRUM_INLINE int with_fd(T* object, Do what) {
   if (int err = refused(object)) {
     return err;
   }
@@ -90,6 +90,20 @@ int with_fd(T* object, Do what) {
   int result = what(f->fd);
   call_end(e.m, f);
   return result;
+}
+
+// Bytes of one piece, in or out.
+template <class Buf, class Io>
+THRUM_INLINE int64_t transfer(thrum_conn* c, Buf* buf, size_t n,
+                              int64_t deadline_ns, Io io) {
+  if (int err = refused(c)) {
+    return err;
+  }
+  if (!buf || n == 0) {
+    return n ? kEINVAL : 0;
+  }
+  EnterParking e(deadline_ns);
+  return io(e.m, core(c), buf, n, deadline_ns);
 }
 
 bool good_bufs(const thrum_buf* bufs, uint32_t n) {
@@ -273,38 +287,17 @@ int thrum_conn_wait(thrum_conn* c, int events, int64_t deadline_ns) {
 }
 
 int64_t thrum_read(thrum_conn* c, void* buf, size_t n, int64_t deadline_ns) {
-  if (int err = refused(c)) {
-    return err;
-  }
-  if (!buf || n == 0) {
-    return n ? kEINVAL : 0;
-  }
-  EnterParking e(deadline_ns);
-  return stream_read(e.m, core(c), buf, n, deadline_ns);
+  return transfer(c, buf, n, deadline_ns, stream_read);
 }
 
 int64_t thrum_write(thrum_conn* c, const void* buf, size_t n,
                     int64_t deadline_ns) {
-  if (int err = refused(c)) {
-    return err;
-  }
-  if (!buf || n == 0) {
-    return n ? kEINVAL : 0;
-  }
-  EnterParking e(deadline_ns);
-  return stream_write(e.m, core(c), buf, n, deadline_ns);
+  return transfer(c, buf, n, deadline_ns, stream_write);
 }
 
 int64_t thrum_write_some(thrum_conn* c, const void* buf, size_t n,
                          int64_t deadline_ns) {
-  if (int err = refused(c)) {
-    return err;
-  }
-  if (!buf || n == 0) {
-    return n ? kEINVAL : 0;
-  }
-  EnterParking e(deadline_ns);
-  return stream_write_some(e.m, core(c), buf, n, deadline_ns);
+  return transfer(c, buf, n, deadline_ns, stream_write_some);
 }
 
 int64_t thrum_readv(thrum_conn* c, const thrum_buf* bufs, uint32_t n,
@@ -361,7 +354,11 @@ void thrum_conn_retain(thrum_conn* c) {
 void thrum_conn_release(thrum_conn* c) { release_it(c); }
 
 int thrum_conn_fd(const thrum_conn* c) {
-  return c ? reinterpret_cast<const Stream*>(c)->fd.fd : kEINVAL;
+  if (!c) {
+    return kEINVAL;
+  }
+  const PollFd& f = reinterpret_cast<const Stream*>(c)->fd;
+  return f.word.word.load(relaxed) & kFdClosed ? kECLOSED : f.fd;
 }
 
 int thrum_conn_local(thrum_conn* c, thrum_addr* out) {

@@ -15,7 +15,7 @@ THRUM_INLINE bool handoff_begin() {
   return true;
 }
 
-inline void handoff_end() {
+THRUM_INLINE void handoff_end() {
   EnterParking e;
   exit_blocking(e.m);
 }
@@ -28,6 +28,19 @@ THRUM_INLINE auto handed_off(Call call) {
   if (declared) {
     handoff_end();
   }
+  return result;
+}
+
+// The same inside the core, for calls that may park.
+template <class Call>
+auto handed_off(M*& m, Call call) {
+  if (!g_of(m)) {
+    return call();
+  }
+  decltype(call()) result;
+  enter_blocking(m, THRUM_SITE());
+  call_guest(m, [&] { result = call(); });
+  exit_blocking(m);
   return result;
 }
 

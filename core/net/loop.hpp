@@ -16,6 +16,7 @@ struct Signal {
   uv_signal_t handle;  // held
   Poller* poller;      // const
   Chan* ch;            // const; owns a reference
+  int signo;           // const
   Signal* next;        // held
 };
 

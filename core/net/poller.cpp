@@ -262,9 +262,7 @@ void interrupt(Source* s) { uv_async_send(&poller(s)->wake); }
 // A turn takes the sign that was meant for the watcher, and perhaps before it has
 // looked: it gets another.
 void on_wake(uv_async_t* wake) {
-  Runtime* rt = static_cast<Poller*>(wake->data)->rt;
-  M* m = rt->watcher.load(relaxed);
-  if (m && m->watching.load(seq_cst) && m->note.load(seq_cst)) {
+  if (watcher_noted(static_cast<Poller*>(wake->data)->rt)) {
     uv_async_send(wake);
   }
 }

@@ -24,6 +24,12 @@ void on_signal_closed(uv_handle_t* h) {
   s->poller->dead_signals = s;
 }
 
+// libuv stops it here and now; its memory goes with the loop's next turn.
+void let_go_of(Signal* s) {
+  uv_close(reinterpret_cast<uv_handle_t*>(&s->handle), on_signal_closed);
+  os::former_back(s->signo);
+}
+
 }  // namespace
 
 int signals_close(Poller* p, const Chan* ch) {
@@ -35,7 +41,7 @@ int signals_close(Poller* p, const Chan* ch) {
       continue;
     }
     *at = s->next;
-    uv_close(reinterpret_cast<uv_handle_t*>(&s->handle), on_signal_closed);
+    let_go_of(s);
     ++n;
   }
   return n;
@@ -59,14 +65,16 @@ int signal_notify(M* m, Runtime* rt, int signo, Chan* ch) {
     return kENOMEM;
   }
   s->poller = p;
+  s->signo = signo;
   s->ch = ch;
   chan_retain(ch);
   hold(p);
   uv_signal_init(&p->loop, &s->handle);
   s->handle.data = s;
+  os::former_keep(signo);
   int err = uv_signal_start(&s->handle, on_signal, signo);
   if (err) {
-    uv_close(reinterpret_cast<uv_handle_t*>(&s->handle), on_signal_closed);
+    let_go_of(s);
   } else {
     s->next = p->signals;
     p->signals = s;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "net/stream.hpp"
 
+#include "net/handoff.hpp"
 #include "net/poller.hpp"
 #include "time/sleep.hpp"
 
@@ -281,18 +282,21 @@ i64 stream_writev(M*& m, Stream* s, const os::Span* spans, u32 n,
           done -= spans[i].bytes;
         }
         if (done == 0) {
-          return os::sock_send_span(s->fd.fd, spans + i, n - i);
+          return s->fd.pipe ? os::fd_write_quietly(s->fd.fd, spans + i, n - i)
+                            : os::sock_send_span(s->fd.fd, spans + i, n - i);
         }
         auto* from = static_cast<const char*>(spans[i].p);
-        return os::sock_send(s->fd.fd, from + done, spans[i].bytes - done);
+        return send(s, from + done, spans[i].bytes - done);
       });
 }
 
 i64 stream_send_file(M*& m, Stream* s, int file, i64 offset, size_t n,
                      i64 deadline) {
   return move_all(m, &s->fd, n, deadline, [&](size_t done) {
-    return os::send_file(s->fd.fd, file, offset + static_cast<i64>(done),
-                         n - done);
+    return handed_off(m, [&] {  // the disk may take its time
+      return os::send_file(s->fd.fd, file, offset + static_cast<i64>(done),
+                           n - done);
+    });
   });
 }
 

@@ -154,6 +154,11 @@ void detour_end(void* frame);
 // Is there code of the C library in [lo, hi)?
 bool holds_libc(u64 lo, u64 hi);
 
+// What a signal did before its first user of the process; in force again after the
+// last, if the user left the default. For libuv's, which forgets what was there.
+void former_keep(int signo);
+void former_back(int signo);
+
 // ---- faults ------------------------------------------------------------------
 // Whoever asks is told of the faults (SIGSEGV) of its own threads, before the
 // handler that was there is called as if there were none of ours: it alone, or the

@@ -76,7 +76,6 @@ enum class Option : u8 {
   linger,          // seconds; 0: a close resets
   receive_buffer,  // bytes
   send_buffer,     // bytes
-  broadcast,
 };
 int sock_set(int fd, Option option, int value);
 

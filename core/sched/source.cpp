@@ -38,6 +38,11 @@ void source_free(Runtime* rt) {
   }
 }
 
+bool watcher_noted(Runtime* rt) {
+  M* m = rt->watcher.load(relaxed);
+  return m && m->watching.load(seq_cst) && m->note.load(seq_cst);
+}
+
 bool watch(M* m, i64 deadline) {
   Source* s = m->rt->source.load(acquire);
   bool came = false;

@@ -32,6 +32,9 @@ void source_set(Runtime* rt, Source* s);  // once, under source_lock
 // one of the caller's Ps gets them.
 u32 ready_batch(M* m, Waiter* list);
 
+// Is there a watcher that was woken and has not seen it yet?
+bool watcher_noted(Runtime* rt);
+
 // This M looks before it runs another G.
 inline void source_prompt(M* m) { m->slow.fetch_or(kSlowPoll, relaxed); }
 

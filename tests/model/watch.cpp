@@ -38,10 +38,8 @@ void raise(u32 bit) {
 
 u32 poll(Source*, M* m) {
   u32 bits = s->bits.exchange(0, acq_rel);
-  M* watcher = rig::rt->watcher.load(relaxed);
   // As poller.cpp: a turn may take the sign that was meant for the watcher.
-  if ((bits & kInterrupt) && watcher && watcher->watching.load(seq_cst) &&
-      watcher->note.load(seq_cst)) {
+  if ((bits & kInterrupt) && watcher_noted(rig::rt)) {
     raise(kInterrupt);
   }
   if (!(bits & kEvent)) {

@@ -214,9 +214,9 @@ THRUM_API void thrum_conn_retain(thrum_conn* c);
 THRUM_API void thrum_conn_release(thrum_conn* c);
 
 /* The descriptor, for what is not here (socket options); it stays the
- * connection's, and non-blocking.
+ * connection's, and non-blocking. Whoever closes meanwhile takes it away.
  * Threads: any  Class: plain  Parks: no  Signal-safe: yes  Since: 0.1
- * Errors: THRUM_EINVAL */
+ * Errors: THRUM_EINVAL THRUM_ECLOSED */
 THRUM_API int thrum_conn_fd(const thrum_conn* c);
 
 /* This end's and the other's address.

@@ -23,7 +23,7 @@ extern "C" {
  * ch, whose elements have 4 bytes. What ch has no room for is dropped: give it room
  * for as many as may come before you look. Several channels may have one signal.
  * While one has it, nothing else comes of the signal; after the last, what the
- * process did before. A channel is kept as long as it is notified.
+ * process did before the first. A channel is kept as long as it is notified.
  *
  *   thrum_chan* stop;
  *   thrum_chan_new(4, 1, &stop);

@@ -80,15 +80,9 @@ int fd_pollable(int fd) {
 }
 
 int sock_accept(int fd) {
-  ErrnoKeep keep;
-  int got;
-  do {
-    got = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) {
-    return -errno;
-  }
-  return got;
+  return result([&] {
+    return accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  });
 }
 
 // The C library's are cancellation points: some 25 ns more for each in a process

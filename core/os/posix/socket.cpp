@@ -327,8 +327,6 @@ int sock_set(int fd, Option option, int value) {
       return set(fd, SOL_SOCKET, SO_RCVBUF, value);
     case Option::send_buffer:
       return set(fd, SOL_SOCKET, SO_SNDBUF, value);
-    case Option::broadcast:
-      return set(fd, SOL_SOCKET, SO_BROADCAST, value);
   }
   return -EINVAL;
 }

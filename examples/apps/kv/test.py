@@ -34,6 +34,7 @@ class Server:
     def __init__(self, *options, folder=None, expect=0):
         self.folder = folder or folder_new()
         self.expect = expect
+        self.ended = False
         self.process = subprocess.Popen(
             [KV, "--port", "0", *options], cwd=self.folder,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -45,9 +46,14 @@ class Server:
     def __enter__(self):
         return self
 
+    def end(self, signo=signal.SIGTERM):
+        """Once: after its last signal kv leaves them to the system, and ends."""
+        if not self.ended and self.process.poll() is None:
+            self.process.send_signal(signo)
+        self.ended = True
+
     def __exit__(self, kind, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.end()
         try:
             self.said = self.process.communicate(timeout=30)[1]
         except subprocess.TimeoutExpired:
@@ -520,7 +526,7 @@ def test_stop():
         same(idle.ask("PING"), "+PONG")
         busy.send(b"".join(request("SET", f"k{i}", i) for i in range(20000)))
         same(busy.reply(), "+OK")
-        server.process.send_signal(signal.SIGTERM)
+        server.end()
         answered = 1
         try:
             while busy.reply() == "+OK":

@@ -42,17 +42,24 @@ then
 fi
 
 cd "$work" || exit 1
-"$kv" --port 0 --appendfsync no >out 2>&1 &
-pid=$!
-for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-  grep -q ready out && break
-  sleep 0.1
-done
-port=$(sed -n 's/.*port \([0-9]*\),.*/\1/p' out)
-[ -n "$port" ] || {
-  cat out >&2
-  exit 1
+
+# start FILE OPTION...: sets pid, and port when it says there that it is ready
+start() {
+  said=$1
+  shift
+  : >"$said"
+  "$kv" --port 0 "$@" >"$said" 2>&1 &
+  pid=$!
+  until grep -q ready "$said"; do
+    kill -0 "$pid" 2>/dev/null || {
+      cat "$said" >&2
+      exit 1
+    }
+    sleep 0.1
+  done
+  port=$(sed -n 's/.*port \([0-9]*\),.*/\1/p' "$said")
 }
+start out --appendfsync no
 
 # says ANSWER COMMAND...: in RESP2 and in RESP3
 says() {
@@ -97,13 +104,7 @@ wait "$pid"
 status=$?
 pid=
 [ $status -eq 0 ] || fail "it ended with $status"
-"$kv" --port 0 >again 2>&1 &
-pid=$!
-for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-  grep -q ready again && break
-  sleep 0.1
-done
-port=$(sed -n 's/.*port \([0-9]*\),.*/\1/p' again)
+start again
 [ "$(redis-cli -p "$port" get 'a key')" = 'a value' ] || fail 'what was logged'
 grep -q cut again && fail 'a log that was closed in order is torn'
 
