@@ -31,8 +31,8 @@ i64 move_all(M*& m, PollFd* f, size_t n, i64 deadline, Step step) {
     }
   }
   if (THRUM_UNLIKELY(err == kECANCELED && done)) {
-    cancel_again(
-        m);  // the bytes are the answer, the next call's is the request
+    // The bytes are the answer; the request is for the next call.
+    cancel_again(m);
   }
   turn_give(m, f, Dir::write);
   return done || !err ? static_cast<i64>(done) : err;

@@ -16,8 +16,8 @@ int fd_dup(int fd);
 // taken until fd_close. 0; out of descriptors: nothing is done.
 int fd_vacate(int fd, int epoll);
 int fd_nonblocking(int fd);
-int fd_flags(
-    int fd);  // of the open file: whoever has a duplicate sees them, too
+// Of the open file: whoever has a duplicate sees them, too.
+int fd_flags(int fd);
 int fd_set_flags(int fd, int flags);
 // Would epoll take it? 0, or -EPERM: a file or a directory, which is always ready.
 int fd_pollable(int fd);

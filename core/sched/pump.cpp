@@ -162,8 +162,8 @@ int pump_gs(Runtime* rt, i64 deadline) {
   } while (deadline == kForever ||
            (deadline != kTry && os::now_ns() < deadline));
   if (lender->slow.load(relaxed) & kSlowPoll) {
-    source_poll(rt,
-                lender);  // what its last G wants; the flag goes with the call
+    // What its last G wants; the flag goes with the call.
+    source_poll(rt, lender);
   }
   if (more) {
     more = (lender->p && lender->p->queued()) || has_work(rt) ||
