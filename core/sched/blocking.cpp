@@ -62,6 +62,11 @@ M* come_back(M*& m) {
   }
   m->door.change(kApart | kDeclared, 0);
   G* g = m->cur;
+  if (THRUM_UNLIKELY(!m->p && domain_shares_lock(g))) {
+    rt->blocking.fetch_sub(1, seq_cst);  // its domain is not idle
+    domain_left_behind(m);
+    return m;
+  }
   // It counts as blocking until it has a P or is queued: a deadlock verdict in
   // between would see nobody.
   if (m->p || (g->flags & kRouted)) {

@@ -3,8 +3,8 @@
 // A runnable G of a domain queues on the domain, never on a P. The domain itself
 // stands in the run queues as a token; the M that draws it becomes the holder
 // and drains the queue, one switch_to hook per switch, until it is empty or has
-// had its turn. acquire runs without a P, so no M ever waits for a GIL while it
-// holds one. States under Domain.lock:
+// had its turn. acquire runs without a P, so that no M waits for a GIL while it
+// holds one (but see acquire_host). States under Domain.lock:
 //   idle -> queued (first runnable G) -> held (an M drew the token) -> idle or
 //   queued again. A pumped domain has no token: its thread drains it.
 // SPDX-License-Identifier: MIT
@@ -12,41 +12,23 @@
 
 #include <string.h>
 
+#include "sched/domain_body.hpp"
 #include "sched/enter.hpp"
 
 namespace thrum {
 
 namespace {
 
-enum class Hold : u8 { idle, queued, held };
-
 constexpr u32 kTurn = 256;  // switches before other work of the P gets a look
 
-}  // namespace
-
-struct Domain {
-  Atomic<u32> refs;  // atomic
-  Atomic<u32> gs;    // atomic: its Gs alive
-  Runtime* rt;       // const; retained
-  DomainOps ops;     // const
-  void* arg;         // const
-  WordLock lock;
-  Fifo<G> queue;         // lock
-  Hold hold;             // lock
-  Atomic<bool> closed;   // lock writes
-  M* holder;             // lock
-  Atomic<u64> switches;  // holder writes, sysmon reads
-  u64 seen;              // sysmon
-  i64 since;             // sysmon
-  Domain* next;          // Runtime.lock: all domains
-  G token;               // in a run queue while `queued`
-  os::WakeFd wake;       // const; pumped ones
-  bool raised;           // lock
-};
-
-namespace {
-
 bool pumped(const Domain* d) { return d->ops.flags & kDomainPumped; }
+
+// Whoever has the lock of such a host never waits for a P meanwhile: those that
+// have the Ps may be waiting for the lock, be it in a hook (CPython's switch of
+// thread states gives the GIL up for a moment).
+bool host_locked(const Domain* d) {
+  return (d->ops.flags & (kDomainHostLock | kDomainPumped)) == kDomainHostLock;
+}
 
 // The token is no table G: it is routed by hand. It holds a reference while it
 // is queued, for a domain may be closed and released meanwhile.
@@ -95,7 +77,7 @@ void drain(M* m, Domain* d, More more) {
     hook_switch(d, from, arg);
     bump(d->switches);
     execute(m, g);
-    if (!m->p) {
+    if (!m->p && !host_locked(d)) {
       want_p(m);
     }
     // An ended G's argument is gone: the next switch comes from nothing.
@@ -105,32 +87,53 @@ void drain(M* m, Domain* d, More more) {
     if (ended) {
       hook_switch(d, arg, nullptr);
     }
+    if (!m->p) {
+      break;
+    }
   }
   hook_switch(d, from, nullptr);
   m->slow.fetch_and(~kSlowDomain, relaxed);
   publish<Domain*>(m->domain, nullptr);
 }
 
-bool acquire_host(M* m, Domain* d) {
-  if (!d->ops.acquire) {
-    return true;
-  }
-  if (pumped(d)) {  // its thread has no P yet
-    return d->ops.acquire(d->arg) >= 0;
-  }
-  // Between two Ps, but not idle: no deadlock verdict meanwhile.
-  d->rt->blocking.fetch_add(1, seq_cst);
-  drop_p(m);
-  bool held = d->ops.acquire(d->arg) >= 0;
-  want_p(m);
-  d->rt->blocking.fetch_sub(1, seq_cst);
-  return held;
+bool acquire_lock(Domain* d) {
+  return !d->ops.acquire || d->ops.acquire(d->arg) >= 0;
 }
 
 void release_host(Domain* d) {
   if (d->ops.release) {
     d->ops.release(d->arg);
   }
+}
+
+bool take_idle_p(M* m) {
+  Locked held(m->rt->lock);
+  P* p = idle_p_pop(m->rt);
+  if (p) {
+    take_p(m, p);
+  }
+  return p;
+}
+
+bool acquire_host(M* m, Domain* d) {
+  if (!d->ops.acquire || pumped(d)) {  // a pump's thread has no P yet
+    return acquire_lock(d);
+  }
+  // Between two Ps, but not idle: no deadlock verdict meanwhile.
+  d->rt->blocking.fetch_add(1, seq_cst);
+  drop_p(m);
+  bool held = acquire_lock(d);
+  if (held && host_locked(d) && !take_idle_p(m)) {
+    // No P without waiting: then in the other order, for once.
+    release_host(d);
+    want_p(m);
+    held = acquire_lock(d);
+  }
+  if (!m->p) {
+    want_p(m);
+  }
+  d->rt->blocking.fetch_sub(1, seq_cst);
+  return held;
 }
 
 // Gives the hold up; queues the domain again if Gs wait.
@@ -305,6 +308,9 @@ void domain_run(M* m, G* token) {
     u32 left = kTurn;
     drain(m, d, [&] { return left-- > 0; });
     release_host(d);
+    if (!m->p) {
+      want_p(m);
+    }
   } else if (!forked(m)) {
     domain_close(m, d);
   }
@@ -317,6 +323,11 @@ void domain_run(M* m, G* token) {
 
 void domain_token_drop(G* token) {
   domain_release(static_cast<Domain*>(token->arg));
+}
+
+bool domain_shares_lock(const G* g) {
+  const Ext* e = g->ext;
+  return e && e->domain && !e->outside && host_locked(e->domain);
 }
 
 void domain_left_behind(M*& m) {

@@ -13,6 +13,9 @@ bool domain_closed(Domain* d);
 // The calling G was outside thrum for too long and its domain went to another M
 // (kDomainTaken): queues it there.
 void domain_left_behind(M*& m);
+// g runs with its host's lock, so it must not wait for a P where it stands: it goes
+// the way of one that was left behind.
+bool domain_shares_lock(const G* g);
 // sysmon: takes HOST_LOCK domains from Ms that have been outside thrum too long.
 // Returns when to look again.
 i64 domains_look(Runtime* rt, i64 now);

@@ -41,7 +41,10 @@ void settle(M*& m, G* g) {
   }
   locals_drop(m, g);
   if (e->drop && m) {
-    call_guest(m, [&] { e->drop(g->arg); });
+    call_guest(m, [&] {
+      e->drop(g->arg);
+      publish<void*>(g->arg, nullptr);  // no hook or observer sees it now
+    });
   }
 }
 

@@ -667,6 +667,80 @@ TEST(domain_host_lock_hands_over) {
   in_rt(RT_P4, host_lock_handover, NULL);
 }
 
+/* A host whose switch gives its lock up for a moment (CPython's, from 3.12 on),
+ * and Gs that are outside thrum for longer than the handover, up to their drop:
+ * the domain goes from M to M, and all must end. No hook sees the argument of a
+ * G once its drop has returned. */
+struct guest {
+  struct gil* gil;
+  word gone;
+};
+static void gil_switch(void* arg, void* from, void* to) {
+  (void)from;
+  gil_release(arg);
+  check_pause();
+  gil_acquire(arg);
+  if (to && get(&((struct guest*)to)->gone))
+    check_fail(__FILE__, __LINE__, "switch_to to a G whose drop has returned");
+}
+static void guest_outside(struct guest* g) {
+  struct timespec ts = {0, 3 * MS};
+  gil_release(g->gil);
+  nanosleep(&ts, NULL);
+  gil_acquire(g->gil);
+}
+static void guest_runs(void* arg) {
+  struct guest* g = arg;
+  for (int i = 0; i < 200; i++) {
+    CHECK_EQ(thrum_yield(), 0);
+    if (i % 50 == 0)
+      guest_outside(g);
+  }
+  add(&g->gil->done, 1);
+}
+static void guest_drop(void* arg) {
+  struct guest* g = arg;
+  guest_outside(g);
+  set(&g->gone, 1);
+}
+static void host_lock_comes_and_goes(void* arg) {
+  (void)arg;
+  enum { GUESTS = 8 };
+  struct gil gil;
+  struct guest guests[GUESTS];
+  thrum_g gs[GUESTS];
+  thrum_domain_ops ops;
+  thrum_domain* d = NULL;
+  memset(&gil, 0, sizeof gil);
+  REQUIRE_EQ(sem_init(&gil.lock, 0, 1), 0);
+  memset(&ops, 0, sizeof ops);
+  ops.struct_size = sizeof ops;
+  ops.flags = THRUM_DOMAIN_HOST_LOCK;
+  ops.handover_ns = MS;
+  ops.acquire = gil_acquire;
+  ops.release = gil_release;
+  ops.switch_to = gil_switch;
+  REQUIRE_EQ(thrum_domain_new(NULL, &ops, &gil, &d), 0);
+  for (int i = 0; i < GUESTS; i++) {
+    guests[i].gil = &gil;
+    set(&guests[i].gone, 0);
+    gs[i] = tenant_spawn(NULL, d, guest_runs, &guests[i], guest_drop);
+  }
+  for (int i = 0; i < GUESTS; i++)
+    join_g(gs[i]);
+  CHECK_EQ(gil.done, GUESTS);
+  CHECK_EQ(gil.most, 1);
+  thrum_domain_release(d);
+  while (get(&gil.inside))
+    check_pause();
+  sem_destroy(&gil.lock);
+}
+TEST(domain_host_lock_comes_and_goes) {
+  in_rt(RT_P1, host_lock_comes_and_goes, NULL);
+  in_rt(RT_P2, host_lock_comes_and_goes, NULL);
+  in_rt(RT_P4, host_lock_comes_and_goes, NULL);
+}
+
 /* ---- park and unpark ----------------------------------------------------- */
 
 static void permits(void* arg) {
@@ -1313,6 +1387,7 @@ static const struct check_case cases[] = {
     CASE(domain_pumped_and_never_pumped),
     CASE(domain_close),
     CASE(domain_host_lock_hands_over),
+    CASE(domain_host_lock_comes_and_goes),
     CASE(permit),
     CASE(unpark_wakes),
     CASE(permit_dies_with_its_g),

@@ -20,7 +20,8 @@ extern "C" {
  *
  * The hooks. All but preempt run on the M's own stack with no lock of thrum's
  * held, outside any G; they may call plain functions and thrum_unpark. acquire
- * has no P, so it may block; the others keep one from working and should be short.
+ * has no P, so it may block (with THRUM_DOMAIN_HOST_LOCK it is called again with
+ * one if none was idle); the others keep one from working and should be short.
  * acquire and release come in pairs on the same M. switch_to is called once per
  * switch: on the way in (from NULL), from G to G, and on the way out (to NULL).
  *

@@ -1,0 +1,30 @@
+// What a domain is made of, for domain.cpp alone; the states of its hold stand there.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "sched/runtime.hpp"
+
+namespace thrum {
+
+enum class Hold : u8 { idle, queued, held };
+
+struct Domain {
+  Atomic<u32> refs;  // atomic
+  Atomic<u32> gs;    // atomic: its Gs alive
+  Runtime* rt;       // const; retained
+  DomainOps ops;     // const
+  void* arg;         // const
+  WordLock lock;
+  Fifo<G> queue;         // lock
+  Hold hold;             // lock
+  Atomic<bool> closed;   // lock writes
+  M* holder;             // lock
+  Atomic<u64> switches;  // holder writes, sysmon reads
+  u64 seen;              // sysmon
+  i64 since;             // sysmon
+  Domain* next;          // Runtime.lock: all domains
+  G token;               // in a run queue while `queued`
+  os::WakeFd wake;       // const; pumped ones
+  bool raised;           // lock
+};
+
+}  // namespace thrum
