@@ -142,6 +142,19 @@ if build release build/release -Dwerror=true; then
   suites release build/release
 fi
 
+# ---- Python -----------------------------------------------------------------
+
+say 'Python: the package by pip, its types and its tests, on every CPython here'
+need libpython3-dev python3-venv || true
+pythons=$(sh tests/python/run.sh --list)
+for python in $pythons; do
+  script python "$("$python" -c 'import platform; print(platform.python_version())')" \
+    sh tests/python/run.sh "$python"
+done
+if [ -z "$pythons" ]; then
+  one python all skip 'there is no CPython 3.11 or later'
+fi
+
 # ---- sanitizers -------------------------------------------------------------
 
 # All that runs thrum: the models check its headers in their own way, and the

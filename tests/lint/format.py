@@ -14,8 +14,8 @@ import sys
 
 from common import code_files, finish, strip_comments
 
-FOLDERS = ("core", "capi", "tests", "examples")
-BRACED = ("core", "capi")
+FOLDERS = ("core", "capi", "bindings", "tests", "examples")
+BRACED = ("core", "capi", "bindings")
 FORMATTED = (".c", ".h", ".cpp", ".hpp")
 HEAD = re.compile(r"^\s*(?:\}\s*)?(?:else\s+)?(if|for|while|switch)\b")
 

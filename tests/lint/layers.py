@@ -5,7 +5,8 @@ usage: layers.py TOP
 
 A file includes its own room and lower floors; rooms of one floor do not see
 each other; nothing includes in a circle. Headers of the OS and of third
-parties, and #ifdefs for a platform, stay in the rooms named below.
+parties, and #ifdefs for a platform, stay in the rooms named below. Bindings
+include <thrum/*.h> and nothing else of thrum.
 """
 
 import re
@@ -35,6 +36,13 @@ FENCED = [
     (r"thread|mutex|shared_mutex|condition_variable|future|semaphore|barrier|"
      r"latch|functional|iostream|memory|string|vector", []),
 ]
+
+# What a binding is made of: the public headers, its host's, and plain C. The
+# host's own internals are one file's business.
+BINDINGS = re.compile(
+    r"thrum/\w+\.h|Python\.h|structmember\.h|frameobject\.h|patchlevel\.h|"
+    r"std\w+\.h|string\.h|math\.h|dlfcn\.h|sched\.h|unistd\.h")
+INTERNALS = {"bindings/python/src/gilstate.c": {"internal/pycore_runtime.h"}}
 
 PLATFORM = re.compile(
     r"\b(__linux__|__linux|linux|__unix__|__APPLE__|__FreeBSD__|_WIN32|_WIN64|"
@@ -72,6 +80,25 @@ def check_fences(name, header):
             where = " ".join(places) or "nowhere in the library"
             return f"<{header}> may be included in: {where}"
     return None
+
+
+def check_bindings(top):
+    """Bindings see <thrum/*.h> only, and files beside themselves."""
+    problems = []
+    for path in code_files(top, "bindings"):
+        name = path.relative_to(top).as_posix()
+        text = strip_comments(path.read_text())
+        for match in INCLUDE.finditer(text):
+            quote, header = match.groups()
+            if quote == '"':
+                fine = "/" not in header
+            else:
+                fine = (BINDINGS.fullmatch(header) or
+                        header in INTERNALS.get(name, ()))
+            if not fine:
+                problems.append(f"{name}:{line_of(text, match.start())}: "
+                                f"a binding may not include {header}")
+    return problems
 
 
 def find_circle(edges):
@@ -142,6 +169,7 @@ def check(top):
                         report(match.start(),
                                f"#if on {word} belongs in arch or os")
 
+    problems += check_bindings(top)
     circle = find_circle(edges)
     if circle:
         problems.append("include circle: " + " -> ".join(circle))

@@ -37,7 +37,7 @@ def check(top):
         f"{entry}: no room for it at the top"
         for entry in sorted(top_entries(top))
         if entry not in TOP and not entry.startswith(".")]
-    files = code_files(top, "core", "capi")
+    files = code_files(top, "core", "capi", "bindings")
     for path in files:
         name = path.relative_to(top).as_posix()
         text = path.read_text()

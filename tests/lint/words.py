@@ -4,8 +4,8 @@
 usage: words.py TOP
 
 - Second words for G, M and P in identifiers and file names.
-- More than one thread-local in the whole library: compilers keep the address
-  of one across a switch.
+- More than one thread-local in the whole library, or in one binding: compilers
+  keep the address of one across a switch.
 - errno and pthread_self() outside os: both are attribute-const to compilers.
 - Notes to self without an issue number.
 """
@@ -17,6 +17,8 @@ from common import code_files, finish, strip_comments
 
 FORBIDDEN = "task fiber coroutine worker job vcpu manager helper util".split()
 FORBIDDEN += [word + "s" for word in FORBIDDEN]
+# A binding speaks its host's tongue: a green thread is a Task in Python.
+TONGUES = {"bindings/python/": {"task", "tasks"}}
 # The file that speaks the sanitizers' tongue, and names that they gave.
 INTERPRETER = "core/arch/sanitize.hpp"
 FOREIGN = re.compile(r"__(tsan|asan|sanitizer|msan)_\w+")
@@ -33,13 +35,15 @@ def words_of(identifier):
 
 
 def check(top):
-    problems, locals_ = [], []
-    files = code_files(top, "core", "capi")
+    problems, locals_ = [], {}
+    files = code_files(top, "core", "capi", "bindings")
     for path in files:
         name = path.relative_to(top).as_posix()
         text = path.read_text()
+        tongue = next((place for place in TONGUES if name.startswith(place)), "")
+        forbidden = set(FORBIDDEN) - TONGUES.get(tongue, set())
         for word in words_of(path.stem):
-            if word in FORBIDDEN:
+            if word in forbidden:
                 problems.append(f"{name}: a file named {word}")
         for number, line in enumerate(text.splitlines(), 1):
             if NOTE.search(line):
@@ -50,17 +54,18 @@ def check(top):
             if re.match(r"\s*#\s*include\b", line):
                 continue
             if THREAD_LOCAL.search(line):
-                locals_.append(where)
+                locals_.setdefault(tongue, []).append(where)
             for identifier in IDENTIFIER.findall(line):
                 if identifier in CACHED and not name.startswith(CACHED_IN):
                     problems.append(f"{where}: {identifier} outside os")
                 if name == INTERPRETER or FOREIGN.fullmatch(identifier):
                     continue
                 for word in words_of(identifier):
-                    if word in FORBIDDEN:
+                    if word in forbidden:
                         problems.append(f"{where}: {identifier} says {word}")
-    if len(locals_) > 1:
-        problems.append("more than one thread-local: " + ", ".join(locals_))
+    for places in locals_.values():
+        if len(places) > 1:
+            problems.append("more than one thread-local: " + ", ".join(places))
     return problems, f"{len(files)} files"
 
 

@@ -145,6 +145,8 @@ TEST_CASE("stop: says when something will not, and may be asked again") {
   CHECK(rt_stop(nullptr, rt.rt, os::now_ns() + 20 * kMs) == kETIMEDOUT);
   CHECK(reports == 1);
   CHECK(rt_stop(nullptr, rt.rt, kTry) == kEAGAIN);
+  CHECK(reports == 1);  // who polls knows
+  CHECK(rt_stop(nullptr, rt.rt, os::now_ns()) == kETIMEDOUT);
   CHECK(reports == 2);
   u64 h = 0;
   CHECK(spawn(

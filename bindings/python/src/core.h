@@ -1,0 +1,127 @@
+/* What the files of the extension share. The words:
+ *   Task     the Python object; lives as long as somebody refers to it.
+ *   green    the part of a Task that only its G needs: made by the spawn, owned
+ *            by the G, gone when it ends. It is the G's spawn arg.
+ *   carrier  what an M is to Python: its home thread state, and which thread
+ *            state is current on it. Owned by its M; touched by it alone.
+ * All fields without another note are guarded by the GIL.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef THRUM_PYTHON_CORE_H
+#define THRUM_PYTHON_CORE_H
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <thrum/host.h>
+#include <thrum/thrum.h>
+
+#define HIDDEN __attribute__((visibility("hidden")))
+
+typedef struct runtime Runtime;
+typedef struct task Task;
+
+/* ---- The module's state, one per interpreter ------------------------------- */
+struct state {
+  PyInterpreterState* interp;
+  PyObject *Error, *Timeout, *Closed, *Deadlock, *Cancelled;
+  PyTypeObject *RuntimeType, *TaskType, *ChannelType;
+  PyObject* runtimes; /* set of all that are not stopped */
+  Runtime* current;   /* of `go` outside a G: the innermost entered; borrowed */
+  PyThreadState** spare;
+  Py_ssize_t spares;
+  unsigned forks; /* how often this process is the child of one */
+};
+
+HIDDEN extern struct PyModuleDef core_module;
+
+static inline struct state* state_of(PyObject* self) {
+  return PyType_GetModuleState(Py_TYPE(self));
+}
+
+/* ---- tstate.c: thread states and who has them ------------------------------ */
+struct carrier {
+  PyThreadState* home;   /* current when no green's is */
+  PyThreadState* active; /* current, while this M has the GIL */
+  struct green* green;   /* whose `active` is; NULL: nobody's */
+};
+
+struct green {
+  PyThreadState* ts;           /* NULL: it has not begun */
+  _Atomic(struct carrier*) on; /* where ts is current; see carrier_switch */
+  Task* task;                  /* owned */
+  PyObject *args, *kwargs, *context; /* owned until the call is over */
+  int apart;                         /* inside offload: must not park */
+};
+
+HIDDEN struct carrier* carrier_here(struct state* s);
+HIDDEN void carrier_end(struct state* s);
+HIDDEN void carrier_switch(struct state* s, struct carrier* c, struct green* g);
+HIDDEN void carrier_home(struct state* s, struct carrier* c);
+HIDDEN void tstate_begin(PyThreadState* ts);
+HIDDEN void tstate_forget(struct state* s);
+HIDDEN int finalizing(void);
+/* gilstate.c: PyGILState_Ensure on this thread is to find ts. */
+HIDDEN void gilstate_repair(PyThreadState* ts);
+
+/* ---- task.c ---------------------------------------------------------------- */
+struct task {
+  PyObject_HEAD Runtime* runtime; /* owned */
+  struct green* green;            /* the G's; NULL once it has ended */
+  thrum_g g;
+  PyObject *result, *error;
+  PyObject *fn, *name; /* fn: until it has ended; name: if somebody set it */
+  unsigned char seen;  /* somebody has been told of the error */
+  PyObject* weak;
+};
+
+HIDDEN extern PyType_Spec task_spec;
+HIDDEN struct green* green_here(void);
+HIDDEN void green_drop(void* arg);
+HIDDEN int green_key_make(void);
+HIDDEN Task* task_spawn(struct state* s, Runtime* rt, PyObject* const* args,
+                        Py_ssize_t n, PyObject* kwnames);
+HIDDEN int task_wait(struct state* s, Task* t, int64_t deadline);
+HIDDEN PyObject* task_answer(struct state* s, Task* t);
+HIDDEN PyObject* offload(PyObject* module, PyObject* const* args, Py_ssize_t n,
+                         PyObject* kwnames);
+
+/* ---- runtime.c ------------------------------------------------------------- */
+struct runtime {
+  PyObject_HEAD thrum_rt*
+      rt; /* until this is freed: it may have stopped long ago */
+  thrum_domain* domain;
+  thrum_spawn_opts opts; /* of every spawn */
+  struct state* state;
+  Runtime* outer; /* state->current before this was entered; owned */
+};
+
+HIDDEN extern PyType_Spec runtime_spec;
+HIDDEN Runtime* runtime_here(struct state* s);
+HIDDEN PyObject* shutdown_all(PyObject* module, PyObject* none);
+HIDDEN PyObject* forked(PyObject* module, PyObject* none);
+HIDDEN PyObject* stacks(PyObject* module, PyObject* runtime);
+
+/* ---- wait.c: how calls wait, and what their codes mean --------------------- */
+typedef int (*wait_fn)(void* object, void* arg, int64_t deadline);
+#define INTERRUPTED (-2000) /* a signal handler raised: the exception is set */
+
+/* Calls fn as where it is called from wants it. In a G it just parks: its M
+ * keeps the GIL and switches to the next G's thread state. A thread gives the
+ * GIL up first, and the main one looks at signals in between. */
+HIDDEN int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline);
+/* Raises what a code means and returns NULL. */
+HIDDEN PyObject* raise_code(struct state* s, int code);
+/* The timeout of a call with `want` arguments before it: one more, or
+ * timeout=. Written for speed: this is the hot path's parser. */
+HIDDEN int timeout_of(const char* name, PyObject* const* args, Py_ssize_t n,
+                      PyObject* kwnames, Py_ssize_t want, int64_t* deadline);
+/* A timeout in seconds or None as a deadline. < 0: not a number. */
+HIDDEN int deadline_of(PyObject* timeout, int64_t* deadline);
+HIDDEN int nanoseconds(PyObject* seconds, int64_t* ns);
+
+/* ---- channel.c, sync.c ----------------------------------------------------- */
+HIDDEN extern PyType_Spec channel_spec;
+HIDDEN PyObject* select_cases(PyObject* module, PyObject* const* args,
+                              Py_ssize_t n);
+HIDDEN extern PyType_Spec* const sync_specs[];
+
+#endif

@@ -1,0 +1,401 @@
+/* Runtime: Ms, Ps and one domain, which is the GIL of its interpreter.
+ * SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+#include <frameobject.h>
+#include <stdlib.h>
+
+/* Deep C recursion inside Python (compile, json, repr, sorted) takes up to that
+ * much; it is address space until it is used. */
+#define STACK (1u << 20)
+#define LEAST_STACK (256u << 10)
+/* Others wait at most so long for a G that is outside thrum. */
+#define HANDOVER_NS 2000000
+
+/* ---- The domain's hooks: on an M's own stack ---------------------------------- */
+static int acquire(void* arg) {
+  struct state* s = ((Runtime*)arg)->state;
+  struct carrier* c = finalizing() ? NULL : carrier_here(s);
+  if (!c) {
+    return -1;
+  }
+  PyEval_RestoreThread(c->home);
+  gilstate_repair(c->home);
+  c->active = c->home;
+  return 0;
+}
+
+static void release(void* arg) {
+  struct state* s = ((Runtime*)arg)->state;
+  carrier_home(s, carrier_here(s));
+  PyEval_SaveThread();
+}
+
+/* A way out needs nothing: the next way in or the release sees to it. So from
+ * one G to the next it is one switch of thread states, and none if the next is a
+ * new green that follows an ended one. */
+static void switch_to(void* arg, void* from, void* to) {
+  (void)from;
+  if (to) {
+    struct state* s = ((Runtime*)arg)->state;
+    carrier_switch(s, carrier_here(s), to);
+  }
+}
+
+static void thread_ends(void* arg) { carrier_end(arg); }
+
+/* ---- Making one ------------------------------------------------------------------ */
+static PyObject* runtime_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
+  static char* names[] = {"procs", "stack_size", "handover", NULL};
+  struct state* s = PyType_GetModuleState(type);
+  unsigned procs = 0;
+  unsigned long long stack = STACK;
+  PyObject* handover = NULL;
+  thrum_domain_ops ops = {.struct_size = sizeof ops,
+                          .flags = THRUM_DOMAIN_HOST_LOCK,
+                          .handover_ns = HANDOVER_NS,
+                          .acquire = acquire,
+                          .release = release,
+                          .switch_to = switch_to};
+  if (!PyArg_ParseTupleAndKeywords(args, kw, "|$IKO", names, &procs, &stack,
+                                   &handover) ||
+      (handover && nanoseconds(handover, &ops.handover_ns) < 0)) {
+    return NULL;
+  }
+  thrum_config config;
+  thrum_config_init(&config, sizeof config);
+  config.procs = procs;
+  config.stack_size = stack < LEAST_STACK ? LEAST_STACK : stack;
+  Runtime* self = (Runtime*)type->tp_alloc(type, 0);
+  if (!self) {
+    return NULL;
+  }
+  self->state = s;
+  int code = thrum_rt_new(&self->rt, &config);
+  if (code == 0) {
+    code = thrum_on_thread(self->rt, NULL, thread_ends, s);
+  }
+  if (code == 0) {
+    code = thrum_domain_new(self->rt, &ops, self, &self->domain);
+  }
+  if (code < 0 || PySet_Add(s->runtimes, (PyObject*)self) < 0) {
+    if (code < 0) {
+      raise_code(s, code);
+    }
+    if (self->rt) {
+      thrum_rt_stop(self->rt, THRUM_FOREVER);
+    }
+    Py_DECREF(self);
+    return NULL;
+  }
+  self->opts.struct_size = sizeof self->opts;
+  self->opts.domain = self->domain;
+  self->opts.drop = green_drop;
+  return (PyObject*)self;
+}
+
+/* Not before it has stopped: until then the set of all refers to it. */
+static void runtime_dealloc(PyObject* self) {
+  Runtime* rt = (Runtime*)self;
+  PyTypeObject* type = Py_TYPE(self);
+  thrum_domain_release(rt->domain);
+  Py_BEGIN_ALLOW_THREADS thrum_rt_free(rt->rt);
+  Py_END_ALLOW_THREADS Py_XDECREF(rt->outer);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+/* What `go` means here. Borrowed. */
+Runtime* runtime_here(struct state* s) {
+  struct green* g = green_here();
+  if (g && g->task) {
+    return g->task->runtime;
+  }
+  if (!s->current) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "no runtime here: use thrum.run() or `with Runtime()`");
+  }
+  return s->current;
+}
+
+/* ---- Its methods -------------------------------------------------------------------- */
+static PyObject* runtime_go(PyObject* self, PyObject* const* args, Py_ssize_t n,
+                            PyObject* kwnames) {
+  return (PyObject*)task_spawn(state_of(self), (Runtime*)self, args, n,
+                               kwnames);
+}
+
+static PyObject* runtime_run(PyObject* self, PyObject* const* args,
+                             Py_ssize_t n, PyObject* kwnames) {
+  struct state* s = state_of(self);
+  if (thrum_self()) {
+    PyErr_SetString(PyExc_RuntimeError, "run() inside a Task: use go()");
+    return NULL;
+  }
+  Task* root = task_spawn(s, (Runtime*)self, args, n, kwnames);
+  if (!root) {
+    return NULL;
+  }
+  PyObject* result = NULL;
+  int code = task_wait(s, root, THRUM_FOREVER);
+  if (code == INTERRUPTED) {
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    root->seen = 1;
+    thrum_cancel(((Runtime*)self)->rt, root->g);
+    if (task_wait(s, root, THRUM_FOREVER) < 0) {
+      PyErr_Clear(); /* interrupted again: the first one counts */
+    }
+    PyErr_Restore(type, error, trace);
+  } else if (code == 0) {
+    result = task_answer(s, root);
+  }
+  Py_DECREF(root);
+  return result;
+}
+
+/* Asks again and again, for a stop that waits says on stderr who is late. Never
+ * with the GIL: Ms take it once more when they end. */
+static int stop_until(Runtime* rt, int64_t deadline) {
+  int64_t pause = 100000;
+  int code;
+  for (;;) {
+    Py_BEGIN_ALLOW_THREADS code = thrum_rt_stop(rt->rt, THRUM_TRY);
+    if (code == THRUM_EAGAIN) {
+      thrum_sleep(pause);
+    }
+    Py_END_ALLOW_THREADS pause = pause < 10000000 ? 2 * pause : pause;
+    if (code != THRUM_EAGAIN || PyErr_CheckSignals() < 0) {
+      break;
+    }
+    if (deadline != THRUM_FOREVER && thrum_now() >= deadline) {
+      return THRUM_ETIMEDOUT;
+    }
+  }
+  if (code == 0) {
+    PySet_Discard(rt->state->runtimes, (PyObject*)rt);
+  }
+  return code == THRUM_EAGAIN ? INTERRUPTED : code;
+}
+
+static PyObject* runtime_stop(PyObject* self, PyObject* args, PyObject* kw) {
+  static char* names[] = {"timeout", NULL};
+  PyObject* timeout = NULL;
+  int64_t deadline;
+  if (!PyArg_ParseTupleAndKeywords(args, kw, "|O", names, &timeout) ||
+      deadline_of(timeout, &deadline) < 0) {
+    return NULL;
+  }
+  if (thrum_self()) {
+    PyErr_SetString(PyExc_RuntimeError, "stop() inside a Task");
+    return NULL;
+  }
+  int code = stop_until((Runtime*)self, deadline);
+  if (code < 0) {
+    return raise_code(state_of(self), code);
+  }
+  Py_RETURN_NONE;
+}
+
+static PyObject* runtime_enter(PyObject* self, PyObject* none) {
+  (void)none;
+  Runtime* rt = (Runtime*)self;
+  struct state* s = rt->state;
+  if (!PySet_Contains(s->runtimes, self)) {
+    return raise_code(s, THRUM_ECLOSED);
+  }
+  Py_XSETREF(rt->outer, (Runtime*)Py_XNewRef(s->current));
+  s->current = rt;
+  return Py_NewRef(self);
+}
+
+static PyObject* runtime_exit(PyObject* self, PyObject* args) {
+  (void)args;
+  Runtime* rt = (Runtime*)self;
+  if (rt->state->current == rt) {
+    rt->state->current = rt->outer;
+  }
+  PyObject* empty = PyTuple_New(0);
+  PyObject* result = empty ? runtime_stop(self, empty, NULL) : NULL;
+  Py_XDECREF(empty);
+  Py_CLEAR(rt->outer);
+  return result;
+}
+
+static PyObject* runtime_procs(PyObject* self, void* none) {
+  (void)none;
+  int n = thrum_procs(((Runtime*)self)->rt);
+  return n < 0 ? raise_code(state_of(self), n) : PyLong_FromLong(n);
+}
+
+static PyObject* runtime_live(PyObject* self, void* none) {
+  (void)none;
+  return PyBool_FromLong(PySet_Contains(state_of(self)->runtimes, self) == 1);
+}
+
+/* ---- Who does what ------------------------------------------------------------------- */
+struct row {
+  Task* task; /* owned */
+  unsigned state;
+  const char* reason; /* the library's text: a wait's reason is static */
+  int64_t since;
+};
+
+struct rows {
+  struct row* at;
+  size_t n, room;
+};
+
+/* With the GIL, so that no green ends meanwhile; nothing of Python's but the
+ * count is touched, for that could run code and let one end. */
+static void note(void* arg, const thrum_g_info* info) {
+  struct rows* rows = arg;
+  if (!info->domain || !info->arg) {
+    return;
+  }
+  Task* t = ((struct green*)info->arg)->task;
+  if (!t) {
+    return; /* about to end */
+  }
+  if (rows->n == rows->room) {
+    size_t room = rows->room ? 2 * rows->room : 64;
+    void* more = realloc(rows->at, room * sizeof *rows->at);
+    if (!more) {
+      return;
+    }
+    rows->at = more;
+    rows->room = room;
+  }
+  rows->at[rows->n++] = (struct row){(Task*)Py_NewRef(t), info->state,
+                                     info->reason, info->since_ns};
+}
+
+static void rows_free(struct rows* rows) {
+  for (size_t i = 0; i < rows->n; ++i) {
+    Py_DECREF(rows->at[i].task);
+  }
+  free(rows->at);
+}
+
+/* stacks(runtime): [(task, frame or None, state, reason, seconds)]; seconds 0:
+ * the runtime does not keep the time. */
+PyObject* stacks(PyObject* module, PyObject* runtime) {
+  static const char* const words[] = {"", "runnable", "running", "waiting",
+                                      "blocking"};
+  struct state* s = PyModule_GetState(module);
+  if (!PyObject_TypeCheck(runtime, s->RuntimeType)) {
+    PyErr_SetString(PyExc_TypeError, "a Runtime is needed");
+    return NULL;
+  }
+  struct rows rows = {0};
+  int code = thrum_g_each(((Runtime*)runtime)->rt, note, &rows);
+  PyObject* list = code < 0 ? raise_code(s, code) : PyList_New(0);
+  int64_t now = thrum_now();
+  for (size_t i = 0; list && i < rows.n; ++i) {
+    struct row* row = &rows.at[i];
+    struct green* g = row->task->green;
+    PyObject* frame =
+        g && g->ts ? (PyObject*)PyThreadState_GetFrame(g->ts) : NULL;
+    PyObject* entry = Py_BuildValue(
+        "OOssd", row->task, frame ? frame : Py_None,
+        words[row->state <= THRUM_STATE_BLOCKING ? row->state : 0], row->reason,
+        row->since ? (double)(now - row->since) / 1e9 : 0.0);
+    Py_XDECREF(frame);
+    if (!entry || PyList_Append(list, entry) < 0) {
+      Py_CLEAR(list);
+    }
+    Py_XDECREF(entry);
+  }
+  rows_free(&rows);
+  return list;
+}
+
+/* ---- The end of the interpreter, and forks -------------------------------------------- */
+static void interrupt_all(Runtime* rt) {
+  struct rows rows = {0};
+  if (thrum_g_each(rt->rt, note, &rows) == 0) {
+    for (size_t i = 0; i < rows.n; ++i) {
+      struct green* g = rows.at[i].task->green;
+      if (g && g->ts) {
+        PyThreadState_SetAsyncExc(g->ts->thread_id, rt->state->Cancelled);
+      }
+    }
+  }
+  rows_free(&rows);
+}
+
+/* Nobody may want the GIL once the interpreter ends: CPython would end that M on
+ * a G's stack. First asks, then interrupts what computes, then leaves behind what
+ * blocks in C. */
+PyObject* shutdown_all(PyObject* module, PyObject* none) {
+  (void)none;
+  struct state* s = PyModule_GetState(module);
+  PyObject* all = PySequence_List(s->runtimes);
+  for (Py_ssize_t i = 0; all && i < PyList_GET_SIZE(all); ++i) {
+    Runtime* rt = (Runtime*)PyList_GET_ITEM(all, i);
+    if (stop_until(rt, thrum_after(50000000)) == THRUM_ETIMEDOUT) {
+      interrupt_all(rt);
+      if (stop_until(rt, thrum_after(150000000)) == THRUM_ETIMEDOUT) {
+        thrum_domain_close(rt->domain);
+      }
+    }
+    PyErr_Clear();
+  }
+  Py_XDECREF(all);
+  Py_RETURN_NONE;
+}
+
+/* In the child: all Ms and all other thread states are gone. */
+PyObject* forked(PyObject* module, PyObject* none) {
+  (void)none;
+  struct state* s = PyModule_GetState(module);
+  ++s->forks;
+  tstate_forget(s);
+  s->current = NULL;
+  PySet_Clear(s->runtimes);
+  Py_RETURN_NONE;
+}
+
+/* ---- The type --------------------------------------------------------------------------- */
+static PyMethodDef methods[] = {
+    {"go", (PyCFunction)(void (*)(void))runtime_go,
+     METH_FASTCALL | METH_KEYWORDS,
+     "go(fn, /, *args, **kwargs)\n--\n\nSpawns fn(*args, **kwargs) here; from "
+     "any "
+     "thread."},
+    {"run", (PyCFunction)(void (*)(void))runtime_run,
+     METH_FASTCALL | METH_KEYWORDS,
+     "run(fn, /, *args, **kwargs)\n--\n\nSpawns it and waits for it: its "
+     "result. "
+     "Ctrl-C cancels it first."},
+    {"stop", (PyCFunction)(void (*)(void))runtime_stop,
+     METH_VARARGS | METH_KEYWORDS,
+     "stop(timeout=None)\n--\n\nCancels all that runs, and waits for its end."},
+    {"__enter__", runtime_enter, METH_NOARGS, NULL},
+    {"__exit__", runtime_exit, METH_VARARGS, NULL},
+    {0}};
+
+static PyGetSetDef properties[] = {
+    {"procs", runtime_procs, NULL, "How many green threads may run at once.",
+     NULL},
+    {"live", runtime_live, NULL, "It has not been stopped.", NULL},
+    {0}};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc,
+     "Runtime(*, procs=0, stack_size=1 MiB, handover=0.002)\n\n"
+     "Green threads on `procs` cores (0: all there are). While one is outside "
+     "thrum for longer than `handover` seconds the others go on beside it. "
+     "Used "
+     "in a `with` it is what go() spawns in, and stops at the end."},
+    {Py_tp_new, runtime_new},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, properties},
+    {Py_tp_dealloc, runtime_dealloc},
+    {0}};
+
+PyType_Spec runtime_spec = {.name = "thrum.Runtime",
+                            .basicsize = sizeof(Runtime),
+                            .flags =
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+                            .slots = slots};

@@ -1,0 +1,114 @@
+/* How calls wait, and what their codes mean.
+ * SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+#include <math.h>
+
+/* How long a thread waits before it looks at signals. */
+#define LOOK_NS 20000000
+
+int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline) {
+  struct green* g = green_here();
+  if (g && !g->apart) {
+    return fn(object, arg, deadline);
+  }
+  if (thrum_self() && deadline != THRUM_TRY) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "this must not wait: it is offloaded, at the very end of a "
+                    "Task, or a native green thread");
+    return INTERRUPTED;
+  }
+  int code = fn(object, arg, THRUM_TRY);
+  while (code == THRUM_EAGAIN && deadline != THRUM_TRY) {
+    int64_t look = thrum_after(LOOK_NS);
+    int last = deadline <= look;
+    Py_BEGIN_ALLOW_THREADS code = fn(object, arg, last ? deadline : look);
+    Py_END_ALLOW_THREADS if (code == THRUM_ETIMEDOUT && !last) {
+      code = THRUM_EAGAIN;
+      if (PyErr_CheckSignals() < 0) {
+        return INTERRUPTED;
+      }
+    }
+  }
+  return code;
+}
+
+PyObject* raise_code(struct state* s, int code) {
+  PyObject* type = s->Error;
+  switch (code) {
+    case INTERRUPTED:
+      return NULL;
+    case THRUM_ETIMEDOUT:
+    case THRUM_EAGAIN:
+      type = s->Timeout;
+      break;
+    case THRUM_ECANCELED:
+      type = s->Cancelled;
+      break;
+    case THRUM_ECLOSED:
+      type = s->Closed;
+      break;
+    case THRUM_EDEADLOCK:
+      type = s->Deadlock;
+      break;
+    case THRUM_ENOMEM:
+      return PyErr_NoMemory();
+    case THRUM_EINVAL:
+      type = PyExc_ValueError;
+      break;
+    case THRUM_ENOTG:
+      PyErr_SetString(PyExc_RuntimeError, "only inside a Task");
+      return NULL;
+    case THRUM_EPERM:
+    case THRUM_EFORKED:
+      type = PyExc_RuntimeError;
+      break;
+  }
+  PyErr_SetString(type, thrum_strerror(code));
+  return NULL;
+}
+
+/* Saturates; rounds up, so that no wait is shorter than asked for. */
+int nanoseconds(PyObject* seconds, int64_t* ns) {
+  double value = PyFloat_AsDouble(seconds);
+  if (value == -1.0 && PyErr_Occurred()) {
+    return -1;
+  }
+  if (isnan(value)) {
+    PyErr_SetString(PyExc_ValueError, "a time must not be NaN");
+    return -1;
+  }
+  value = ceil(value * 1e9);
+  *ns = value >= 9.2e18 ? THRUM_FOREVER : value <= 0 ? 0 : (int64_t)value;
+  return 0;
+}
+
+int deadline_of(PyObject* timeout, int64_t* deadline) {
+  int64_t ns;
+  if (!timeout || timeout == Py_None) {
+    *deadline = THRUM_FOREVER;
+    return 0;
+  }
+  if (nanoseconds(timeout, &ns) < 0) {
+    return -1;
+  }
+  *deadline = ns ? thrum_after(ns) : THRUM_TRY;
+  return 0;
+}
+
+int timeout_of(const char* name, PyObject* const* args, Py_ssize_t n,
+               PyObject* kwnames, Py_ssize_t want, int64_t* deadline) {
+  Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+  if (n == want && !named) {
+    *deadline = THRUM_FOREVER;
+    return 0;
+  }
+  if (n + named == want + 1 && n >= want &&
+      (!named || PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0),
+                                                  "timeout") == 0)) {
+    return deadline_of(args[want], deadline);
+  }
+  PyErr_Format(PyExc_TypeError, "%s() takes %zd argument(s) and timeout", name,
+               want);
+  return -1;
+}

@@ -1,0 +1,61 @@
+"""Green threads that look blocking, never freeze each other, and leave the cores
+to native code.
+
+    import thrum
+
+    def fetch(n: int, out: thrum.Channel[int]) -> None:
+        thrum.sleep(0.01)
+        out.send(n * n)
+
+    def main() -> int:
+        out: thrum.Channel[int] = thrum.Channel(cap=4)
+        with thrum.scope() as s:
+            for n in range(4):
+                s.go(fetch, n, out)
+        out.close()
+        return sum(out)
+
+    print(thrum.run(main))  # 14
+
+A Task is a green thread: a Python call with a stack of its own. On CPython with a
+GIL one of them runs Python at a time, whatever the number of cores; what gives
+the GIL up or is offloaded runs beside it (parallelism() says what there is).
+
+Do not wait while you hold a lock of `threading`: the next Task on the same OS
+thread may want it. thrum has locks of its own.
+"""
+
+from __future__ import annotations
+
+import atexit as _atexit
+import os as _os
+import threading as _threading
+
+from . import _core
+from ._core import (
+    Cancelled, Channel, ClosedError, Cond, DeadlockError, Error, Mutex, Runtime,
+    Semaphore, Task, Timeout, WaitGroup, build_info, current_runtime,
+    current_task, go, offload, sleep, version, yield_,
+)
+from ._scope import Scope, scope, shield, timeout
+from ._select import select
+from ._stacks import dump, excepthook
+from ._sync import Once, RWLock
+from ._run import parallelism, run
+
+__version__ = version
+__all__ = [
+    "Cancelled", "Channel", "ClosedError", "Cond", "DeadlockError", "Error",
+    "Mutex", "Once", "RWLock", "Runtime", "Scope", "Semaphore", "Task",
+    "Timeout", "WaitGroup", "build_info", "current_runtime", "current_task",
+    "dump", "excepthook", "go", "offload", "parallelism", "run", "scope",
+    "select", "shield", "sleep", "timeout", "version", "yield_",
+]
+
+# Runtimes stop before the interpreter waits for its threads and takes itself
+# apart; atexit alone comes too late for that, but is public.
+try:
+    _threading._register_atexit(_core.shutdown)  # type: ignore[attr-defined]
+except (AttributeError, RuntimeError):
+    _atexit.register(_core.shutdown)
+_os.register_at_fork(after_in_child=_core.forked)

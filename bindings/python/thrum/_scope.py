@@ -1,0 +1,144 @@
+"""Structured concurrency, time limits, shields."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from types import TracebackType
+from typing import Any, Callable, Iterator, TypeVar
+
+from . import _core
+from ._core import Cancelled, Runtime, Task
+
+T = TypeVar("T")
+_NS = 1_000_000_000
+
+
+@contextmanager
+def timeout(seconds: float) -> Iterator[None]:
+    """No wait of this Task lasts beyond it: it raises Timeout. Nests.
+
+        with thrum.timeout(0.5):
+            value = channel.recv()
+    """
+    end = min(_core.now() + max(int(seconds * _NS), 0), _core.FOREVER)
+    before = _core.limit(end)
+    _core.limit(min(end, before))
+    try:
+        yield
+    finally:
+        _core.limit(before)
+
+
+@contextmanager
+def shield() -> Iterator[None]:
+    """No cancel and no timeout ends a wait inside; they stay pending.
+
+        with thrum.shield():
+            log.send("closed")
+    """
+    _core.shield(1)
+    try:
+        yield
+    finally:
+        _core.shield(-1)
+
+
+class Scope:
+    """A `with` that no Task of it outlives.
+
+    Its end waits for all. The first error, be it of a Task or of the body, cancels
+    the rest, and is raised when all have ended. Made by scope().
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
+        self._live: set[Task[Any]] = set()
+        self._owner: Task[Any] | None = None
+        self._runtime: Runtime | None = None
+        self._error: BaseException | None = None
+        self._limit: Any = None
+        self._closed = False
+
+    def go(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Task[T]:
+        """Spawns fn(*args, **kwargs) in this scope."""
+        if self._closed or self._runtime is None:
+            raise RuntimeError("this scope is not open")
+        task = self._runtime.go(self._watch, fn, args, kwargs)
+        task.name = getattr(fn, "__qualname__", repr(fn))
+        self._live.add(task)
+        return task
+
+    def cancel(self) -> None:
+        """Cancels all that run in it."""
+        for task in list(self._live):
+            task.cancel()
+
+    def _watch(self, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
+        try:
+            result = fn(*args, **kwargs)
+        except BaseException as error:
+            self._fail(error)
+            raise  # and the end of the scope looks at it
+        me = _core.current_task()
+        if me is not None:
+            self._live.discard(me)
+        return result
+
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None and not isinstance(error, Cancelled):
+            self._error = error
+            self.cancel()
+            if self._owner is not None and not self._closed:
+                self._owner.cancel()  # out of its body, to the end of the with
+
+    def __enter__(self) -> Scope:
+        self._runtime = _core.current_runtime()
+        self._owner = _core.current_task()
+        if self._seconds is not None:
+            self._limit = timeout(self._seconds)
+            self._limit.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None,
+                 error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._closed = True
+        raised = error
+        if error is not None:
+            self.cancel()
+        while self._live:
+            task = next(iter(self._live))
+            try:
+                task.exception()
+                self._live.discard(task)
+            except BaseException as stop:  # a cancel, a timeout, Ctrl-C
+                raised = raised or stop
+                self.cancel()
+                self._drain()
+        if self._limit is not None:
+            self._limit.__exit__(None, None, None)
+        if self._error is not None:
+            if self._owner is not None:
+                _core.cancel_clear()  # the one of _fail, if nothing took it
+            if self._error is not error:
+                raise self._error
+        elif raised is not None and raised is not error:
+            raise raised
+
+    def _drain(self) -> None:
+        """Waits, come what may, for Tasks that have been cancelled."""
+        with nullcontext() if self._owner is None else shield():
+            while self._live:
+                task = next(iter(self._live))
+                task.exception()
+                self._live.discard(task)
+
+
+def scope(timeout: float | None = None) -> Scope:
+    """A Scope, whose waits may be limited in time.
+
+        with thrum.scope(timeout=5.0) as s:
+            tasks = [s.go(fetch, url) for url in urls]
+        pages = [t.result() for t in tasks]
+    """
+    return Scope(timeout)

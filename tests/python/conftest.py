@@ -1,0 +1,44 @@
+"""What the tests share. A test that hangs ends with the stacks of all threads."""
+
+import faulthandler
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+import thrum
+
+
+@pytest.fixture(autouse=True)
+def limit():
+    faulthandler.dump_traceback_later(60, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture
+def rt():
+    """A runtime whose Tasks move between threads as soon as one is outside."""
+    with thrum.Runtime(procs=2, handover=0.0005) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def script():
+    """Runs a program of its own: (code, stdout, stderr, seconds)."""
+    def run(text, timeout=30):
+        began = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", textwrap.dedent(text)],
+                              capture_output=True, text=True, timeout=timeout)
+        return (done.returncode, done.stdout, done.stderr,
+                time.monotonic() - began)
+    return run
+
+
+def hop():
+    """Comes back on another OS thread, if there is any way: another Task hogs
+    the domain's M while this one is away."""
+    thrum.offload(time.sleep, 0.0001)
+    thrum.yield_()

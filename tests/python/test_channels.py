@@ -1,0 +1,157 @@
+"""Channels and select."""
+
+import gc
+import threading
+import weakref
+
+import pytest
+
+import thrum
+from thrum import Channel, ClosedError, go, select, yield_
+
+
+@pytest.mark.parametrize("cap", [0, 1, 7])
+def test_order_and_end(rt, cap):
+    def main():
+        ch = Channel(cap)
+        assert ch.cap == cap and len(ch) == 0 and ch
+
+        def sends():
+            for n in range(50):
+                ch.send(n)
+            ch.close()
+        go(sends)
+        assert list(ch) == list(range(50))
+        with pytest.raises(ClosedError):
+            ch.recv()
+        with pytest.raises(ClosedError):
+            ch.send(1)
+        ch.close()
+    rt.run(main)
+
+
+def test_try_and_timeouts(rt):
+    def main():
+        ch = Channel(cap=1)
+        assert ch.try_recv() is None and ch.try_recv("none") == "none"
+        assert ch.try_send(1) and not ch.try_send(2)
+        with pytest.raises(thrum.Timeout):
+            ch.send(2, timeout=0.01)
+        with pytest.raises(thrum.Timeout):
+            ch.send(2, 0)
+        assert ch.recv(timeout=1) == 1
+        with pytest.raises(thrum.Timeout):
+            ch.recv(timeout=0.01)
+        for wrong in (lambda: ch.send(), lambda: ch.send(1, 2, 3),
+                      lambda: ch.recv(foo=1), lambda: ch.recv("x"),
+                      lambda: Channel("x")):
+            with pytest.raises(TypeError):
+                wrong()
+        with pytest.raises(ValueError):
+            Channel(-1)
+    rt.run(main)
+
+
+def test_between_tasks_and_threads(rt):
+    ch, back = Channel(), Channel()
+    task = rt.go(lambda: [back.send(x + 1) for x in ch])
+    for n in range(200):
+        ch.send(n)
+        assert back.recv() == n + 1
+    got = []
+    thread = threading.Thread(target=lambda: got.extend(back))
+    thread.start()
+    ch.send(10)
+    ch.close()
+    task.join()
+    back.close()
+    thread.join()
+    assert got == [11]
+
+
+def test_values_are_neither_lost_nor_kept(rt):
+    class Thing:
+        pass
+    seen = []
+
+    def make():
+        thing = Thing()
+        seen.append(weakref.ref(thing))
+        return thing
+
+    def main():
+        ch = Channel(cap=3)
+        for _ in range(3):
+            ch.send(make())
+        ch.recv()
+        ch.try_send(make())
+        assert not ch.try_send(make())  # full: it goes
+        with pytest.raises(thrum.Timeout):
+            ch.send(make(), timeout=0.001)
+        with pytest.raises(thrum.Timeout):
+            thrum._core.select_cases([(ch, make())], 0)
+    rt.run(main)
+    gc.collect()
+    assert [ref() for ref in seen] == [None] * 7
+
+
+def test_select_takes_what_is_ready(rt):
+    def main():
+        a, b = Channel(cap=1), Channel(cap=1)
+        b.send("b")
+        with select() as s:
+            s.recv(a)
+            s.recv(b, lambda v: v * 2)
+        assert (s.index, s.value) == (1, "bb")
+        with select() as s:
+            s.recv(b)
+            s.send(a, "a", lambda: "sent")
+        assert (s.index, s.value) == (1, "sent") and a.recv() == "a"
+        with select() as s:
+            s.recv(a)
+            s.after(0.001, lambda: "late")
+        assert (s.index, s.value) == (None, "late")
+        with select() as s:
+            s.recv(a)
+            s.after(0)
+        assert (s.index, s.value) == (None, None)
+        a.close()
+        with select() as s:
+            s.recv(a, closed=lambda: "closed")
+        assert s.value == "closed"
+        with pytest.raises(ClosedError):
+            with select() as s:
+                s.send(a, 1)
+        with pytest.raises(TypeError):
+            with select() as s:
+                s.recv(3)
+        with pytest.raises(thrum.DeadlockError):
+            with select():
+                pass
+    rt.run(main)
+
+
+def test_select_waits(rt):
+    def main():
+        a, b, done = Channel(), Channel(), Channel()
+
+        def feed(ch, n):
+            for _ in range(n):
+                yield_()
+                ch.send(1)
+            done.send(None)
+        go(feed, a, 30)
+        go(feed, b, 30)
+        total = 0
+        left = 2
+        while left:
+            with select() as s:
+                s.recv(a)
+                s.recv(b)
+                s.recv(done)
+            if s.index == 2:
+                left -= 1
+            else:
+                total += s.value
+        assert total == 60
+    rt.run(main)

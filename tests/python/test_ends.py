@@ -1,0 +1,138 @@
+"""How things end: the interpreter, a fork, Ctrl-C."""
+
+import pytest
+
+STATES = {
+    "idle": "pass",
+    "waits": "rt.go(thrum.Channel().recv)",
+    "sleeps": "rt.go(thrum.sleep, 60)",
+    "spins": "rt.go(spin)",
+    "blocks": "rt.go(time.sleep, 60)",
+    "offloads": "rt.go(thrum.offload, time.sleep, 60)",
+    "catches": "rt.go(catches)",
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("how", ["", "sys.exit(3)", "raise SystemExit(3)"])
+def test_exit(script, state, how):
+    code, out, err, seconds = script(f"""
+        import sys, time, thrum
+        def spin():
+            while True:
+                pass
+        def catches():
+            while True:
+                try:
+                    thrum.sleep(60)
+                except thrum.Cancelled:
+                    break
+        rt = thrum.Runtime(procs=2)
+        with rt:
+            rt.run(thrum.yield_)
+            rt = None
+        rt = thrum.Runtime(procs=2)
+        for _ in range(3):
+            {STATES[state]}
+        time.sleep(0.03)
+        print("end")
+        {how}
+    """)
+    assert (code, out, err) == (3 if how else 0, "end\n", "")
+    assert seconds < 5
+
+
+def test_ctrl_c_cancels_main(script):
+    code, out, err, _ = script("""
+        import os, signal, threading, thrum
+        def main():
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+            try:
+                thrum.sleep(60)
+            except thrum.Cancelled:
+                print("cancelled", flush=True)
+                raise
+        try:
+            thrum.run(main)
+        except KeyboardInterrupt:
+            print("interrupted")
+    """)
+    assert (code, out, err) == (0, "cancelled\ninterrupted\n", "")
+
+
+def test_ctrl_c_in_a_thread_s_wait(script):
+    code, out, err, _ = script("""
+        import os, signal, threading, thrum
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        for call in (thrum.Channel().recv, ):
+            try:
+                call()
+            except KeyboardInterrupt:
+                print("interrupted")
+    """)
+    assert (code, out, err) == (0, "interrupted\n", "")
+
+
+def test_fork_in_a_task(script):
+    code, out, err, _ = script("""
+        import os, thrum, warnings
+        warnings.simplefilter("ignore")
+        def main():
+            other = thrum.go(thrum.sleep, 60)
+            thrum.yield_()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    thrum.yield_()
+                except RuntimeError:
+                    print("child:", thrum.run(lambda: 7))
+                return  # the process ends here, its output is flushed
+            print("parent:", os.waitpid(pid, 0)[1], flush=True)
+            other.cancel()
+        thrum.run(main)
+        print("end")
+    """)
+    assert (code, err) == (0, "")
+    assert out == "child: 7\nparent: 0\nend\n"
+
+
+@pytest.mark.parametrize("ends,status", [
+    ("sys.exit()", 0), ("sys.exit(5)", 5), ("sys.exit('why')", 1), ("1 / 0", 1)])
+def test_exit_status_of_a_fork_in_a_task(script, ends, status):
+    code, out, err, _ = script(f"""
+        import os, sys, thrum, warnings
+        warnings.simplefilter("ignore")
+        def main():
+            pid = os.fork()
+            if pid == 0:
+                {ends}
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        print(thrum.run(main))
+    """)
+    assert (code, out) == (0, f"{status}\n")
+    assert ("ZeroDivisionError" in err) == ("/" in ends)
+
+
+def test_fork_beside_tasks(script):
+    code, out, err, _ = script("""
+        import multiprocessing, thrum, warnings
+        warnings.simplefilter("ignore")
+        def child(n):
+            return thrum.run(lambda: n * 2)
+        rt = thrum.Runtime()
+        rt.go(thrum.sleep, 60)
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(pool.map(child, range(4)))
+    """)
+    assert (code, out, err) == (0, "[0, 2, 4, 6]\n", "")
+
+
+def test_import_starts_nothing(script):
+    code, out, err, _ = script("""
+        import os, signal
+        before = [signal.getsignal(n) for n in range(1, 32)]
+        import thrum
+        assert [signal.getsignal(n) for n in range(1, 32)] == before
+        print(len(os.listdir("/proc/self/task")))
+    """)
+    assert (code, out, err) == (0, "1\n", "")

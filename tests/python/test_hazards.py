@@ -1,0 +1,230 @@
+"""What crashed or hung a prototype once: one test for each row."""
+
+import ctypes
+import gc
+import io
+import json
+import sys
+import threading
+import time
+
+import pytest
+
+import thrum
+from conftest import hop
+from thrum import go, yield_
+
+
+def spread(body, n=8):
+    """n Tasks of it at once, on a runtime where they change threads."""
+    def main():
+        return [t.result() for t in [go(body) for _ in range(n)]]
+    with thrum.Runtime(procs=2, handover=0.0002) as runtime:
+        return runtime.run(main)
+
+
+def test_tasks_do_change_threads():
+    """Else the tests below prove nothing."""
+    def body():
+        seen = set()
+        for _ in range(100):
+            hop()
+            seen.add(threading.get_native_id())
+        return seen
+    assert len(set().union(*spread(body))) > 1
+
+
+def test_frames_generators_and_callbacks_move():
+    def numbers():
+        for n in range(30):
+            hop()
+            yield n
+
+    def deep(n):
+        if n == 0:
+            hop()
+            return 0
+        return 1 + deep(n - 1)
+
+    def body():
+        assert sum(numbers()) == 435
+        assert deep(200) == 200
+
+        def key(x):
+            hop()
+            return -x
+        return sorted(range(20), key=key)
+    assert spread(body) == [list(range(19, -1, -1))] * 8
+
+
+def test_an_exception_in_flight_moves():
+    def body():
+        for n in range(30):
+            try:
+                try:
+                    raise KeyError(n)
+                except KeyError:
+                    hop()
+                    assert sys.exc_info()[1].args == (n,)
+                    raise
+            except KeyError as error:
+                hop()
+                assert error.args == (n,)
+        return sys.exc_info()
+    assert spread(body) == [(None, None, None)] * 8
+
+
+def test_thread_locals_stay_with_their_task():
+    local = threading.local()
+
+    def body():
+        local.x = me = object()
+        for _ in range(50):
+            hop()
+            assert local.x is me
+        return True
+    assert spread(body) == [True] * 8
+
+
+def test_gilstate_ensure_after_hops():
+    """ctypes callbacks call PyGILState_Ensure; 3.11 deadlocked, 3.13 died."""
+    libc = ctypes.CDLL(None)
+    compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int),
+                               ctypes.POINTER(ctypes.c_int))
+
+    def body():
+        for _ in range(20):
+            hop()
+        values = (ctypes.c_int * 16)(*range(16, 0, -1))
+
+        def order(a, b):
+            return a[0] - b[0]
+        libc.qsort(values, 16, 4, compare(order))
+        return list(values)
+    assert spread(body) == [list(range(1, 17))] * 8
+
+
+def test_gilstate_ensure_may_wait_inside():
+    """A PyDLL call keeps the GIL: the callback is the Task's own code."""
+    libc = ctypes.PyDLL(None)
+    compare = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int),
+                                ctypes.POINTER(ctypes.c_int))
+
+    def body():
+        values = (ctypes.c_int * 16)(*range(16, 0, -1))
+
+        def order(a, b):
+            hop()
+            return a[0] - b[0]
+        libc.qsort(values, 16, 4, compare(order))
+        return list(values)
+    assert spread(body) == [list(range(1, 17))] * 8
+
+
+def test_gc_amid_it_all():
+    class Loop:
+        def __init__(self):
+            self.me = self
+
+    def body():
+        for _ in range(50):
+            Loop()
+            hop()
+            gc.collect(0)
+        return True
+    assert spread(body) == [True] * 8
+
+
+def nested(n):
+    return n and [nested(n - 1)]
+
+
+@pytest.mark.parametrize("what", ["import", "compile", "json", "repr",
+                                  "sorted", "python"])
+def test_deep_c_recursion(what):
+    """It succeeds or raises RecursionError on the default stack."""
+    def sorts(n):
+        return sorted([1], key=lambda x: x if n == 0 else sorts(n - 1)[0])
+
+    def dive(n):
+        return 1 + dive(n + 1)
+    calls = {
+        "import": lambda: __import__("decimal"),
+        "compile": lambda: compile("(" * 80 + "1" + ")" * 80, "x", "eval"),
+        "json": lambda: json.dumps(nested(900)),
+        "repr": lambda: repr(nested(900)),
+        "sorted": lambda: sorts(100),
+        "python": lambda: dive(0),
+    }
+
+    def body():
+        try:
+            calls[what]()
+        except (RecursionError, MemoryError):
+            pass
+        return True
+    assert spread(body, 2) == [True] * 2
+
+
+def test_finalizers_at_the_end_of_a_task_must_not_wait(script):
+    code, out, err, _ = script("""
+        import threading, thrum
+        local = threading.local()
+        class Waits:
+            def __del__(self):
+                thrum.sleep(0.01)
+        def body():
+            local.x = Waits()
+        def main():
+            thrum.go(body).join()
+            return "fine"
+        print(thrum.run(main))
+    """)
+    assert (code, out) == (0, "fine\n")
+    assert "RuntimeError" in err and "must not wait" in err
+
+
+def test_offload_runs_beside_the_others(rt):
+    def main():
+        began = time.monotonic()
+        blocked = go(thrum.offload, time.sleep, 0.5)
+        yield_()
+        assert time.monotonic() - began < 0.4
+        with pytest.raises(RuntimeError, match="must not wait"):
+            thrum.offload(thrum.sleep, 1)
+        with pytest.raises(ZeroDivisionError):
+            thrum.offload(lambda: 1 / 0)
+        assert thrum.offload(dict, a=1) == {"a": 1}
+        blocked.join()
+    rt.run(main)
+    assert thrum.offload(max, 1, 2) == 2
+
+
+def test_dump_names_every_task(rt):
+    def waits_here():
+        thrum.Channel().recv()
+
+    def main():
+        task = go(waits_here)
+        yield_()
+        out = io.StringIO()
+        thrum.dump(out)
+        task.cancel()
+        return out.getvalue()
+    text = rt.run(main)
+    assert "waits_here (waiting: " in text and "thrum.Channel().recv()" in text
+
+
+def test_current_frames_tell_tasks_apart(rt):
+    def main():
+        tasks = [go(thrum.sleep, 60) for _ in range(5)]
+
+        def waits():
+            thrum.sleep(60)
+        tasks += [go(waits) for _ in range(5)]
+        yield_()
+        frames = [f.f_code.co_name for f in sys._current_frames().values()]
+        for task in tasks:
+            task.cancel()
+        return frames.count("waits")
+    assert rt.run(main) == 5

@@ -1,0 +1,230 @@
+"""Tasks: results, errors, cancels, names, contexts."""
+
+import contextvars
+import gc
+import threading
+import time
+import traceback
+import weakref
+
+import pytest
+
+import thrum
+from thrum import Channel, go, sleep, yield_
+
+
+def test_result_and_arguments(rt):
+    def add(a, b, *, c):
+        return a + b + c
+    assert rt.run(add, 1, 2, c=3) == 6
+    assert rt.run(lambda: go(add, 1, b=2, c=4).result()) == 7
+    assert rt.go(add, 1, 2, c=5).result(timeout=10) == 8
+
+
+def test_an_error_reaches_join_with_its_traceback(rt):
+    def inner():
+        yield_()
+        raise KeyError("lost")
+
+    def outer():
+        return go(inner).join()
+    with pytest.raises(KeyError) as caught:
+        rt.run(outer)
+    names = [f.name for f in traceback.extract_tb(caught.value.__traceback__)]
+    assert "inner" in names and "outer" in names
+    task = rt.go(inner)
+    assert isinstance(task.exception(), KeyError)
+    with pytest.raises(KeyError):
+        task.result()
+
+
+def test_orphans_go_to_the_hook(rt, monkeypatch):
+    told = []
+    monkeypatch.setattr(thrum, "excepthook",
+                        lambda task, error: told.append((task.name, error)))
+
+    def orphan():
+        raise ValueError("nobody cares")
+    rt.run(lambda: (go(orphan), yield_(), None)[2])
+    for _ in range(100):
+        if told:
+            break
+        time.sleep(0.01)
+    assert [(n, str(e)) for n, e in told] == [
+        ("test_orphans_go_to_the_hook.<locals>.orphan", "nobody cares")]
+
+
+def test_cancel_ends_a_wait(rt):
+    ended = []
+
+    def waits():
+        try:
+            Channel().recv()
+        except thrum.Cancelled:
+            ended.append("cancelled")
+            raise
+
+    def main():
+        task = go(waits)
+        yield_()
+        assert not task.done()
+        assert task.cancel()
+        with pytest.raises(thrum.Cancelled):
+            task.join()
+        assert task.done() and task.cancelled() and not task.cancel()
+    rt.run(main)
+    assert ended == ["cancelled"]
+
+
+def test_join_times_out(rt):
+    def main():
+        task = go(sleep, 30)
+        with pytest.raises(thrum.Timeout):
+            task.join(timeout=0.01)
+        with pytest.raises(TimeoutError):
+            task.join(timeout=0)
+        task.cancel()
+    rt.run(main)
+
+
+def test_names(rt):
+    def named():
+        return thrum.current_task().name
+    task = rt.go(named)
+    assert task.result().endswith("named") and task.name.endswith("named")
+    task = rt.go(sleep, 0)
+    task.name = "sleeper"
+    task.join()
+    assert task.name == "sleeper" and "sleeper done" in repr(task)
+    with pytest.raises(TypeError):
+        task.name = 3
+    assert thrum.current_task() is None
+
+
+def test_context_is_a_copy_of_the_spawner_s(rt):
+    var = contextvars.ContextVar("var", default=0)
+
+    def child():
+        seen = var.get()
+        var.set(99)
+        yield_()
+        return seen, var.get()
+
+    def main():
+        var.set(7)
+        tasks = [go(child) for _ in range(3)]
+        assert [t.result() for t in tasks] == [(7, 99)] * 3
+        assert var.get() == 7
+    rt.run(main)
+    assert var.get() == 0
+
+
+def test_thread_states_are_clean_when_used_again(rt):
+    """An unpooled reset leaks threading.local into the next Task."""
+    local = threading.local()
+    var = contextvars.ContextVar("var", default=None)
+
+    def dirty(n):
+        assert not hasattr(local, "x") and var.get() is None
+        local.x = n
+        var.set(n)
+        try:
+            raise ValueError(n)
+        except ValueError:
+            gen = (yield_() or i for i in range(3))
+            next(gen)
+            assert local.x == n
+            return sum(1 for _ in gen)
+
+    def main():
+        for round_ in range(20):
+            tasks = [go(dirty, n) for n in range(100)]
+            assert [t.result() for t in tasks] == [2] * 100
+            gc.collect()
+    rt.run(main)
+
+
+def test_nothing_is_kept(rt):
+    class Thing:
+        pass
+
+    def main():
+        thing = Thing()
+        seen = weakref.ref(thing)
+        go(lambda x: x, thing).join()
+        del thing
+        return seen
+    seen = rt.run(main)
+    gc.collect()
+    assert seen() is None
+
+
+def test_wrong_use_is_a_python_error(rt, script):
+    for call in (yield_, lambda: thrum.shield().__enter__()):
+        with pytest.raises(RuntimeError, match="inside a Task"):
+            call()
+    with pytest.raises(TypeError):
+        rt.go(3)
+    with pytest.raises(TypeError):
+        rt.go()
+    with pytest.raises(TypeError):
+        thrum.Task()
+    with pytest.raises(ValueError):
+        sleep(float("nan"))
+    assert rt.run(lambda: pytest.raises(RuntimeError, rt.run, len)) is not None
+    assert rt.run(lambda: pytest.raises(RuntimeError, rt.stop)) is not None
+    stopped = thrum.Runtime()
+    stopped.stop()
+    stopped.stop()
+    assert not stopped.live
+    with pytest.raises(thrum.ClosedError):
+        stopped.go(len, ())
+    with pytest.raises(thrum.ClosedError):
+        stopped.__enter__()
+    code, out, err, _ = script("import thrum\nthrum.go(print)")
+    assert code == 1 and "no runtime here" in err
+
+
+def test_many(rt):
+    def main():
+        done = Channel(cap=100)
+        for n in range(20000):
+            go(done.send, n)
+        assert sum(done.recv() for _ in range(20000)) == 199990000
+    rt.run(main)
+
+
+def test_a_hog_does_not_freeze_the_others():
+    def hog(stop):
+        while not stop:
+            pass
+
+    def ticks():
+        gaps = []
+        for _ in range(20):
+            began = time.monotonic()
+            sleep(0.001)
+            gaps.append(time.monotonic() - began)
+        return max(gaps)
+
+    def main():
+        stop = []
+        task = go(hog, stop)
+        worst = go(ticks).result()
+        stop.append(1)
+        task.join()
+        return worst
+    assert thrum.run(main, procs=2) < 1.0  # else: for ever
+
+
+def test_a_blocking_call_does_not_freeze_the_others(rt):
+    def main():
+        began = time.monotonic()
+        blocked = go(time.sleep, 1.0)
+        yield_()
+        for _ in range(20):
+            sleep(0.001)
+        assert time.monotonic() - began < 0.9
+        assert not blocked.done()
+        blocked.join()
+    rt.run(main)
