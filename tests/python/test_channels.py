@@ -1,6 +1,7 @@
 """Channels and select."""
 
 import gc
+import sys
 import threading
 import weakref
 
@@ -93,6 +94,29 @@ def test_values_are_neither_lost_nor_kept(rt):
     rt.run(main)
     gc.collect()
     assert [ref() for ref in seen] == [None] * 7
+
+
+def test_each_value_is_counted_once(rt):
+    def main():
+        thing, ch = object(), Channel(cap=2)
+        before = sys.getrefcount(thing)
+        for _ in range(10):
+            ch.send(thing)
+            assert ch.try_send(thing) and not ch.try_send(thing)
+            assert sys.getrefcount(thing) == before + 2
+            assert ch.recv() is thing and ch.try_recv() is thing
+            with select() as s:
+                s.send(ch, thing)
+            with select() as s:
+                s.recv(ch)
+            assert s.value is thing
+            del s
+            assert sys.getrefcount(thing) == before
+            go(ch.send, thing)
+            assert next(ch) is thing
+            yield_()
+            assert sys.getrefcount(thing) == before
+    rt.run(main)
 
 
 def test_select_takes_what_is_ready(rt):

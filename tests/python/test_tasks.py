@@ -2,6 +2,7 @@
 
 import contextvars
 import gc
+import sys
 import threading
 import time
 import traceback
@@ -157,6 +158,24 @@ def test_nothing_is_kept(rt):
     seen = rt.run(main)
     gc.collect()
     assert seen() is None
+
+
+def test_what_a_call_takes_it_gives_back(rt):
+    thing = object()
+
+    def back(x, *, y):
+        return x is y
+
+    def main():
+        before = sys.getrefcount(thing)
+        for _ in range(50):
+            assert go(back, thing, y=thing).result()
+            assert go(lambda: thing).result() is thing
+            assert thrum.offload(lambda x: x, thing) is thing
+        yield_()
+        gc.collect()
+        return sys.getrefcount(thing) - before
+    assert rt.run(main) == 0
 
 
 def test_wrong_use_is_a_python_error(rt, script):

@@ -93,7 +93,7 @@ void green_drop(void* arg) {
     PyErr_SetString(t->runtime->state->Cancelled, "stopped before it began");
     t->error = take_error();
   }
-  if (Py_REFCNT(t) > 1 && !t->name) {
+  if ((Py_REFCNT(t) > 1 || t->error) && !t->name) {
     t->name = PyObject_GetAttrString(t->fn, "__qualname__");
     PyErr_Clear();
   }
