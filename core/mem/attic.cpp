@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "mem/attic.hpp"
 
+#include <string.h>
+
 #include <new>
 
 #include "mem/heap.hpp"
@@ -9,19 +11,20 @@
 namespace thrum::mem {
 
 namespace {
-constexpr size_t kChunk = size_t{2} << 20;
-constexpr size_t kRow = 64 * kChunk;
+constexpr size_t kRow = 64 * Attic::kChunk;
+
+size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
+
+char* base_of(const void* in_chunk) {
+  return reinterpret_cast<char*>(reinterpret_cast<uintptr_t>(in_chunk) &
+                                 ~(Attic::kChunk - 1));
+}
 }  // namespace
 
 struct Attic::Row {
   Row* older;
   char* base;
 };
-
-Attic::Chunk* Attic::chunk_of(void* block) const {
-  return reinterpret_cast<Chunk*>(reinterpret_cast<uintptr_t>(block) &
-                                  ~(kChunk - 1));
-}
 
 Attic::Chunk* Attic::chunk_take() {
   if (!free_) {
@@ -62,27 +65,74 @@ void Attic::chunk_leave(Chunk* c) {
   } while (!given_.compare_exchange_weak(first, c, release, relaxed));
 }
 
-void* Attic::take(size_t bytes) {
-  bytes = (bytes + 7) / 8 * 8;
-  if (!open_ || open_->used + bytes > kChunk) {
-    Chunk* c = chunk_take();
-    if (!c) {
-      return nullptr;
-    }
-    if (open_) {
-      chunk_leave(open_);
-    }
-    c->live.store(1, relaxed);
-    c->used = sizeof(Chunk);
-    open_ = c;
+bool Attic::open(size_t bytes) {
+  if (open_ && open_->used + bytes <= kChunk) {
+    return true;
   }
-  void* block = reinterpret_cast<char*>(open_) + open_->used;
-  open_->used += static_cast<u32>(bytes);
-  open_->live.fetch_add(1, relaxed);
-  return block;
+  Chunk* c = chunk_take();
+  if (!c) {
+    return false;
+  }
+  if (open_) {
+    chunk_leave(open_);
+  }
+  c->live.store(1, relaxed);
+  c->used = sizeof(Chunk);
+  c->pattern_count = 0;
+  open_ = c;
+  return true;
 }
 
-void Attic::give(void* block) { chunk_leave(chunk_of(block)); }
+// There is room.
+void* Attic::cut(size_t bytes) {
+  void* at = reinterpret_cast<char*>(open_) + open_->used;
+  open_->used += static_cast<u32>(round_up(bytes, 8));
+  return at;
+}
+
+void* Attic::take(size_t bytes) {
+  if (!open(round_up(bytes, 8))) {
+    return nullptr;
+  }
+  open_->live.fetch_add(1, relaxed);
+  return cut(bytes);
+}
+
+const void* Attic::pattern_find(u64 key) const {
+  for (u32 i = 0; i < open_->pattern_count; ++i) {
+    if (open_->keys[i] == key) {
+      return open_->patterns[i];
+    }
+  }
+  return nullptr;
+}
+
+const void* Attic::pattern_add(u64 key, const void* data, size_t bytes) {
+  u32 i = open_->pattern_count;
+  size_t from = round_up(open_->used, kCacheLine);
+  if (i == kPatterns || from + bytes > kChunk) {
+    return nullptr;
+  }
+  open_->used = static_cast<u32>(from);
+  open_->keys[i] = key;
+  open_->patterns[i] = memcpy(cut(bytes), data, bytes);
+  open_->pattern_count = i + 1;
+  return open_->patterns[i];
+}
+
+u16 Attic::place_of(const void* pattern) {
+  static_assert(kChunk / kCacheLine <= UINT16_MAX + 1);
+  auto offset = reinterpret_cast<uintptr_t>(pattern) % kChunk;
+  return static_cast<u16>(offset / kCacheLine);
+}
+
+const void* Attic::pattern_at(const void* block, u16 place) {
+  return place ? base_of(block) + place * kCacheLine : nullptr;
+}
+
+void Attic::give(void* block) {
+  chunk_leave(reinterpret_cast<Chunk*>(base_of(block)));
+}
 
 void Attic::release_all() {
   while (Row* row = rows_) {

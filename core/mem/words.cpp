@@ -1,5 +1,6 @@
-// Four bits per word say what it is; behind them the upper halves that occur more
-// than once, then what else is needed of each word, in order.
+// A bit per word says whether it is what was expected. Of the others, the odd ones,
+// four bits say what each is; behind them the upper halves that occur more than
+// once, then what else is needed of each, in order.
 // SPDX-License-Identifier: MIT
 #include "mem/words.hpp"
 
@@ -10,7 +11,7 @@ namespace thrum::mem {
 namespace {
 
 constexpr u32 kZero = 0;
-constexpr u32 kSame = 1;  // as the word before
+constexpr u32 kSame = 1;  // as the odd one before
 constexpr u32 kUpper =
     2;  // from here: the upper half with this number; the lower
         // half follows
@@ -38,27 +39,53 @@ struct Census {
   bool often(u32 u) const { return upper[slot(u)] == u && count[slot(u)] == 2; }
 };
 
+bool near(u64 v, u64 end) { return end - v <= 0xffff; }
+
 u32 class_of(u64 v, u64 before, u64 end) {
-  return v == 0              ? kZero
-         : v == before       ? kSame
-         : v < 256           ? kSmall
-         : end - v <= 0xffff ? kNear
-                             : kFull;
+  return v == 0         ? kZero
+         : v == before  ? kSame
+         : v < 256      ? kSmall
+         : near(v, end) ? kNear
+                        : kFull;
 }
 
-}  // namespace
+// With no pattern all are expected to be zero.
+u64 expected(const Pattern& like, u32 i, u64 end) {
+  if (!like.words) {
+    return 0;
+  }
+  u64 v = like.words[i];
+  return near(v, like.end) ? end - (like.end - v) : v;
+}
 
-size_t pack_words(const u64* words, u32 n, u64 end, u8* out) {
+struct Odd {
+  u32 n;
+  u64 words[kMostWords];
+};
+
+// Writes the bits.
+void find_odd(const u64* words, u32 n, u64 end, const Pattern& like, u8* bits,
+              Odd& odd) {
+  memset(bits, 0, (n + 7) / 8);
+  odd.n = 0;
+  for (u32 i = 0; i < n; ++i) {
+    bool differs = words[i] != expected(like, i, end);
+    bits[i / 8] |= static_cast<u8>(differs << i % 8);
+    odd.words[odd.n] = words[i];
+    odd.n += differs;
+  }
+}
+
+size_t pack_odd(const Odd& odd, u64 end, u8* codes) {
   Census c{};
   u64 before = 0;
-  for (u32 i = 0; i < n; ++i) {
-    if (class_of(words[i], before, end) == kFull) {
-      c.see(static_cast<u32>(words[i] >> 32));
+  for (u32 i = 0; i < odd.n; ++i) {
+    if (class_of(odd.words[i], before, end) == kFull) {
+      c.see(static_cast<u32>(odd.words[i] >> 32));
     }
-    before = words[i];
+    before = odd.words[i];
   }
-  u8* codes = out;
-  size_t code_bytes = (n + 1) / 2;
+  size_t code_bytes = (odd.n + 1) / 2;
   memset(codes, 0, code_bytes);
   // How many uppers will be listed is not known yet: there is room for all.
   u32 uppers[kUppers];
@@ -67,8 +94,8 @@ size_t pack_words(const u64* words, u32 n, u64 end, u8* out) {
   u8* const rest = list + 1 + sizeof uppers;
   u8* to = rest;
   before = 0;
-  for (u32 i = 0; i < n; ++i) {
-    u64 v = words[i];
+  for (u32 i = 0; i < odd.n; ++i) {
+    u64 v = odd.words[i];
     u32 code = class_of(v, before, end);
     before = v;
     size_t bytes = code == kFull ? 8 : code == kNear ? 2 : code == kSmall;
@@ -95,15 +122,24 @@ size_t pack_words(const u64* words, u32 n, u64 end, u8* out) {
   return code_bytes + 1 + known * sizeof(u32) + static_cast<size_t>(to - rest);
 }
 
-size_t unpack_words(const u8* in, u64* words, u32 n, u64 end) {
-  const u8* codes = in;
-  const u8* list = codes + (n + 1) / 2;
+// Reads them one by one.
+struct OddReader {
+  const u8* codes;
   u32 uppers[kUppers];
-  memcpy(uppers, list + 1, *list * sizeof(u32));
-  const u8* from = list + 1 + *list * sizeof(u32);
+  const u8* from;
+  u64 end;
   u64 before = 0;
-  for (u32 i = 0; i < n; ++i) {
+  u32 i = 0;
+
+  OddReader(const u8* in, u32 n, u64 end_) : codes(in), end(end_) {
+    const u8* list = codes + (n + 1) / 2;
+    memcpy(uppers, list + 1, *list * sizeof(u32));
+    from = list + 1 + *list * sizeof(u32);
+  }
+
+  u64 next() {
     u32 code = codes[i / 2] >> i % 2 * 4 & 15;
+    ++i;
     u64 v = 0;
     u32 lower;
     u16 distance;
@@ -130,9 +166,36 @@ size_t unpack_words(const u8* in, u64* words, u32 n, u64 end) {
         v = u64{uppers[code - kUpper]} << 32 | lower;
         from += sizeof lower;
     }
-    words[i] = before = v;
+    return before = v;
   }
-  return static_cast<size_t>(from - in);
+};
+
+u32 count_bits(const u8* bits, u32 n) {
+  u32 count = 0;
+  for (u32 i = 0; i < (n + 7) / 8; ++i) {
+    count += static_cast<u32>(__builtin_popcount(bits[i]));
+  }
+  return count;
+}
+
+}  // namespace
+
+size_t pack_words(const u64* words, u32 n, u64 end, const Pattern& like,
+                  u8* out) {
+  Odd odd;
+  u8* behind = out + (n + 7) / 8;
+  find_odd(words, n, end, like, out, odd);
+  return static_cast<size_t>(behind - out) + pack_odd(odd, end, behind);
+}
+
+size_t unpack_words(const u8* in, u64* words, u32 n, u64 end,
+                    const Pattern& like) {
+  OddReader odd(in + (n + 7) / 8, count_bits(in, n), end);
+  for (u32 i = 0; i < n; ++i) {
+    bool differs = in[i / 8] >> i % 8 & 1;
+    words[i] = differs ? odd.next() : expected(like, i, end);
+  }
+  return static_cast<size_t>(odd.from - in);
 }
 
 }  // namespace thrum::mem

@@ -28,16 +28,18 @@ namespace thrum {
 // A stack that hibernates: this, a Window for each element on it that others may
 // read or write, with the element behind it, and all words in few bytes.
 struct Asleep {
-  u32 words;    // from the stack pointer to the end of the stack
+  u16 words;    // from the stack pointer to the end of the stack
   u16 windows;  // bytes of these
   u16 packed;   // bytes of the words
+  u16 pattern;  // Attic::place_of
 };
 
 namespace {
 
 constexpr u32 kBatch = 64;
-constexpr u32 kSlots = 4096;          // at a time
-constexpr u32 kMost = 4096;           // a stack with more in use stays
+constexpr u32 kSlots = 4096;  // at a time
+constexpr u32 kMost =
+    mem::kMostWords * sizeof(u64);    // with more in use it stays
 constexpr i64 kShare = 20;            // of its time sysmon gives this one part
 constexpr i64 kIdle = 2'000'000'000;  // if the host says nothing
 // The sanitizers and valgrind know where stacks are, and what lies there.
@@ -71,24 +73,51 @@ void each_elem(Body* b, Fn fn) {
   }
 }
 
+// A stack that others are expected to be like: those of the same function that wait
+// as deep. The first one in each chunk of the attic.
+struct Likeness {
+  u64 end;
+  u64 words[];
+};
+
+mem::Pattern pattern_of(const Likeness* like) {
+  return like ? mem::Pattern{like->words, like->end} : mem::Pattern{};
+}
+
+// In the attic's open chunk; null: there is no room for another.
+const Likeness* find_likeness(mem::Attic& attic, const G* g, const u64* from,
+                              u32 words, u8* scratch) {
+  u64 key = reinterpret_cast<u64>(g->fn) << 16 ^ words;
+  const void* found = attic.pattern_find(key);
+  if (!found) {
+    auto* made = reinterpret_cast<Likeness*>(scratch);
+    made->end = reinterpret_cast<u64>(from + words);
+    memcpy(made->words, from, words * sizeof(u64));
+    found = attic.pattern_add(key, made, sizeof *made + words * sizeof(u64));
+  }
+  return static_cast<const Likeness*>(found);
+}
+
 // Copies the stack; null: it stays.
-Asleep* pack(Runtime* rt, Body* b, u8* scratch) {
+Asleep* pack(Runtime* rt, G* g, u8* scratch) {
+  Body* b = g->body;
+  mem::Attic& attic = rt->scan.attic;
   auto* from = static_cast<const u64*>(b->sp);
-  size_t used = static_cast<size_t>(b->stack.end() - static_cast<char*>(b->sp));
+  u64 end = reinterpret_cast<u64>(b->stack.end());
+  size_t used = end - reinterpret_cast<u64>(from);
   size_t windows = 0;
   each_elem(b, [&](const Waiter& w) { windows += window_bytes(w); });
-  if (used > kMost || windows > kMost) {
-    return nullptr;
-  }
   u32 words = static_cast<u32>(used / sizeof(u64));
-  size_t packed = mem::pack_words(
-      from, words, reinterpret_cast<u64>(b->stack.end()), scratch);
-  auto* a = static_cast<Asleep*>(
-      rt->scan.attic.take(sizeof(Asleep) + windows + packed));
-  if (!a) {
+  // The pattern and the block lie in one chunk.
+  if (used > kMost || windows > kMost ||
+      !attic.open(2 * mem::packed_most(words) + windows)) {
     return nullptr;
   }
-  *a = Asleep{words, static_cast<u16>(windows), static_cast<u16>(packed)};
+  const Likeness* like = find_likeness(attic, g, from, words, scratch);
+  size_t packed = mem::pack_words(from, words, end, pattern_of(like), scratch);
+  auto* a = static_cast<Asleep*>(attic.take(sizeof(Asleep) + windows + packed));
+  *a = Asleep{static_cast<u16>(words), static_cast<u16>(windows),
+              static_cast<u16>(packed), mem::Attic::place_of(like)};
   memcpy(windows_of(a) + windows, scratch, packed);
   char* at = windows_of(a);
   each_elem(b, [&](Waiter& w) {
@@ -106,8 +135,11 @@ void unpack(Body* b, Asleep* a) {
   u64* to = reinterpret_cast<u64*>(b->stack.end()) - a->words;
   char* end = windows_of(a) + a->windows;
   b->sp = to;
+  auto* like =
+      static_cast<const Likeness*>(mem::Attic::pattern_at(a, a->pattern));
   (void)mem::unpack_words(reinterpret_cast<u8*>(end), to, a->words,
-                          reinterpret_cast<u64>(b->stack.end()));
+                          reinterpret_cast<u64>(b->stack.end()),
+                          pattern_of(like));
   for (char* at = windows_of(a); at < end;) {
     auto* w = reinterpret_cast<Window*>(at);
     at += window_bytes(*w->node);
@@ -137,7 +169,7 @@ struct Batch {
   os::Span guard[kBatch];  // of those that hibernate
   u32 n;
   u32 guards;
-  u8 scratch[mem::packed_most(kMost / sizeof(u64))];
+  alignas(Likeness) u8 scratch[mem::packed_most(mem::kMostWords)];
 };
 
 bool freeze(G* g, u64 v) {
@@ -159,7 +191,7 @@ bool may_sleep(const Runtime* rt, const G* g, const Body* b) {
 // g is ours.
 void add(Runtime* rt, Batch& batch, G* g, u64 phase, bool trims, size_t page) {
   Body* b = g->body;
-  Asleep* a = may_sleep(rt, g, b) ? pack(rt, b, batch.scratch) : nullptr;
+  Asleep* a = may_sleep(rt, g, b) ? pack(rt, g, batch.scratch) : nullptr;
   if (!a && !trims) {
     return thaw(g, phase, 0);
   }

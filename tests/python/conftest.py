@@ -1,6 +1,7 @@
 """What the tests share. A test that hangs ends with the stacks of all threads."""
 
 import faulthandler
+import signal
 import subprocess
 import sys
 import textwrap
@@ -29,9 +30,12 @@ def rt():
 def script():
     """Runs a program of its own: (code, stdout, stderr, seconds)."""
     def run(text, timeout=30):
+        def heed_ctrl_c():  # a shell starts what is in the background without
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         began = time.monotonic()
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(text)],
-                              capture_output=True, text=True, timeout=timeout)
+                              capture_output=True, text=True, timeout=timeout,
+                              preexec_fn=heed_ctrl_c)
         return (done.returncode, done.stdout, done.stderr,
                 time.monotonic() - began)
     return run

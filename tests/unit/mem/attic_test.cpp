@@ -65,6 +65,41 @@ TEST_CASE("attic: what is given back costs nothing") {
   attic.release_all();
 }
 
+TEST_CASE("attic: patterns are each chunk's own") {
+  Attic attic;
+  std::vector<void*> blocks;
+  const void* last = nullptr;
+  u32 made = 0;
+  for (u32 i = 0; i < 3 * (Attic::kChunk >> 10); ++i) {
+    REQUIRE(attic.open(1024 + 8));
+    const void* found = attic.pattern_find(7);
+    if (!found) {
+      found = attic.pattern_add(7, &i, sizeof i);
+      CHECK(found != last);
+      ++made;
+    }
+    CHECK(attic.pattern_find(8) == nullptr);
+    last = found;
+    blocks.push_back(attic.take(1024));
+    CHECK(Attic::pattern_at(blocks.back(), Attic::place_of(found)) == found);
+  }
+  CHECK(Attic::pattern_at(last, Attic::place_of(nullptr)) == nullptr);
+  CHECK(made >= 3);
+  CHECK(made <= 5);
+  u32 room = 0;
+  for (u64 key = 100; attic.pattern_add(key, &key, sizeof key); ++key) {
+    u64 kept;
+    memcpy(&kept, attic.pattern_find(key), sizeof kept);
+    CHECK(kept == key);
+    ++room;
+  }
+  CHECK(room == 7);  // and the one that was there
+  for (void* b : blocks) {
+    attic.give(b);
+  }
+  attic.release_all();
+}
+
 TEST_CASE("attic: given back by many threads at once") {
   Attic attic;
   for (u32 round = 0; round < rounds(20); ++round) {
