@@ -73,8 +73,8 @@ void each_elem(Body* b, Fn fn) {
   }
 }
 
-// A stack that others are expected to be like: those of the same function that wait
-// as deep. The first one in each chunk of the attic.
+// A stack that others are expected to be like: those that wait for the same kind of
+// thing, as deep. The first one in each chunk of the attic.
 struct Likeness {
   u64 end;
   u64 words[];
@@ -85,9 +85,9 @@ mem::Pattern pattern_of(const Likeness* like) {
 }
 
 // In the attic's open chunk; null: there is no room for another.
-const Likeness* find_likeness(mem::Attic& attic, const G* g, const u64* from,
+const Likeness* find_likeness(mem::Attic& attic, Why why, const u64* from,
                               u32 words, u8* scratch) {
-  u64 key = reinterpret_cast<u64>(g->fn) << 16 ^ words;
+  u64 key = u64{words} << 8 | static_cast<u8>(why);
   const void* found = attic.pattern_find(key);
   if (!found) {
     auto* made = reinterpret_cast<Likeness*>(scratch);
@@ -99,8 +99,7 @@ const Likeness* find_likeness(mem::Attic& attic, const G* g, const u64* from,
 }
 
 // Copies the stack; null: it stays.
-Asleep* pack(Runtime* rt, G* g, u8* scratch) {
-  Body* b = g->body;
+Asleep* pack(Runtime* rt, Body* b, u8* scratch) {
   mem::Attic& attic = rt->scan.attic;
   auto* from = static_cast<const u64*>(b->sp);
   u64 end = reinterpret_cast<u64>(b->stack.end());
@@ -113,7 +112,8 @@ Asleep* pack(Runtime* rt, G* g, u8* scratch) {
       !attic.open(2 * mem::packed_most(words) + windows)) {
     return nullptr;
   }
-  const Likeness* like = find_likeness(attic, g, from, words, scratch);
+  const Likeness* like =
+      find_likeness(attic, b->why.load(relaxed), from, words, scratch);
   size_t packed = mem::pack_words(from, words, end, pattern_of(like), scratch);
   auto* a = static_cast<Asleep*>(attic.take(sizeof(Asleep) + windows + packed));
   *a = Asleep{static_cast<u16>(words), static_cast<u16>(windows),
@@ -174,7 +174,8 @@ struct Batch {
 
 bool freeze(G* g, u64 v) {
   // acquire: pairs with commit_park: the stack is as its M left it.
-  return g->word.compare_exchange_strong(v, v | kFrozen, acq_rel, relaxed);
+  return !frozen(v) &&
+         g->word.compare_exchange_strong(v, v | kFrozen, acq_rel, relaxed);
 }
 
 void thaw(G* g, u64 phase, u64 set) {
@@ -191,7 +192,7 @@ bool may_sleep(const Runtime* rt, const G* g, const Body* b) {
 // g is ours.
 void add(Runtime* rt, Batch& batch, G* g, u64 phase, bool trims, size_t page) {
   Body* b = g->body;
-  Asleep* a = may_sleep(rt, g, b) ? pack(rt, g, batch.scratch) : nullptr;
+  Asleep* a = may_sleep(rt, g, b) ? pack(rt, b, batch.scratch) : nullptr;
   if (!a && !trims) {
     return thaw(g, phase, 0);
   }
@@ -348,23 +349,27 @@ bool stack_touched(Runtime* rt, Body* b) {
 }
 
 void all_awake(Runtime* rt) {
+  Locked held(rt->scan.lock);  // a look that began before has ended
   if (!rt->scan.asleep.load(relaxed)) {
     return;
   }
-  Locked held(rt->scan.lock);
   u32 end = table_end(rt->table);
   for (u32 slot = 0; slot < end; ++slot) {
     G* g = table_g(rt->table, slot);
     u64 v = g ? g->word.load(acquire) : 0;
     while ((v & kLive) && (glance(g->flags) & kStarted) && !peek(g->body)) {
-      // Ready ones are nobody's but ours: the world stands.
-      if (!(v & kPhase) || freeze(g, v)) {
+      // Ready ones are nobody's but ours: the world stands. One that is claimed
+      // and not yet ready is a thread's of the host, which does not stand, and
+      // copies an element. acquire: pairs with set_runnable.
+      bool waits = (v & kPhase) != 0;
+      if (waits ? freeze(g, v) : g->state.load(acquire) == State::runnable) {
         stack_awake(rt, g);
-        if (v & kPhase) {
+        if (waits) {
           thaw(g, v & kPhase, 0);
         }
         break;
       }
+      os::thread_yield();
       v = g->word.load(acquire);
     }
   }
@@ -377,7 +382,8 @@ i64 scan_look(Runtime* rt, i64 now) {
   }
   i64 period = rt->config.idle_ns ? rt->config.idle_ns : kIdle;
   Locked held(s.lock);
-  if (s.asked) {
+  // all_awake has had the lock: who comes later sees that the world stands.
+  if (s.asked || rt->world.load(relaxed)) {
     return now + period / 8;
   }
   if (!s.next) {

@@ -139,6 +139,9 @@ void route(M* m, G* g, bool next) {
   rt->visitors.fetch_sub(1, release);
 }
 
+// release: what its claimer did to it is done (pairs with all_awake).
+static void set_runnable(G* g) { g->state.store(State::runnable, release); }
+
 void ready(M* m, Wake* wake) {
   G* g = wake->g;
   if (THRUM_UNLIKELY(!g)) {
@@ -149,7 +152,7 @@ void ready(M* m, Wake* wake) {
     os::futex_wake(note, 1);
     return;
   }
-  g->state.store(State::runnable, relaxed);
+  set_runnable(g);
   if (kMigrateAlways && !(g->flags & kRouted)) {
     route(nullptr, g, true);
     return;
@@ -181,7 +184,7 @@ u32 ready_batch(M* m, Waiter* list) {
     Wake* wake = w->wake;
     G* g = wake->g;
     if (g && m && m->p && !(g->flags & kRouted) && rt_of(g) == m->rt) {
-      g->state.store(State::runnable, relaxed);
+      set_runnable(g);
       if (Body* b = g->body) {
         prefetch_context(b);
       }
@@ -199,7 +202,7 @@ u32 ready_batch(M* m, Waiter* list) {
 }
 
 void ready_behind(M* m, G* g) {
-  g->state.store(State::runnable, relaxed);
+  set_runnable(g);
   route(m, g, false);
 }
 

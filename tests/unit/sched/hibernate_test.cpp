@@ -146,6 +146,34 @@ TEST_CASE("hibernate: two looks, and a wait that ends in between starts anew") {
   });
 }
 
+TEST_CASE("hibernate: who is like the one before takes few bytes, each time") {
+  UNIT_NEEDS_HIBERNATION
+  in_g(still(), [] {
+    Runtime* rt = this_m()->rt;
+    u64 hs[20];
+    for (u64& h : hs) {
+      h = sleeper([] {
+        for (int times = 0; times < 2; ++times) {
+          volatile u64 mine[40];
+          fill(mine, 40);
+          (void)park();
+        }
+      });
+    }
+    for (int times = 0; times < 2; ++times) {
+      look();
+      CHECK(asleep() == 20);
+      CHECK(rt->scan.bytes.load() < 20 * 100);
+      for (u64 h : hs) {
+        (void)unpark(h);
+      }
+      for (u64 h : hs) {
+        times ? (void)join(h) : (void)wait_parked(h);
+      }
+    }
+  });
+}
+
 TEST_CASE("hibernate: no look while an M may be about to park") {
   UNIT_NEEDS_HIBERNATION
   Config c = seeded(3);
@@ -282,6 +310,10 @@ TEST_CASE("hibernate: a world that stops has all stacks") {
       CHECK((seen().all == 100 && seen().with_sp == 100));
       look();  // not while it stands
       CHECK(asleep() == 0);
+      for (i64 hours = 2; hours < 6; ++hours) {  // nor sysmon, if it comes late
+        (void)scan_look(rt, os::now_ns() + hours * 3600 * kSecond);
+      }
+      CHECK(asleep() == 0);
       Enter e;
       CHECK(world_start(e.m, rt) == 0);
     }
@@ -292,6 +324,40 @@ TEST_CASE("hibernate: a world that stops has all stacks") {
     }
     CHECK(well == 100);
   });
+}
+
+TEST_CASE("hibernate: a world that stops waits for who has claimed one") {
+  UNIT_NEEDS_HIBERNATION
+  Rt rt(still());
+  SpawnOpts o;
+  o.flags = kHibernate;
+  Atomic<int> result{1};
+  u64 h = go_in(
+      rt.rt, [&] { result.store(park()); }, &o);
+  G* g = g_at(rt.rt, h);
+  until([&] {
+    scan_all(rt.rt, nullptr);
+    return asleep(rt.rt) == 1;
+  });
+  Wake& wake = g->away->wake;
+  CHECK(claim(&wake));  // as a sender does before it copies
+  Atomic<u32> stands{0};
+  {
+    Thread t([&] {
+      M* none = nullptr;
+      CHECK(world_stop(none, rt.rt, kForever) == 0);
+      stands.store(1);
+      CHECK(world_start(none, rt.rt) == 0);
+    });
+    os::thread_sleep(10 * kMs);
+    CHECK(stands.load() == 0);
+    CHECK(asleep(rt.rt) == 1);
+    wake.result = 0;
+    ready(nullptr, &wake);
+  }
+  CHECK(stands.load() == 1);
+  CHECK(join(h, rt.rt, soon()) == 0);
+  CHECK(result.load() == 0);
 }
 
 TEST_CASE("hibernate: a stack that is touched comes back, and its G waits on") {
