@@ -65,7 +65,10 @@ void on_event(uv_poll_t* h, int status, int events) {
     fd_disarmed(f);  // libuv has stopped it
     forget_edge(p, f);
   }
-  note_woken(p, fd_event(f, came, over, edge || failed));
+  Waiter* woken = fd_event(f, came, over, edge || failed);
+  trace(nullptr, p->rt, Event::net_ready, woken ? woken->wake->g : nullptr,
+        static_cast<u64>(f->fd));
+  note_woken(p, woken);
   if (!edge || failed) {
     int left = fd_armed(f);
     if (!left) {

@@ -182,6 +182,8 @@ int fd_wait(M*& m, PollFd* f, Dir d, i64 deadline, const u32* seen) {
     }
     u64 arms = of(poller_edge(f->poller) ? Dir::either : d, kFdArmed);
     if (THRUM_LIKELY((v & arms) == arms)) {
+      trace(m, poller_rt(f->poller), Event::net_block, g_of(m),
+            static_cast<u64>(f->fd));
       return wait_queued(m, f->word, v, f->queue(d), w, 0, nullptr, false,
                          [](u64 now) { return now; });
     }

@@ -22,6 +22,7 @@ BlockSite& site_of(P* p, u64 pc) {
 void let_go(M* m) {
   Runtime* rt = m->rt;
   rt->blocking.fetch_add(1, seq_cst);
+  trace(m, rt, Event::handoff, m->cur, m->id);
   P* p = leave_p(m);
   bump(p->handoffs);
   m->door.change(0, kApart | kDeclared);
@@ -90,6 +91,7 @@ int enter_blocking(M*& m, u64 site) {
     if (THRUM_UNLIKELY(m->door.calls() & kDomainTaken)) {
       domain_left_behind(m);
     }
+    trace(m, m->rt, Event::block, m->cur);
     m->cur->state.store(State::blocking, relaxed);
     b->why.store(Why::blocking, relaxed);
     b->rare()->block_site = site;
@@ -120,6 +122,7 @@ int exit_blocking(M*& m) {
     if (b->rare()->block_since || taken) {
       site_of(m->p, b->rare()->block_site).slow = slow;
     }
+    trace(m, m->rt, Event::unblock, m->cur);
     m->cur->state.store(State::running, relaxed);
     b->why.store(Why::none, relaxed);
     publish<void*>(b->held_sp, nullptr);

@@ -94,6 +94,7 @@ M* leave_for_good(M* m, G* g) {
   if (THRUM_UNLIKELY(g->affinity != kMigrate)) {
     b->pin->bound.fetch_sub(1, relaxed);
   }
+  trace(m, m->rt, Event::exit, g);  // while its handle is good
   retire(m, g);
   if (THRUM_UNLIKELY(g->ext != nullptr)) {
     lost = dismiss(m, g);  // after the handle is stale: observers read the Ext
@@ -111,6 +112,7 @@ M* leave_for_good(M* m, G* g) {
     if (fits(m, b, next)) {
       fp_reset();
       body_dress(m, next, b);
+      trace_switch(m, next);
       start_running(m, next);
       return m;
     }
@@ -120,6 +122,7 @@ M* leave_for_good(M* m, G* g) {
   }
   m->after = After{.kind = AfterKind::exit, .body = b};
   if (next) {
+    trace_switch(m, next);
     start_running(m, next);
     m->arrived_native = false;
     note_leave(b->note, next->body->note, true);

@@ -166,12 +166,14 @@ void sleep_idle(M* m) {
     // A thread of the host may end without waking anybody: look again.
     until = os::now_ns() + 1'000'000'000;
   }
+  trace(m, rt, Event::idle);
   bool came = false;
   if (watches) {
     came = watch(m, min(until, end));
   } else {
     idle_wait(m, min(until, end));
   }
+  trace(m, rt, Event::awake);
   feed_starved(rt, UINT32_MAX);
   P* p;
   {

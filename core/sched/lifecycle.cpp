@@ -6,6 +6,7 @@
 #include "mem/heap.hpp"
 #include "sched/domain.hpp"
 #include "sched/ready.hpp"
+#include "sched/recorder.hpp"
 #include "sched/signals.hpp"
 
 namespace thrum {
@@ -53,6 +54,7 @@ void destroy(Runtime* rt) {
     os::thread_yield();
   }
   const mem::Source from = rt->config.source;
+  recorder_free(rt);
   source_free(rt);
   for (u32 slot = 0; slot < rt->table.end; ++slot) {
     G* g = table_g(rt->table, slot);

@@ -305,6 +305,7 @@ void execute(M* m, G* g) {
     starved(m, g, "memory for its stack");
     return;
   }
+  trace(m, m->rt, Event::run, g, m->id);
   start_running(m, g);
   m->arrived_native = true;
   note_leave(m->note0, g->body->note, false);

@@ -53,6 +53,7 @@ void claim_self(M* m, G* g, u64 gen, u64 need, u64 clear, u64 set, int result) {
     }
   }
   body_of(g)->wake.result = result;
+  trace_ready(m, g);
   ready_behind(m, g);
 }
 

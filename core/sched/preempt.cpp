@@ -131,6 +131,7 @@ void unbind(M* m, G* g) {
 void go_behind(M*& m, G* g) {
   P* p = m->p;
   i64 now = os::now_ns();
+  trace(m, m->rt, Event::preempt, g);
   bump(p->preemptions);
   p->preempt_delay.store(now - m->asked_at.load(relaxed), relaxed);
   p->stamp.store(now, relaxed);

@@ -152,6 +152,7 @@ void ready(M* m, Wake* wake) {
     os::futex_wake(note, 1);
     return;
   }
+  trace_ready(m, g);
   set_runnable(g);
   if (kMigrateAlways && !(g->flags & kRouted)) {
     route(nullptr, g, true);
@@ -184,12 +185,14 @@ u32 ready_batch(M* m, Waiter* list) {
     Wake* wake = w->wake;
     G* g = wake->g;
     if (g && m && m->p && !(g->flags & kRouted) && rt_of(g) == m->rt) {
+      trace_ready(m, g);
       set_runnable(g);
       if (Body* b = g->body) {
         prefetch_context(b);
       }
       plain.push(g);
     } else if (g) {
+      trace_ready(m, g);
       ready_behind(nullptr, g);
     } else {
       ready(nullptr, wake);

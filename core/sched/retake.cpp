@@ -107,6 +107,8 @@ bool retake(Runtime* rt, P* p, M* m, const Look& seen) {
   m->taken_at = seen.since;
   p->m.store(nullptr, relaxed);
   bump(declared ? p->handoffs : p->retakes);
+  trace(nullptr, rt, declared ? Event::handoff : Event::retake, glance(m->cur),
+        m->id);
   give_p(rt, p, false);
   return true;
 }

@@ -15,6 +15,7 @@ namespace thrum {
 constexpr u32 kMaxProcs = 1024;
 constexpr u32 kJoinLocks = 64;
 
+struct Recorder;
 struct Runtime;
 struct Source;
 
@@ -218,6 +219,8 @@ struct Runtime {
   Atomic<u32> preempt_on;   // signals_lock writes: Gs are preempted
   Atomic<u32> overflow_on;  // signals_lock writes: full stacks are told of
   Atomic<u32> signals_set;  // signals_lock writes: how often they changed
+
+  Atomic<Recorder*> recorder;  // once: null until it is traced (recorder.hpp)
 };
 
 // A thrum_run in progress.

@@ -115,6 +115,7 @@ int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
   if (out) {
     *out = handle_of(rt->tag, g->slot, word);
   }
+  trace(m, rt, Event::spawn, g, probing() ? self(m) : 0);
   if (THRUM_LIKELY(p != nullptr)) {
     bump(p->spawned);
   }

@@ -25,6 +25,7 @@ G* steal_from(M* m, P* p, P* victim, bool last_round) {
     u32 n = victim->runq.grab(half);
     if (n) {
       bump(p->steals);
+      trace(m, p->rt, Event::steal, half[n - 1], victim->id);
       for (u32 i = 0; i + 1 < n; ++i) {
         runq_put(m, p, half[i]);
       }
@@ -35,6 +36,7 @@ G* steal_from(M* m, P* p, P* victim, bool last_round) {
   if (victim->fresh.size()) {
     if (G* g = victim->fresh.steal()) {
       bump(p->steals);
+      trace(m, p->rt, Event::steal, g, victim->id);
       for (u32 more = min(victim->fresh.size() / 2, kRing / 4); more; --more) {
         G* also = victim->fresh.steal();
         if (!also) {
@@ -48,6 +50,7 @@ G* steal_from(M* m, P* p, P* victim, bool last_round) {
   if (last_round && victim->runq.has_next() && next_is_stale(victim)) {
     if (G* g = victim->runq.take_next()) {
       bump(p->steals);
+      trace(m, p->rt, Event::steal, g, victim->id);
       return g;
     }
   }

@@ -8,6 +8,7 @@
 #pragma once
 #include "arch/context.hpp"
 #include "sched/api.hpp"
+#include "sched/probes.hpp"
 
 namespace thrum {
 
@@ -127,6 +128,7 @@ inline void start_running(M* m, G* g) {
 THRUM_INLINE M* switch_to(M* m, Body* from, G* g) {
   Body* to = g->body;
   eh_save(m, from);
+  trace_switch(m, g);
   start_running(m, g);
   m->arrived_native = false;
   note_leave(from->note, to->note, false);
@@ -140,6 +142,7 @@ THRUM_INLINE M* switch_to(M* m, Body* from, G* g) {
 // Leaves `from` for the loop of this M.
 THRUM_INLINE M* switch_to_loop(M* m, Body* from) {
   eh_save(m, from);
+  trace_leave(m);
   note_leave(from->note, m->note0, false);
   m = static_cast<M*>(context_switch(&from->sp, m->sp0, m));
   note_arrive(from->note, m->arrived_native ? &m->note0 : nullptr);

@@ -36,6 +36,7 @@ u32 run_timers(M* m, P* p, i64 now) {
   Timer* due[kBatch];
   Fifo<G> fired;
   Fifo<G> routed;
+  i64 late = now - p->earliest.load(relaxed);  // of the first, for events
   p->timer_lock.lock();
   for (u32 n = kBatch; n == kBatch;) {
     n = 0;
@@ -56,6 +57,7 @@ u32 run_timers(M* m, P* p, i64 now) {
           prefetch_context(b);
         }
         b->wake.result = kETIMEDOUT;
+        trace_timer(m, g, late);
         g->state.store(State::runnable, relaxed);
       }
       TimerHeap::fired(due[i]);  // from here on b is its owner's, if not ours

@@ -1,0 +1,37 @@
+// What a traced runtime records: a ring of events per P, written by the M that holds
+// it, and one for everybody else. The oldest are overwritten, for ever: a flight
+// recorder. Made at the first start, kept until the runtime ends, because an M may be
+// writing when it is switched off.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "probe/ring.hpp"
+#include "sched/runtime.hpp"
+
+namespace thrum {
+
+// Of events as they happen: observe's, for what cannot wait for the dump. Called on
+// the thread that acts, inside the core: it must neither park nor lock for long. p
+// and m may be null; g is null for events that are no G's.
+struct Lens {
+  void (*see)(Lens* self, M* m, P* p, u64 ticks, Event e, G* g, u64 arg);
+};
+
+struct Recorder {
+  Atomic<bool> on;     // setting writes
+  WordLock setting;    // who starts or stops
+  u64 size;            // const after the first start: records in a ring
+  Atomic<Lens*> lens;  // setting writes; outlives what it sees
+  u64 ticks0;          // const after the first start: one moment
+  i64 ns0;             // on both clocks
+  Atomic<Ring*> rings[kMaxProcs];  // owner of the P makes it
+  WordLock outside_lock;           // who has no P
+  Ring* outside;                   // outside_lock writes its records
+  Atomic<u64> refused;             // atomic: no memory for a ring
+};
+
+// size: records per P, 0: 65,536; rounded up to a power of two. Idempotent.
+int recorder_start(Runtime* rt, u64 size);
+void recorder_stop(Runtime* rt);
+void recorder_free(Runtime* rt);
+
+}  // namespace thrum
