@@ -2,7 +2,12 @@
 #include "thrum/observe.h"
 
 #include "observe/memory.hpp"
+#include "observe/metrics.hpp"
+#include "observe/onlooker.hpp"
+#include "observe/schedtrace.hpp"
+#include "observe/timeline.hpp"
 #include "observe/watchdog.hpp"
+#include "sched/recorder.hpp"
 #include "translate.hpp"
 
 using namespace thrum;
@@ -26,6 +31,12 @@ void show_stall(const Watch& w, const StallView& v) {
   reinterpret_cast<TellStall>(w.fn)(w.arg, &s);
 }
 
+void quantiles(const Sums& s, uint64_t& p50, uint64_t& p90, uint64_t& p99) {
+  p50 = s.quantile(0.5);
+  p90 = s.quantile(0.9);
+  p99 = s.quantile(0.99);
+}
+
 }  // namespace
 
 extern "C" {
@@ -46,7 +57,7 @@ int thrum_p_each(thrum_rt* rt,
                     p->dispatches.load(relaxed),
                     p->steals.load(relaxed),
                     p->spawned.load(relaxed),
-                    p->parks.load(relaxed),
+                    p->parks(),
                     p->handoffs.load(relaxed),
                     p->retakes.load(relaxed),
                     p->preemptions.load(relaxed),
@@ -94,6 +105,103 @@ int thrum_watchdog(thrum_rt* rt, int64_t limit_ns, TellStall fn, void* arg) {
   i64 limit = limit_ns ? max(limit_ns, i64{0}) : 100'000'000;
   return watchdog(r, limit, fn ? show_stall : nullptr,
                   reinterpret_cast<void*>(fn), arg);
+}
+
+int thrum_stats_get(thrum_rt* rt, thrum_stats* out) {
+  Runtime* r = rt_or_own(this_m(), rt);
+  if (!r || !out || out->struct_size < 8) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  Numbers n;
+  numbers_of(r, n);
+  thrum_stats s{};
+  s.struct_size = min(out->struct_size, u32{sizeof s});
+  s.procs = n.procs;
+  s.procs_idle = n.procs_idle;
+  s.threads = n.threads;
+  s.threads_idle = n.threads_idle;
+  s.threads_spinning = n.threads_spinning;
+  s.gs = n.gs;
+  s.queued_global = n.queued_global;
+  s.dispatches = n.dispatches;
+  s.parks = n.parks;
+  s.yields = n.yields;
+  s.exits = n.exits;
+  s.spawns = n.spawns;
+  s.steals = n.steals;
+  s.handoffs = n.handoffs;
+  s.retakes = n.retakes;
+  s.preemptions = n.preemptions;
+  quantiles(n.ready_all(), s.ready_p50_ns, s.ready_p90_ns, s.ready_p99_ns);
+  quantiles(n.mutex, s.mutex_p50_ns, s.mutex_p90_ns, s.mutex_p99_ns);
+  quantiles(n.timer, s.timer_p50_ns, s.timer_p90_ns, s.timer_p99_ns);
+  memcpy(static_cast<void*>(out), &s, s.struct_size);
+  return 0;
+}
+
+int64_t thrum_report(thrum_rt* rt, uint32_t report, uint32_t format, char* text,
+                     size_t size) {
+  Runtime* r = rt_or_own(this_m(), rt);
+  if (!r || (!text && size)) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  Text out(text, size);
+  if (report == THRUM_REPORT_METRICS && format == THRUM_FORMAT_JSON) {
+    metrics_json(r, out);
+  } else if (report == THRUM_REPORT_METRICS &&
+             format == THRUM_FORMAT_PROMETHEUS) {
+    metrics_prometheus(r, out);
+  } else {
+    return kEINVAL;
+  }
+  return static_cast<int64_t>(out.length());
+}
+
+int thrum_schedtrace(thrum_rt* rt, int64_t every_ns) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r || every_ns < 0 || (every_ns && every_ns < 1'000'000)) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  return schedtrace_every(r, every_ns);
+}
+
+int thrum_trace_start(thrum_rt* rt, uint64_t events) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r) {
+    return no_rt(rt);
+  }
+  return r->stopping.load(acquire) == 2 ? kECLOSED : recorder_start(r, events);
+}
+
+int thrum_trace_stop(thrum_rt* rt) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r) {
+    return no_rt(rt);
+  }
+  recorder_stop(r);
+  return 0;
+}
+
+int64_t thrum_trace_write(thrum_rt* rt, int64_t last_ns, thrum_write_fn write,
+                          void* arg) {
+  Runtime* r = rt_or_own(this_m(), rt);
+  if (!r || !write || last_ns < 0) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  Text out(write, arg);
+  return timeline(r, last_ns, out);
+}
+
+int thrum_trace_on_stall(thrum_rt* rt, const char* path, int64_t last_ns) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r || last_ns < 0) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  return on_stall(r, path, last_ns);
 }
 
 uint64_t thrum_trace_hash(thrum_rt* rt) {

@@ -4,6 +4,7 @@
 
 #include "observe/each.hpp"
 #include "observe/held_lock.hpp"
+#include "observe/schedtrace.hpp"
 #include "os/os.hpp"
 #include "place/budget.hpp"
 #include "time/sleep.hpp"
@@ -18,6 +19,7 @@ constexpr u32 kKnownFlags =
     THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED | THRUM_RT_HIBERNATE;
 
 constexpr i64 kMostUs = 3'600'000'000;  // an hour
+constexpr i64 kMostMs = 3'600'000;
 
 // A whole number in these bounds from the environment, else `otherwise`.
 i64 env_number(const char* name, i64 least, i64 most, i64 otherwise) {
@@ -29,6 +31,27 @@ i64 env_number(const char* name, i64 least, i64 most, i64 otherwise) {
     }
   }
   return otherwise;
+}
+
+// Of $THRUM_DEBUG, wishes with commas between: 1 for a bare `name`, the number
+// behind `name=`, else 0.
+i64 debug_wish(const char* name) {
+  size_t n = strlen(name);
+  for (const char* at = os::env("THRUM_DEBUG"); at && *at;) {
+    size_t length = strcspn(at, ",");
+    if (length >= n && memcmp(at, name, n) == 0) {
+      if (length == n) {
+        return 1;
+      }
+      char* end;
+      long long value = at[n] == '=' ? strtoll(at + n + 1, &end, 10) : 0;
+      if (value > 0 && end == at + length) {
+        return value;
+      }
+    }
+    at += length + (at[length] == ',');
+  }
+  return 0;
 }
 
 u32 default_procs() {
@@ -76,7 +99,7 @@ int to_config(Config& out, const thrum_config& in) {
   out.idle_ns = in.idle_ns;
   out.hibernate = in.flags & THRUM_RT_HIBERNATE;
   out.report = report_gs;
-  if (env_number("THRUM_DEBUG", 1, 1, 0)) {
+  if (debug_wish("1") == 1) {
     out.parks = check_held_locks;
   }
   return out.stack_class < mem::kStackClasses ? 0 : kEINVAL;
@@ -112,6 +135,10 @@ int thrum_rt_new(thrum_rt** out, const thrum_config* config) {
   }
   Runtime* rt;
   int err = rt_new(&rt, c);
+  if (i64 ms = err ? 0 : debug_wish("schedtrace"); ms && ms <= kMostMs) {
+    (void)schedtrace_every(rt,
+                           ms * 1'000'000);  // where there is a thread for it
+  }
   if (!err) {
     *out = face(rt);
   }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "observe/memory.hpp"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/err.hpp"
 #include "observe/each.hpp"
+#include "observe/text.hpp"
 #include "sched/api.hpp"
 #include "sched/table.hpp"
 
@@ -14,22 +12,6 @@ namespace thrum {
 namespace {
 
 using Count = unsigned long long;
-
-// Text that may not fit.
-struct Text {
-  char* out;
-  size_t size;
-  size_t length = 0;
-
-  __attribute__((format(printf, 2, 3))) void add(const char* form, ...) {
-    va_list args;
-    va_start(args, form);
-    char* at = length < size ? out + length : nullptr;
-    int n = vsnprintf(at, at ? size - length : 0, form, args);
-    va_end(args);
-    length += n > 0 ? static_cast<size_t>(n) : 0;
-  }
-};
 
 void add_stacks(Text& t, Runtime* rt) {
   t.add("\"stacks\": {\"used_bytes_of_asleep\": %llu, \"asleep\": %llu, "
@@ -82,7 +64,7 @@ void add_heaps(Text& t, Runtime* rt) {
 }  // namespace
 
 size_t memory_report(Runtime* rt, char* out, size_t size) {
-  Text t{out, size};
+  Text t(out, size);
   u64 rss = 0;
   u64 tables = 0;
   os::memory_of_process(&rss, &tables);
@@ -95,7 +77,7 @@ size_t memory_report(Runtime* rt, char* out, size_t size) {
   add_heaps(t, rt);
   t.add(", \"process\": {\"rss\": %llu, \"page_tables\": %llu}}", Count{rss},
         Count{tables});
-  return t.length;
+  return t.length();
 }
 
 i64 high_water(Runtime* rt, u64 handle) {

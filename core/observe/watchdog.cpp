@@ -2,7 +2,9 @@
 #include "observe/watchdog.hpp"
 
 #include "base/die.hpp"
+#include "observe/onlooker.hpp"
 #include "sched/api.hpp"
+#include "sched/probes.hpp"
 #include "sched/table.hpp"
 
 namespace thrum {
@@ -62,7 +64,9 @@ void tell(Runtime* rt, const Stall& stall) {
   s.pcs = pcs;
   s.lasted = stall.lasted;
   s.done = stall.done;
+  trace(nullptr, rt, Event::stall, stall.g, static_cast<u64>(stall.lasted));
   rt->watch.show(rt->watch, s);
+  onlooker_bitten(rt);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ struct Stat {
   u64 device, inode;
 };
 int file_open(const char* path, int flags, u32 mode);    // always close-on-exec
+int file_make(const char* path, u32 mode);               // empty, to be written
 i64 file_read(int fd, void* buf, size_t n, i64 offset);  // -1: where it stands
 i64 file_write(int fd, const void* buf, size_t n, i64 offset);
 int file_sync(int fd, bool data_only);

@@ -55,6 +55,7 @@ enum class Why : u8 {
   THRUM_WAIT_REASONS(X)
 #undef X
 };
+constexpr u32 kWhys = static_cast<u32>(Why::net_dns) + 1;
 const char* why_name(Why why);
 
 // For observers; the truth about waiting is G::word. Next states in brackets.
@@ -104,6 +105,7 @@ constexpr u8 kRouted = 1;     // not for the P's ring as it is: pinned, in a
 constexpr u8 kToken = 2;      // stands for a domain with runnable Gs
 constexpr u8 kStarted = 4;    // has a body
 constexpr u8 kHibernate = 8;  // THRUM_G_HIBERNATE
+constexpr u8 kSampled = 16;   // its latency is measured: metrics.cpp
 
 struct Asleep;
 struct Body;

@@ -78,7 +78,9 @@ u32 all_wait(Runtime* rt) {
       !has_work(rt) && !rt->starved_count.load(relaxed) &&
       !rt->stopping.load(relaxed) && !rt->world.load(relaxed) &&
       !rt->source.load(relaxed);  // the world outside may wake anybody
-  return wait ? rt->m_count + runs + (rt->sysmon_on ? 1 : 0) : 0;
+  return wait ? rt->m_count + runs + (rt->sysmon_on ? 1 : 0) +
+                    rt->observers.load(seq_cst)
+              : 0;
 }
 
 // If no thread of the host can wake anybody either, the wait is for ever. Threads
@@ -166,14 +168,15 @@ void sleep_idle(M* m) {
     // A thread of the host may end without waking anybody: look again.
     until = os::now_ns() + 1'000'000'000;
   }
-  trace(m, rt, Event::idle);
+  trace(m, rt, Event::idle, nullptr, m->id);
+  u64 asleep = cpu_ticks();
   bool came = false;
   if (watches) {
     came = watch(m, min(until, end));
   } else {
     idle_wait(m, min(until, end));
   }
-  trace(m, rt, Event::awake);
+  trace(m, rt, Event::awake, nullptr, m->id);
   feed_starved(rt, UINT32_MAX);
   P* p;
   {
@@ -201,6 +204,7 @@ void sleep_idle(M* m) {
   }
   if (p) {
     take_p(m, p);
+    p->metrics.idle.add(ticks_to_ns(rt, cpu_ticks() - asleep));
   } else if (came) {
     source_poll(rt,
                 nullptr);  // all Ps are busy: they find it in the global queue

@@ -6,7 +6,7 @@
 #include "mem/heap.hpp"
 #include "sched/domain.hpp"
 #include "sched/ready.hpp"
-#include "sched/recorder.hpp"
+#include "sched/observer.hpp"
 #include "sched/signals.hpp"
 
 namespace thrum {
@@ -54,7 +54,7 @@ void destroy(Runtime* rt) {
     os::thread_yield();
   }
   const mem::Source from = rt->config.source;
-  recorder_free(rt);
+  observer_free(rt);
   source_free(rt);
   for (u32 slot = 0; slot < rt->table.end; ++slot) {
     G* g = table_g(rt->table, slot);
@@ -295,6 +295,7 @@ int rt_new(Runtime** out, const Config& config) {
   rt->fence_all = os::fence_all_register();
   rt->wake_ticks = measure_wake_ticks();
   rt->long_ticks = rt->wake_ticks * kLongCall / kWakeCost;
+  rt->ns_per_tick = (u64{kWakeCost} << 32) / rt->wake_ticks;
   rt->quick_ticks = 4 * rt->long_ticks;
   rt->collect_ns = 1'000'000'000;
   rt->spin_ns = os::cpus_allowed() > 1 ? kWakeCost : 0;
@@ -486,6 +487,7 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
     }
   }
   source_stop(rt);
+  observer_stop(rt);
   join_ms(rt);
   preempt_disable(rt);
   overflow_disable(rt);

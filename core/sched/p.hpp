@@ -9,6 +9,7 @@
 #include "queue/fresh.hpp"
 #include "queue/runq.hpp"
 #include "queue/timer_heap.hpp"
+#include "probe/histogram.hpp"
 #include "sched/g.hpp"
 
 namespace thrum {
@@ -69,6 +70,17 @@ struct BlockSite {
   bool slow;  // its last call was worth handing a P over
 };
 
+// What a P measures all the time, in ns. The owner writes, anybody reads.
+struct Metrics {
+  // From ready to run: of one G in kSampleEvery, by its class.
+  Histogram ready[3];
+  Histogram mutex;  // from a lock that waits to its end
+  Histogram timer;  // how late timers fire: of each batch the first
+  Histogram poll;   // a look at the world outside
+  Histogram idle;   // an M without work, asleep
+};
+constexpr u32 kSampleEvery = 64;
+
 struct P {
   u32 id;       // const
   Runtime* rt;  // const
@@ -82,12 +94,14 @@ struct P {
   u32 fair_in;            // owner: dispatches until the fairness tick
   u32 turn;               // owner: counts picks
   u32 streak;             // owner: hand-overs in a row
+  u32 sample_in;          // owner: readies until one is measured
   Choice choice;          // owner
   u64 sampled;            // owner: cpu_ticks at the last fairness tick
   Atomic<u32> mean_run;   // owner: ticks per dispatch, smoothed; 0: unknown
 
   Atomic<u64> dispatches;  // owner writes; sysmon and observers read
-  Atomic<u64> spawned, exited, parks, steals, handoffs;  // likewise
+  Atomic<u64> spawned, exited, steals, handoffs;  // likewise
+  Atomic<u64> waits[kWhys];                       // likewise: begun, by reason
   Atomic<u64> retakes;  // sysmon writes: taken from undeclared blockers
 
   P* next_idle;  // Runtime.lock
@@ -117,6 +131,7 @@ struct P {
 
   Runq<G, kRing> runq;
   Fresh<G, kRing> fresh;
+  Metrics metrics;
 
   // The owner's three ways to take.
   G* take_next() {
@@ -151,6 +166,15 @@ struct P {
         }
       }
     }
+  }
+
+  // Waits begun, of all reasons.
+  u64 parks() const {
+    u64 n = 0;
+    for (const Atomic<u64>& w : waits) {
+      n += w.load(relaxed);
+    }
+    return n;
   }
 
   u32 queued() const {

@@ -159,6 +159,7 @@ void ready(M* m, Wake* wake) {
     return;
   }
   if (THRUM_LIKELY(m && m->p && !(g->flags & kRouted) && rt_of(g) == m->rt)) {
+    measure_ready(m->p, g);
     if (G* behind = m->p->runq.put_next(g)) {
       runq_put(m, m->p, behind);
     } else {
@@ -186,6 +187,7 @@ u32 ready_batch(M* m, Waiter* list) {
     G* g = wake->g;
     if (g && m && m->p && !(g->flags & kRouted) && rt_of(g) == m->rt) {
       trace_ready(m, g);
+      measure_ready(m->p, g);
       set_runnable(g);
       if (Body* b = g->body) {
         prefetch_context(b);
@@ -205,6 +207,9 @@ u32 ready_batch(M* m, Waiter* list) {
 }
 
 void ready_behind(M* m, G* g) {
+  if (m && m->p && rt_of(g) == m->rt) {
+    measure_ready(m->p, g);
+  }
   set_runnable(g);
   route(m, g, false);
 }

@@ -15,6 +15,8 @@ namespace thrum {
 constexpr u32 kMaxProcs = 1024;
 constexpr u32 kJoinLocks = 64;
 
+struct Observer;
+struct Profile;
 struct Recorder;
 struct Runtime;
 struct Source;
@@ -108,6 +110,13 @@ struct Drawer {
   u32 domains;  // their tokens stand here as well
 };
 
+// When a G became runnable whose latency is measured. A few of them at a time: by slot.
+struct Stamp {
+  Atomic<u32> slot;   // who readies it writes
+  Atomic<u64> ticks;  // likewise
+};
+constexpr u32 kStamps = 64;
+
 struct Runtime {
   Atomic<u32> refs;            // atomic
   Atomic<u32> said_unstopped;  // atomic: reported once
@@ -157,6 +166,7 @@ struct Runtime {
   u64 long_ticks;           // const: a blocking call worth another M (50 us)
   u64 quick_ticks;          // const: a declared block that sysmon ends (200 us)
   u64 wake_ticks;           // const: about what a wake costs, in cpu_ticks
+  u64 ns_per_tick;          // const: 32.32
 
   // The world outside (source.hpp)
   WordLock source_lock;    // while it is made
@@ -220,6 +230,11 @@ struct Runtime {
   Atomic<u32> overflow_on;  // signals_lock writes: full stacks are told of
   Atomic<u32> signals_set;  // signals_lock writes: how often they changed
 
+  // Who looks (observer.hpp)
+  Stamp stamps[kStamps];
+  Atomic<Observer*> observer;  // source_lock writes, once
+  Atomic<u32> observers;       // atomic: their threads
+  Atomic<Profile*> profile;    // once: null until a profile is asked for
   Atomic<Recorder*> recorder;  // once: null until it is traced (recorder.hpp)
 };
 

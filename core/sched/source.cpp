@@ -2,6 +2,7 @@
 #include "sched/source.hpp"
 
 #include "mem/heap.hpp"
+#include "sched/metrics.hpp"
 #include "sched/ready.hpp"
 
 namespace thrum {
@@ -16,8 +17,13 @@ void source_set(Runtime* rt, Source* s) {
 
 u32 source_look(Runtime* rt, M* m) {
   Source* s = rt->source.load(acquire);
-  rt->polled.store(cpu_ticks(), relaxed);
-  return s->poll(s, m);
+  u64 begun = cpu_ticks();
+  rt->polled.store(begun, relaxed);
+  u32 n = s->poll(s, m);
+  if (m && m->p) {
+    m->p->metrics.poll.add(ticks_to_ns(rt, cpu_ticks() - begun));
+  }
+  return n;
 }
 
 void source_stop(Runtime* rt) {

@@ -8,6 +8,7 @@
 #pragma once
 #include "arch/context.hpp"
 #include "sched/api.hpp"
+#include "sched/metrics.hpp"
 #include "sched/probes.hpp"
 
 namespace thrum {
@@ -118,6 +119,7 @@ THRUM_INLINE void finish(M* m) {
 }
 
 inline void start_running(M* m, G* g) {
+  measure_run(m, g);
   show(m->cur, g);
   g->state.store(State::running, relaxed);
   bump(m->p->dispatches);

@@ -58,6 +58,9 @@ u32 run_timers(M* m, P* p, i64 now) {
         }
         b->wake.result = kETIMEDOUT;
         trace_timer(m, g, late);
+        if (m && m->p) {
+          measure_ready(m->p, g);
+        }
         g->state.store(State::runnable, relaxed);
       }
       TimerHeap::fired(due[i]);  // from here on b is its owner's, if not ours
@@ -69,6 +72,9 @@ u32 run_timers(M* m, P* p, i64 now) {
   p->earliest.store(p->timers.earliest(), seq_cst);
   p->timer_lock.unlock();
   u32 n = fired.count + routed.count;
+  if (n && m && m->p && m->rt == p->rt && !seeded(p->rt)) {
+    m->p->metrics.timer.add(static_cast<u64>(max(late, i64{0})));
+  }
   while (G* g = routed.pop()) {
     route(m, g, false);
   }

@@ -62,7 +62,7 @@ THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w, Unlock unlock) {
     // What it waits in belongs to itself: others touch it.
     b->awake = on_stack(b, unlock.lock);
   }
-  bump(m->p->parks);
+  bump(m->p->waits[static_cast<u8>(w.why)]);
   m->after.park(g, w.hard, w.parked, unlock, w.deadline);
   m = switch_away(m, b);
   b->why.store(Why::none, relaxed);

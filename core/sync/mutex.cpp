@@ -123,6 +123,12 @@ bool may_spin(M* m) {
   return !m || m->rt->procs.load(relaxed) > m->rt->idle_count.load(relaxed) + 1;
 }
 
+void waited_for(M* m, i64 ns) {
+  if (m && m->p) {
+    m->p->metrics.mutex.add(static_cast<u64>(ns));
+  }
+}
+
 THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
   if ((x->word.word.load(relaxed) & ~kMutexFlags) == me) {
     return deadline == kTry ? kEAGAIN : kEDEADLOCK;
@@ -144,6 +150,9 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
     }
     if (!held(v) && !(v & kStarving)) {
       x->word.unlock(v | me);
+      if (since) {
+        waited_for(m, now_of(m) - since);
+      }
       return 0;
     }
     Wait w{deadline, Why::mutex, deadline == kForever};
@@ -161,8 +170,10 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
     if (result < 0) {
       return result;
     }
-    starving = now_of(m) - since > kStarvedAfter;
+    i64 waited = now_of(m) - since;
+    starving = waited > kStarvedAfter;
     if (result == kHanded) {
+      waited_for(m, waited);
       if (!starving) {  // nobody waits long any more: back to barging
         u64 now = lock_queue(x);
         x->word.unlock(now & ~kStarving);

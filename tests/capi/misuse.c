@@ -37,6 +37,11 @@ static void never_p(void* arg, const thrum_p_stats* stats) {
   (void)stats;
   never(arg);
 }
+static int never_write(void* arg, const char* bytes, size_t n) {
+  (void)bytes, (void)n;
+  never(arg);
+  return 1;
+}
 #define OBSERVE_ROWS(R)                                                        \
   R(thrum_live, "rt NULL", thrum_live(NULL), THRUM_EINVAL, SOME)               \
   R(thrum_memory_report, "rt NULL", thrum_memory_report(NULL, NULL, 0),        \
@@ -54,6 +59,39 @@ static void never_p(void* arg, const thrum_p_stats* stats) {
     THRUM_EINVAL)                                                              \
   R(thrum_watchdog, "rt NULL, off", thrum_watchdog(NULL, -1, NULL, NULL),      \
     THRUM_EINVAL, ANY)                                                         \
+  R(thrum_stats_get, "rt NULL",                                                \
+    thrum_stats_get(NULL, &(thrum_stats){.struct_size = sizeof(thrum_stats)}), \
+    THRUM_EINVAL, 0)                                                           \
+  R(thrum_stats_get, "out NULL", thrum_stats_get(w->rt, NULL), THRUM_EINVAL,   \
+    THRUM_EINVAL)                                                              \
+  R(thrum_stats_get, "struct_size 0",                                          \
+    thrum_stats_get(w->rt, &(thrum_stats){.struct_size = 0}), THRUM_EINVAL,    \
+    THRUM_EINVAL)                                                              \
+  R(thrum_report, "rt NULL",                                                   \
+    thrum_report(NULL, THRUM_REPORT_METRICS, THRUM_FORMAT_JSON, NULL, 0),      \
+    THRUM_EINVAL, SOME)                                                        \
+  R(thrum_report, "text NULL",                                                 \
+    thrum_report(w->rt, THRUM_REPORT_METRICS, THRUM_FORMAT_JSON, NULL, 1),     \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_report, "no such report",                                            \
+    thrum_report(w->rt, 77, THRUM_FORMAT_JSON, NULL, 0), THRUM_EINVAL,         \
+    THRUM_EINVAL)                                                              \
+  R(thrum_schedtrace, "rt NULL", thrum_schedtrace(NULL, 0), THRUM_EINVAL, ANY) \
+  R(thrum_schedtrace, "too often", thrum_schedtrace(w->rt, 999999),            \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_trace_start, "rt NULL", thrum_trace_start(NULL, 64), THRUM_EINVAL,   \
+    0)                                                                         \
+  R(thrum_trace_stop, "rt NULL", thrum_trace_stop(NULL), THRUM_EINVAL, 0)      \
+  R(thrum_trace_write, "write NULL",                                           \
+    thrum_trace_write(w->rt, THRUM_FOREVER, NULL, NULL), THRUM_EINVAL,         \
+    THRUM_EINVAL)                                                              \
+  R(thrum_trace_write, "last_ns < 0",                                          \
+    thrum_trace_write(w->rt, -1, never_write, NULL), THRUM_EINVAL,             \
+    THRUM_EINVAL)                                                              \
+  R(thrum_trace_on_stall, "rt NULL", thrum_trace_on_stall(NULL, NULL, 0),      \
+    THRUM_EINVAL, ANY)                                                         \
+  R(thrum_trace_on_stall, "last_ns < 0",                                       \
+    thrum_trace_on_stall(w->rt, NULL, -1), THRUM_EINVAL, THRUM_EINVAL)         \
   R(thrum_trace_hash, "rt NULL", DONE(thrum_trace_hash(NULL)), 0, 0)
 static void see_p(void* arg, const thrum_p_stats* stats) {
   (void)arg;

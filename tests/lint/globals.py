@@ -20,7 +20,7 @@ LOAD_TIME = (".init_array", ".fini_array", ".ctors", ".dtors", ".preinit_array")
 def is_mutable(section):
     if section.startswith(".data.rel.ro"):
         return False
-    return section.startswith((".data", ".bss", ".tdata", ".tbss", "*COM*"))
+    return section.startswith((".probes", ".data", ".bss", ".tdata", ".tbss", "*COM*"))
 
 
 def read_allowed(path):

@@ -118,6 +118,109 @@ THRUM_API int thrum_watchdog(thrum_rt* rt, int64_t limit_ns,
                              void (*fn)(void* arg, const thrum_stall* stall),
                              void* arg);
 
+/* ---- Metrics -----------------------------------------------------------------
+ * Counted all the time, at less than one per cent. Latencies are measured of one
+ * G in 64: read their distribution, not their sum.
+ */
+/* What a runtime is and did. Append-only. */
+typedef struct thrum_stats {
+  uint32_t struct_size; /* in: of the caller's; out: bytes filled in */
+  uint32_t procs;       /* Ps in service */
+  uint32_t procs_idle;  /* of these, without a thread */
+  uint32_t threads; /* Ms: its own, and those inside thrum_run, thrum_pump */
+  uint32_t threads_idle;
+  uint32_t threads_spinning; /* look for work */
+  uint64_t gs;               /* alive */
+  uint64_t queued_global;    /* Gs in the global queue */
+  uint64_t dispatches;       /* switches to a G; they end in one of: */
+  uint64_t parks;            /*   waits begun */
+  uint64_t yields;           /*   yields, and ends of a slice */
+  uint64_t exits;            /*   Gs that ended on a P */
+  uint64_t spawns;           /* Gs made by Gs, and by thrum_run */
+  uint64_t steals;           /* visits to another P that found work */
+  uint64_t handoffs;         /* Ps let go in declared blocking calls */
+  uint64_t retakes;          /* Ps taken from undeclared ones */
+  uint64_t preemptions;      /* Gs stopped by a signal */
+  /* From ready to run, in ns: bounds that 50, 90 and 99 of 100 do not exceed, as
+   * powers of two. */
+  uint64_t ready_p50_ns, ready_p90_ns, ready_p99_ns;
+  /* The same of locks of a mutex that had to wait. */
+  uint64_t mutex_p50_ns, mutex_p90_ns, mutex_p99_ns;
+  /* The same of how late timers fire. */
+  uint64_t timer_p50_ns, timer_p90_ns, timer_p99_ns;
+} thrum_stats;
+
+/* Fills in *out as far as out->struct_size goes.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also a struct_size below 8) THRUM_EFORKED */
+THRUM_API int thrum_stats_get(thrum_rt* rt, thrum_stats* out);
+
+/* Reports as text. */
+#define THRUM_REPORT_METRICS 1u /* all counters and histograms */
+
+#define THRUM_FORMAT_JSON 1u
+#define THRUM_FORMAT_PROMETHEUS 2u /* text format 0.0.4 */
+
+/* Writes a report with a zero behind it into `size` bytes at `text`, as far as it
+ * fits, and returns its length without the zero: call it again with more if that
+ * is not below `size`. text NULL with size 0: just tells the length.
+ *   metrics: JSON (a flat object, as Go's expvar has it) and Prometheus
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also a format that this report does not have)
+ *   THRUM_EFORKED */
+THRUM_API int64_t thrum_report(thrum_rt* rt, uint32_t report, uint32_t format,
+                               char* text, size_t size);
+
+/* A line on stderr every `every_ns`, in the manner of Go's schedtrace; 0: no more.
+ * $THRUM_DEBUG=schedtrace=1000 asks for the same, in ms, of every runtime of the
+ * process that has threads of its own.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (every_ns from 1 to 999,999, or below 0) THRUM_ENOMEM
+ *   THRUM_ENOTSUP (hosted and deterministic runtimes; no thread is to be had)
+ *   THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_schedtrace(thrum_rt* rt, int64_t every_ns);
+
+/* ---- Trace -------------------------------------------------------------------
+ * A flight recorder: while it is on, every event of a G (spawn, ready, run, park
+ * and more: core/probe/events.def) goes into a ring of its P, where it overwrites
+ * the oldest. It costs some 15 ns an event, and less than 1 ns while it is off.
+ */
+/* Takes `n` bytes; valid during the call. Not 0: no more of them. It must not
+ * park. */
+typedef int (*thrum_write_fn)(void* arg, const char* bytes, size_t n);
+
+/* Switches the recorder on; it keeps what it has if it was on before. events: how
+ * many a P keeps, at 24 bytes each, rounded up to a power of two; 0: 65,536. The
+ * first call decides, and what it takes stays until the runtime is freed.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_trace_start(thrum_rt* rt, uint64_t events);
+
+/* Switches it off; what was recorded can still be written.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EFORKED */
+THRUM_API int thrum_trace_stop(thrum_rt* rt);
+
+/* Writes what was recorded in the last `last_ns` (THRUM_FOREVER: all) as a timeline
+ * in JSON that ui.perfetto.dev and chrome://tracing show: a row for each P, each M
+ * and each G, with an arrow from where a G is made ready to where it runs. The
+ * runtime goes on meanwhile. Returns the number of events; `lost` in the file counts
+ * those that were overwritten.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also: was never switched on) THRUM_ENOMEM THRUM_ECANCELED
+ *   (`write` wanted no more) THRUM_EFORKED */
+THRUM_API int64_t thrum_trace_write(thrum_rt* rt, int64_t last_ns,
+                                    thrum_write_fn write, void* arg);
+
+/* When the watchdog (thrum_watchdog) finds a stall, the last `last_ns` before it are
+ * written to the file `path`: of the first stall after this call. path NULL: of none.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also a path of more than 255 bytes) THRUM_ENOMEM
+ *   THRUM_ENOTSUP (hosted and deterministic runtimes; no thread is to be had)
+ *   THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_trace_on_stall(thrum_rt* rt, const char* path,
+                                   int64_t last_ns);
+
 /* A hash over the order of events of a deterministic runtime: equal for equal
  * seeds and guests. 0 for other runtimes.
  * Threads: any  Class: plain  Parks: no  Signal-safe: no  Since: 0.1

@@ -39,6 +39,10 @@ int file_open(const char* path, int flags, u32 mode) {
   return result([&] { return open(path, flags | O_CLOEXEC, mode); });
 }
 
+int file_make(const char* path, u32 mode) {
+  return file_open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+}
+
 i64 file_read(int fd, void* buf, size_t n, i64 offset) {
   return result([&] {
     return offset < 0 ? read(fd, buf, n) : pread(fd, buf, n, offset);

@@ -60,7 +60,9 @@ void hide_dull(Runtime* r, M* m, P* p) {
   }
   if (p) {
     hide(p->dispatches);
-    hide(p->parks);
+    for (auto& n : p->waits) {
+      hide(n);
+    }
     hide(p->spawned);
     hide(p->exited);
     hide(p->steals);

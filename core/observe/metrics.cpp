@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+#include "observe/metrics.hpp"
+
+#include "sched/api.hpp"
+
+namespace thrum {
+
+namespace {
+
+using Count = unsigned long long;
+
+constexpr const char* kClasses[3] = {"migrate", "pinned", "domain"};
+
+void add_p(Numbers& n, const P* p) {
+  n.dispatches += p->dispatches.load(relaxed);
+  n.spawns += p->spawned.load(relaxed);
+  n.exits += p->exited.load(relaxed);
+  n.steals += p->steals.load(relaxed);
+  n.handoffs += p->handoffs.load(relaxed);
+  n.retakes += p->retakes.load(relaxed);
+  n.preemptions += p->preemptions.load(relaxed);
+  for (u32 i = 0; i < kWhys; ++i) {
+    n.waits[i] += p->waits[i].load(relaxed);
+  }
+  for (u32 i = 0; i < 3; ++i) {
+    n.ready[i].add(p->metrics.ready[i]);
+  }
+  n.mutex.add(p->metrics.mutex);
+  n.timer.add(p->metrics.timer);
+  n.poll.add(p->metrics.poll);
+  n.idle.add(p->metrics.idle);
+}
+
+void add_ms(Numbers& n, Runtime* rt) {
+  Locked held(rt->lock);
+  for (M* m = rt->ms; m; m = m->next_m) {
+    n.threads += m->lent ? m->lent_now : !m->gone;
+  }
+  n.threads_idle = rt->idle_ms;
+  n.queued_global = rt->global.count;
+}
+
+struct Row {
+  const char* name;
+  const char* text;
+  u64 value;
+};
+
+// ---- Prometheus ------------------------------------------------------------------
+
+void head(Text& t, const char* name, const char* text, const char* kind) {
+  t.add("# HELP thrum_%s %s\n# TYPE thrum_%s %s\n", name, text, name, kind);
+}
+
+void buckets(Text& t, const char* name, const char* labels, const Sums& s) {
+  const char* comma = labels[0] ? "," : "";
+  u64 seen = 0;
+  for (u32 i = 0; i + 1 < kBuckets; ++i) {
+    seen += s.counts[i];
+    t.add("thrum_%s_bucket{%s%sle=\"%g\"} %llu\n", name, labels, comma,
+          static_cast<double>(u64{1} << i) * 1e-9, Count{seen});
+  }
+  const char* open = labels[0] ? "{" : "";
+  const char* shut = labels[0] ? "}" : "";
+  t.add("thrum_%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, labels, comma,
+        Count{s.count});
+  t.add("thrum_%s_sum%s%s%s %.9f\nthrum_%s_count%s%s%s %llu\n", name, open,
+        labels, shut, static_cast<double>(s.sum) * 1e-9, name, open, labels,
+        shut, Count{s.count});
+}
+
+void histogram(Text& t, const char* name, const char* text, const Sums& s) {
+  head(t, name, text, "histogram");
+  buckets(t, name, "", s);
+}
+
+// ---- JSON ------------------------------------------------------------------------
+
+void histogram_json(Text& t, const char* name, const Sums& s) {
+  t.add("\"%s\": {\"count\": %llu, \"sum_ns\": %llu, \"p50_ns\": %llu, "
+        "\"p90_ns\": %llu, \"p99_ns\": %llu, \"log2\": [",
+        name, Count{s.count}, Count{s.sum}, Count{s.quantile(0.5)},
+        Count{s.quantile(0.9)}, Count{s.quantile(0.99)});
+  for (u32 i = 0; i < kBuckets; ++i) {
+    t.add("%s%llu", i ? ", " : "", Count{s.counts[i]});
+  }
+  t.add("]}");
+}
+
+// What both formats say in the same words: first what is now, then what counts up.
+constexpr u32 kGauges = 7;
+constexpr u32 kRows = kGauges + 9;
+void rows_of(const Numbers& n, Row (&rows)[kRows]) {
+  const Row all[kRows] = {
+      {"procs", "Ps in service", n.procs},
+      {"procs_idle", "Ps that no M holds", n.procs_idle},
+      {"threads", "Ms, own and lent", n.threads},
+      {"threads_idle", "Ms that sleep without a P", n.threads_idle},
+      {"threads_spinning", "Ms that look for work", n.threads_spinning},
+      {"gs", "green threads alive", n.gs},
+      {"queued_global", "green threads in the global queue", n.queued_global},
+      {"dispatches_total", "switches to a green thread", n.dispatches},
+      {"spawns_total", "green threads made by green threads", n.spawns},
+      {"exits_total", "green threads that ended on a P", n.exits},
+      {"parks_total", "waits begun", n.parks},
+      {"yields_total", "turns that ended in a yield", n.yields},
+      {"steals_total", "visits to another P that found work", n.steals},
+      {"handoffs_total", "Ps let go in declared blocking calls", n.handoffs},
+      {"retakes_total", "Ps taken from undeclared blockers", n.retakes},
+      {"preemptions_total", "green threads stopped by a signal",
+       n.preemptions}};
+  for (u32 i = 0; i < kRows; ++i) {
+    rows[i] = all[i];
+  }
+}
+
+}  // namespace
+
+Sums Numbers::ready_all() const {
+  Sums all = ready[0];
+  for (u32 c = 1; c < 3; ++c) {
+    for (u32 i = 0; i < kBuckets; ++i) {
+      all.counts[i] += ready[c].counts[i];
+    }
+    all.sum += ready[c].sum;
+    all.count += ready[c].count;
+  }
+  return all;
+}
+
+void numbers_of(Runtime* rt, Numbers& out) {
+  out = Numbers{};
+  u64 running = 0;
+  for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
+    add_p(out, rt->ps[i]);
+    M* m = rt->ps[i]->m.load(acquire);  // pairs with take_p
+    running += m && glance(m->cur);
+  }
+  out.procs = rt->procs.load(relaxed);
+  out.procs_idle = rt->idle_count.load(relaxed);
+  out.threads_spinning = rt->spinning.load(relaxed);
+  out.gs = live_gs(rt);
+  for (u64 n : out.waits) {
+    out.parks += n;
+  }
+  u64 ended = out.parks + out.exits + running;
+  out.yields = out.dispatches > ended ? out.dispatches - ended : 0;
+  add_ms(out, rt);
+}
+
+void metrics_prometheus(Runtime* rt, Text& t) {
+  Numbers n;
+  numbers_of(rt, n);
+  Row rows[kRows];
+  rows_of(n, rows);
+  for (u32 i = 0; i < kRows; ++i) {
+    head(t, rows[i].name, rows[i].text, i < kGauges ? "gauge" : "counter");
+    t.add("thrum_%s %llu\n", rows[i].name, Count{rows[i].value});
+  }
+  head(t, "waits_total", "waits begun, by what for", "counter");
+  for (u32 i = 1; i < kWhys; ++i) {
+    t.add("thrum_waits_total{reason=\"%s\"} %llu\n",
+          why_name(static_cast<Why>(i)), Count{n.waits[i]});
+  }
+  head(t, "ready_seconds", "from ready to run, one in 64", "histogram");
+  for (u32 c = 0; c < 3; ++c) {
+    char label[32];
+    Text(label, sizeof label).add("class=\"%s\"", kClasses[c]);
+    buckets(t, "ready_seconds", label, n.ready[c]);
+  }
+  histogram(t, "mutex_wait_seconds", "locks that had to wait", n.mutex);
+  histogram(t, "timer_late_seconds", "lateness of timers, by batch", n.timer);
+  histogram(t, "poll_seconds", "looks at the world outside", n.poll);
+  histogram(t, "idle_seconds", "sleeps of Ms without work", n.idle);
+}
+
+void metrics_json(Runtime* rt, Text& t) {
+  Numbers n;
+  numbers_of(rt, n);
+  Row rows[kRows];
+  rows_of(n, rows);
+  t.add("{");
+  for (const Row& row : rows) {
+    t.add("\"%s\": %llu, ", row.name, Count{row.value});
+  }
+  t.add("\"waits\": {");
+  for (u32 i = 1; i < kWhys; ++i) {
+    t.add("%s\"%s\": %llu", i > 1 ? ", " : "", why_name(static_cast<Why>(i)),
+          Count{n.waits[i]});
+  }
+  t.add("}, ");
+  for (u32 c = 0; c < 3; ++c) {
+    char name[32];
+    Text(name, sizeof name).add("ready_%s", kClasses[c]);
+    histogram_json(t, name, n.ready[c]);
+    t.add(", ");
+  }
+  histogram_json(t, "mutex_wait", n.mutex);
+  t.add(", ");
+  histogram_json(t, "timer_late", n.timer);
+  t.add(", ");
+  histogram_json(t, "poll", n.poll);
+  t.add(", ");
+  histogram_json(t, "idle", n.idle);
+  t.add("}");
+}
+
+}  // namespace thrum

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "observe/text.hpp"
+
+#include <stdio.h>
+#include <string.h>
+
+namespace thrum {
+
+void Text::flush() {
+  if (take_ && held_ && !refused_) {
+    refused_ = take_(arg_, hold_, held_) != 0;
+  }
+  held_ = 0;
+}
+
+void Text::bytes(const char* from, size_t n) {
+  if (take_) {
+    for (size_t done = 0; done < n;) {
+      size_t part = min(n - done, sizeof hold_ - held_);
+      memcpy(hold_ + held_, from + done, part);
+      held_ += part;
+      done += part;
+      if (held_ == sizeof hold_) {
+        flush();
+      }
+    }
+  } else if (length_ + 1 < size_) {
+    size_t part = min(n, size_ - length_ - 1);
+    memcpy(out_ + length_, from, part);
+    out_[length_ + part] = 0;
+  }
+  length_ += n;
+}
+
+void Text::add(const char* form, ...) {
+  char line[512];
+  va_list args;
+  va_start(args, form);
+  int n = vsnprintf(line, sizeof line, form, args);
+  va_end(args);
+  if (n > 0) {
+    bytes(line, min(static_cast<size_t>(n), sizeof line - 1));
+  }
+}
+
+void Text::quoted(const char* from) {
+  bytes("\"", 1);
+  for (; *from; ++from) {
+    unsigned char c = static_cast<unsigned char>(*from);
+    if (c < 0x20 || c == 0x7f) {
+      add("\\u%04x", c);
+    } else if (c == '"' || c == '\\') {
+      add("\\%c", c);
+    } else {
+      bytes(from, 1);
+    }
+  }
+  bytes("\"", 1);
+}
+
+}  // namespace thrum

@@ -1,0 +1,32 @@
+// What is measured while nobody asked for anything: see P::metrics.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "probe/usdt.hpp"
+#include "sched/runtime.hpp"
+
+namespace thrum {
+
+// metrics.cpp
+void sample_ready(P* p, G* g);
+void sample_run(M* m, G* g);
+
+// A clock read at both ends of every wait would cost as much as the switch between:
+// one ready in kSampleEvery is stamped, and its dispatch tells the time.
+THRUM_INLINE void measure_ready(P* p, G* g) {
+  if (kProbes && THRUM_UNLIKELY(--p->sample_in == 0)) {
+    sample_ready(p, g);
+  }
+}
+THRUM_INLINE void measure_run(M* m, G* g) {
+  if (kProbes && THRUM_UNLIKELY(g->flags & kSampled)) {
+    sample_run(m, g);
+  }
+}
+
+__extension__ using Wide = unsigned __int128;
+inline u64 ticks_to_ns(const Runtime* rt, u64 ticks) {
+  // No floating point: this runs in the guest's environment for it.
+  return static_cast<u64>((static_cast<Wide>(ticks) * rt->ns_per_tick) >> 32);
+}
+
+}  // namespace thrum
