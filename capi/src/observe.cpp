@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "thrum/observe.h"
 
+#include "observe/heatmap.hpp"
 #include "observe/memory.hpp"
 #include "observe/metrics.hpp"
 #include "observe/onlooker.hpp"
@@ -36,6 +37,20 @@ void quantiles(const Sums& s, uint64_t& p50, uint64_t& p90, uint64_t& p99) {
   p90 = s.quantile(0.9);
   p99 = s.quantile(0.99);
 }
+
+struct Report {
+  u32 report, format;
+  int (*write)(Runtime* rt, Text& out);
+};
+constexpr Report kReports[] = {
+    {THRUM_REPORT_METRICS, THRUM_FORMAT_JSON, metrics_json},
+    {THRUM_REPORT_METRICS, THRUM_FORMAT_PROMETHEUS, metrics_prometheus},
+    {THRUM_REPORT_HEATMAP, THRUM_FORMAT_JSON, heatmap_json},
+    {THRUM_REPORT_HEATMAP, THRUM_FORMAT_CSV, heatmap_csv},
+    {THRUM_REPORT_HEATMAP, THRUM_FORMAT_TEXT, heatmap_ansi},
+    {THRUM_REPORT_WAITS, THRUM_FORMAT_JSON, blame_json},
+    {THRUM_REPORT_WAITS, THRUM_FORMAT_TEXT, blame_text},
+};
 
 }  // namespace
 
@@ -145,16 +160,14 @@ int64_t thrum_report(thrum_rt* rt, uint32_t report, uint32_t format, char* text,
   if (!r || (!text && size)) {
     return r ? kEINVAL : no_rt(rt);
   }
-  Text out(text, size);
-  if (report == THRUM_REPORT_METRICS && format == THRUM_FORMAT_JSON) {
-    metrics_json(r, out);
-  } else if (report == THRUM_REPORT_METRICS &&
-             format == THRUM_FORMAT_PROMETHEUS) {
-    metrics_prometheus(r, out);
-  } else {
-    return kEINVAL;
+  for (const Report& known : kReports) {
+    if (known.report == report && known.format == format) {
+      Text out(text, size);
+      int err = known.write(r, out);
+      return err ? err : static_cast<int64_t>(out.length());
+    }
   }
-  return static_cast<int64_t>(out.length());
+  return kEINVAL;
 }
 
 int thrum_schedtrace(thrum_rt* rt, int64_t every_ns) {
@@ -193,6 +206,37 @@ int64_t thrum_trace_write(thrum_rt* rt, int64_t last_ns, thrum_write_fn write,
   }
   Text out(write, arg);
   return timeline(r, last_ns, out);
+}
+
+int thrum_waits_start(thrum_rt* rt, int64_t column_ns) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r || (column_ns && (column_ns < 1000 || column_ns > 1'000'000'000))) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  return r->stopping.load(acquire) == 2
+             ? kECLOSED
+             : waits_start(r, column_ns ? column_ns : 10'000'000);
+}
+
+int thrum_waits_get(thrum_rt* rt, thrum_g g, thrum_waits* out) {
+  Runtime* r = rt_or_own(this_m(), rt);
+  if (!r || !out || out->struct_size < 8) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  u64 ns[kCauses];
+  if (int err = waits_of_g(r, g, ns)) {
+    return err;
+  }
+  thrum_waits w{min(out->struct_size, u32{sizeof w}),
+                0,
+                ns[0],
+                ns[1],
+                ns[2],
+                ns[3],
+                ns[4]};
+  memcpy(static_cast<void*>(out), &w, w.struct_size);
+  return 0;
 }
 
 int thrum_trace_on_stall(thrum_rt* rt, const char* path, int64_t last_ns) {

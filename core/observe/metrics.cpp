@@ -148,7 +148,7 @@ void numbers_of(Runtime* rt, Numbers& out) {
   add_ms(out, rt);
 }
 
-void metrics_prometheus(Runtime* rt, Text& t) {
+int metrics_prometheus(Runtime* rt, Text& t) {
   Numbers n;
   numbers_of(rt, n);
   Row rows[kRows];
@@ -172,9 +172,10 @@ void metrics_prometheus(Runtime* rt, Text& t) {
   histogram(t, "timer_late_seconds", "lateness of timers, by batch", n.timer);
   histogram(t, "poll_seconds", "looks at the world outside", n.poll);
   histogram(t, "idle_seconds", "sleeps of Ms without work", n.idle);
+  return 0;
 }
 
-void metrics_json(Runtime* rt, Text& t) {
+int metrics_json(Runtime* rt, Text& t) {
   Numbers n;
   numbers_of(rt, n);
   Row rows[kRows];
@@ -203,6 +204,7 @@ void metrics_json(Runtime* rt, Text& t) {
   t.add(", ");
   histogram_json(t, "idle", n.idle);
   t.add("}");
+  return 0;
 }
 
 }  // namespace thrum

@@ -22,8 +22,8 @@ struct Numbers {
 
 void numbers_of(Runtime* rt, Numbers& out);
 
-// Prometheus' text format 0.0.4; JSON as Go's expvar has it.
-void metrics_prometheus(Runtime* rt, Text& out);
-void metrics_json(Runtime* rt, Text& out);
+// 0. Prometheus' text format 0.0.4; JSON as Go's expvar has it.
+int metrics_prometheus(Runtime* rt, Text& out);
+int metrics_json(Runtime* rt, Text& out);
 
 }  // namespace thrum

@@ -175,6 +175,9 @@ void recorder_stop(Runtime* rt) {
 void recorder_free(Runtime* rt) {
   recorder_stop(rt);
   if (Recorder* r = rt->recorder.load(relaxed)) {
+    if (Lens* lens = r->lens.load(relaxed)) {
+      lens->end(lens);
+    }
     for (Atomic<Ring*>& ring : r->rings) {
       ring_free(ring.load(relaxed));
     }

@@ -14,13 +14,14 @@ namespace thrum {
 // and m may be null; g is null for events that are no G's.
 struct Lens {
   void (*see)(Lens* self, M* m, P* p, u64 ticks, Event e, G* g, u64 arg);
+  void (*end)(Lens* self);  // with the runtime
 };
 
 struct Recorder {
   Atomic<bool> on;     // setting writes
   WordLock setting;    // who starts or stops
   u64 size;            // const after the first start: records in a ring
-  Atomic<Lens*> lens;  // setting writes; outlives what it sees
+  Atomic<Lens*> lens;  // once: until the runtime ends
   u64 ticks0;          // const after the first start: one moment
   i64 ns0;             // on both clocks
   Atomic<Ring*> rings[kMaxProcs];  // owner of the P makes it

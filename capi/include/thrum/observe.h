@@ -157,17 +157,25 @@ THRUM_API int thrum_stats_get(thrum_rt* rt, thrum_stats* out);
 
 /* Reports as text. */
 #define THRUM_REPORT_METRICS 1u /* all counters and histograms */
+#define THRUM_REPORT_HEATMAP 2u /* latencies over time (thrum_waits_start) */
+#define THRUM_REPORT_WAITS 3u   /* what delayed whom (thrum_waits_start) */
 
 #define THRUM_FORMAT_JSON 1u
 #define THRUM_FORMAT_PROMETHEUS 2u /* text format 0.0.4 */
+#define THRUM_FORMAT_CSV 3u
+#define THRUM_FORMAT_TEXT 4u /* for a terminal, the heat map with its colours */
 
 /* Writes a report with a zero behind it into `size` bytes at `text`, as far as it
  * fits, and returns its length without the zero: call it again with more if that
  * is not below `size`. text NULL with size 0: just tells the length.
  *   metrics: JSON (a flat object, as Go's expvar has it) and Prometheus
+ *   heat map: JSON ([column, row, count] of each cell; a row has what is below
+ *     2^row ns; `python -m thrum.trace heatmap FILE` draws it), CSV, text
+ *   waits: JSON (ns by cause: of all, by class, of the 20 Gs alive that were
+ *     delayed most, and by column of time), text
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL (also a format that this report does not have)
- *   THRUM_EFORKED */
+ * Errors: THRUM_EINVAL (also a format that this report does not have, and a report
+ *   of what was never measured) THRUM_ENOMEM THRUM_EFORKED */
 THRUM_API int64_t thrum_report(thrum_rt* rt, uint32_t report, uint32_t format,
                                char* text, size_t size);
 
@@ -211,6 +219,39 @@ THRUM_API int thrum_trace_stop(thrum_rt* rt);
  *   (`write` wanted no more) THRUM_EFORKED */
 THRUM_API int64_t thrum_trace_write(thrum_rt* rt, int64_t last_ns,
                                     thrum_write_fn write, void* arg);
+
+/* ---- Waits -------------------------------------------------------------------
+ * What delayed a G: thrum, the kernel, or a CPU quota.
+ */
+/* The time of a G by what became of it, in ns. Append-only. */
+typedef struct thrum_waits {
+  uint32_t struct_size; /* in: of the caller's; out: bytes filled in */
+  uint32_t reserved;
+  uint64_t ran_ns; /* on a CPU */
+  uint64_t
+      blocked_ns; /* by its own choice: parked, in a declared block, or asleep
+                          in a system call */
+  uint64_t queued_ns; /* runnable, behind others of this runtime */
+  uint64_t
+      kernel_ns; /* its thread, or the one whose P it waited for, was runnable
+                          and the kernel ran others */
+  uint64_t throttled_ns; /* the same because a CPU quota (cgroup) was used up */
+} thrum_waits;
+
+/* Measures every wait from now on, until thrum_trace_stop, and switches the recorder
+ * on as well (thrum_trace_start). column_ns: how long a column of the heat map is, from
+ * 1 us to 1 s; 0: 10 ms; the first call decides, and the newest 512 are kept. Needs
+ * no privilege. What the kernel took is looked up when a G has run for 100 us, so
+ * it is exact to about that much.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_waits_start(thrum_rt* rt, int64_t column_ns);
+
+/* Fills in *out for one G, up to its last event, as far as out->struct_size goes.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also a G of another runtime, and waits that were never
+ *   measured) THRUM_ESTALE THRUM_EFORKED */
+THRUM_API int thrum_waits_get(thrum_rt* rt, thrum_g g, thrum_waits* out);
 
 /* When the watchdog (thrum_watchdog) finds a stall, the last `last_ns` before it are
  * written to the file `path`: of the first stall after this call. path NULL: of none.

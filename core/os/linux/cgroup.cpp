@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os/linux/file.hpp"
+#include "os/linux/group.hpp"
 #include "os/os.hpp"
 #include "os/posix/errno.hpp"
 
@@ -76,7 +77,10 @@ bool group_path(char* line, bool v2, char** path) {
   return false;
 }
 
-u32 tightest(const char* mount, const char* root, const char* group, bool v2) {
+using EachDir = void (*)(void* arg, const char* dir, bool v2);
+
+void each_dir(const char* mount, const char* root, const char* group, bool v2,
+              EachDir fn, void* arg) {
   // The mount shows the tree from `root` on; strip that from our path.
   size_t cut = strcmp(root, "/") == 0 ? 0 : strlen(root);
   if (strncmp(group, root, cut) != 0) {
@@ -85,34 +89,36 @@ u32 tightest(const char* mount, const char* root, const char* group, bool v2) {
   char dir[kPath];
   int n = snprintf(dir, sizeof dir, "%s%s", mount, group + cut);
   if (n <= 0 || static_cast<size_t>(n) >= sizeof dir) {
-    return 0;
+    return;
   }
   size_t base = strlen(mount);
-  u32 least = 0;
   for (;;) {
-    u32 here = limit_of(dir, v2);
-    if (here && (!least || here < least)) {
-      least = here;
-    }
+    fn(arg, dir, v2);
     char* slash = strrchr(dir, '/');
     if (!slash || static_cast<size_t>(slash - dir) < base) {
-      return least;
+      return;
     }
     *slash = 0;
   }
 }
 
+void take_least(void* arg, const char* dir, bool v2) {
+  u32& least = *static_cast<u32*>(arg);
+  u32 here = limit_of(dir, v2);
+  if (here && (!least || here < least)) {
+    least = here;
+  }
+}
+
 }  // namespace
 
-u32 cpu_quota_milli() {
-  ErrnoKeep keep;
+void each_cpu_group(EachDir fn, void* arg) {
   constexpr size_t kText = 64 * 1024;
   char* text = static_cast<char*>(malloc(2 * kText));
   if (!text) {
-    return 0;
+    return;
   }
   char* mounts = text + kText;
-  u32 least = 0;
   if (read_text("/proc/self/mountinfo", mounts, kText)) {
     // Fields: id parent dev root mount options [tags] - type source super.
     char* save = nullptr;
@@ -135,20 +141,19 @@ u32 cpu_quota_milli() {
       for (char* line = strtok_r(text, "\n", &next); line;
            line = strtok_r(nullptr, "\n", &next)) {
         char* group = nullptr;
-        if (!group_path(line, v2, &group)) {
-          continue;
-        }
-        if (!v2 && !strstr(super, "cpu")) {
-          continue;
-        }
-        u32 here = tightest(mount, root, group, v2);
-        if (here && (!least || here < least)) {
-          least = here;
+        if (group_path(line, v2, &group) && (v2 || strstr(super, "cpu"))) {
+          each_dir(mount, root, group, v2, fn, arg);
         }
       }
     }
   }
   free(text);
+}
+
+u32 cpu_quota_milli() {
+  ErrnoKeep keep;
+  u32 least = 0;
+  each_cpu_group(take_least, &least);
   return least;
 }
 
