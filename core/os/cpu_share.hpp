@@ -13,6 +13,8 @@ struct CpuShare {
 };
 // A descriptor for share_read, -errno; fd_close ends it.
 int share_open(u32 tid);
+// Of the calling thread: schedstat's own figure of what it ran is that of the last
+// tick. False: nothing is known.
 bool share_read(int fd, CpuShare* out);
 
 // For how long the quota of one of our control groups has kept us from running, added

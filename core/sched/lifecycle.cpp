@@ -5,6 +5,7 @@
 
 #include "mem/heap.hpp"
 #include "sched/domain.hpp"
+#include "sched/metrics.hpp"
 #include "sched/ready.hpp"
 #include "sched/observer.hpp"
 #include "sched/signals.hpp"
@@ -36,18 +37,6 @@ void tag_give(u32 tag) {
 constexpr i64 kWakeCost = 30'000;
 // A declared call that takes longer is worth another M (DESIGN 4).
 constexpr i64 kLongCall = 50'000;
-
-// cpu_ticks per kWakeCost, from a short look at both clocks.
-u64 measure_wake_ticks() {
-  i64 t0 = os::now_ns();
-  u64 c0 = cpu_ticks();
-  while (os::now_ns() - t0 < 20'000) {}
-  u64 c1 = cpu_ticks();
-  i64 t1 = os::now_ns();
-  return max((c1 - c0) * static_cast<u64>(kWakeCost) /
-                 static_cast<u64>(t1 - t0),
-             u64{1});
-}
 
 void destroy(Runtime* rt) {
   while (rt->visitors.load(acquire)) {  // pairs with route
@@ -293,7 +282,7 @@ int rt_new(Runtime** out, const Config& config) {
   rt->seeded.state = config.seed;
   rt->trace = 0xcbf29ce484222325u;
   rt->fence_all = os::fence_all_register();
-  rt->wake_ticks = measure_wake_ticks();
+  rt->wake_ticks = ticks_of(kWakeCost);
   rt->long_ticks = rt->wake_ticks * kLongCall / kWakeCost;
   rt->ns_per_tick = (u64{kWakeCost} << 32) / rt->wake_ticks;
   rt->quick_ticks = 4 * rt->long_ticks;

@@ -7,6 +7,8 @@
 namespace thrum {
 
 // metrics.cpp
+// cpu_ticks in so many ns, from a short look at both clocks.
+u64 ticks_of(i64 ns);
 void sample_ready(P* p, G* g);
 void sample_run(M* m, G* g);
 

@@ -88,6 +88,14 @@ static int never_write(void* arg, const char* bytes, size_t n) {
   R(thrum_trace_write, "last_ns < 0",                                          \
     thrum_trace_write(w->rt, -1, never_write, NULL), THRUM_EINVAL,             \
     THRUM_EINVAL)                                                              \
+  R(thrum_waits_start, "rt NULL", thrum_waits_start(NULL, 0), THRUM_EINVAL, 0) \
+  R(thrum_waits_start, "column < 0", thrum_waits_start(w->rt, -1),             \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_waits_get, "out NULL", thrum_waits_get(w->rt, 0, NULL),              \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_waits_get, "struct_size 0",                                          \
+    thrum_waits_get(w->rt, 0, &(thrum_waits){.struct_size = 0}), THRUM_EINVAL, \
+    THRUM_EINVAL)                                                              \
   R(thrum_trace_on_stall, "rt NULL", thrum_trace_on_stall(NULL, NULL, 0),      \
     THRUM_EINVAL, ANY)                                                         \
   R(thrum_trace_on_stall, "last_ns < 0",                                       \

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os/linux/group.hpp"
@@ -51,8 +52,14 @@ bool share_read(int fd, CpuShare* out) {
     return false;
   }
   char* end;
-  out->ran = strtoull(text, &end, 10);
+  (void)strtoull(text, &end, 10);  // as of the last tick
   out->delayed = strtoull(end, nullptr, 10);
+  timespec t;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) != 0) {
+    return false;
+  }
+  out->ran =
+      static_cast<u64>(t.tv_sec) * 1'000'000'000 + static_cast<u64>(t.tv_nsec);
   return true;
 }
 

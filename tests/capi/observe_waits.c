@@ -1,0 +1,223 @@
+/* observe_waits.c: what delayed a G, and the heat map of it. The test measures on its
+ * own, with brackets, what it then looks for; a machine that stops it at any point
+ * makes the waits longer, for both. */
+#include "../support/check.h"
+
+#include <thrum/observe.h>
+
+#include "../support/rt.h"
+
+static thrum_waits waits_of(thrum_g g) {
+  thrum_waits w = {.struct_size = sizeof w};
+  REQUIRE_EQ(thrum_waits_get(NULL, g, &w), 0);
+  CHECK_EQ(w.struct_size, sizeof w);
+  return w;
+}
+
+static int64_t sum_of(thrum_waits w) {
+  return (int64_t)(w.ran_ns + w.blocked_ns + w.queued_ns + w.kernel_ns +
+                   w.throttled_ns);
+}
+
+/* The clocks of both sides differ by less than this share. */
+static int within(int64_t got, int64_t least, int64_t most) {
+  return (double)got >= 0.97 * (double)least - 1e4 &&
+         (double)got <= 1.03 * (double)most + 1e4;
+}
+
+static void compute(int64_t ns) {
+  for (int64_t end = real_now() + ns; real_now() < end;) {}
+}
+
+/* ---- where the time went --------------------------------------------------------- */
+
+struct life {
+  int64_t spawned, began, told, ended;
+  thrum_waits w; /* as of its last wait */
+};
+
+static void live(void* arg) {
+  struct life* l = arg;
+  l->began = thrum_now();
+  CHECK_EQ(thrum_sleep(5 * MS), 0);
+  compute(3 * MS);
+  l->told = thrum_now();
+  CHECK_EQ(thrum_yield(), 0);
+  l->ended = thrum_now();
+  l->w = waits_of(thrum_self()); /* up to its last event, which is this run */
+}
+
+static void its_time_adds_up(void* arg) {
+  (void)arg;
+  CHECK_EQ(thrum_waits_start(NULL, 0), 0);
+  struct life l = {0};
+  l.spawned = thrum_now();
+  thrum_g g = go(live, &l);
+  compute(2 * MS); /* the only P is ours for so long */
+  join_g(g);
+  int64_t all = sum_of(l.w);
+  CHECK(within(all, l.told - l.began, l.ended - l.spawned));
+  CHECK((int64_t)l.w.blocked_ns >= 5 * MS * 97 / 100);
+  CHECK((int64_t)(l.w.queued_ns + l.w.kernel_ns + l.w.throttled_ns) >=
+        2 * MS * 97 / 100);
+  CHECK((int64_t)(l.w.ran_ns + l.w.kernel_ns + l.w.throttled_ns) >=
+        3 * MS * 97 / 100);
+  thrum_waits gone = {.struct_size = sizeof gone};
+  CHECK_EQ(thrum_waits_get(NULL, 0, &gone), THRUM_EINVAL);
+}
+
+TEST(the_time_of_a_g_adds_up) { in_rt(RT_SEQ, its_time_adds_up, NULL); }
+
+/* ---- a declared block, and an undeclared one ------------------------------------------ */
+
+static void nap(int64_t ns) {
+  struct timespec t = {ns / SECOND, ns % SECOND};
+  nanosleep(&t, NULL);
+}
+
+static void block(void* arg) {
+  thrum_waits* w = arg;
+  CHECK_EQ(thrum_enter_blocking(), 0);
+  nap(5 * MS);
+  CHECK_EQ(thrum_exit_blocking(), 0);
+  nap(5 * MS);
+  CHECK_EQ(thrum_yield(), 0);
+  *w = waits_of(thrum_self());
+}
+
+static void both_blocks(void* arg) {
+  (void)arg;
+  CHECK_EQ(thrum_waits_start(NULL, 0), 0);
+  thrum_waits w;
+  join_g(go(block, &w));
+  /* The thread slept twice, which nobody else took from it. */
+  CHECK((int64_t)w.blocked_ns >= 10 * MS * 97 / 100 - MS / 5);
+}
+
+TEST(sleep_in_a_system_call_is_a_choice) {
+  in_rt(RT_SEQ, both_blocks, NULL);
+  in_rt(RT_P2, both_blocks, NULL);
+}
+
+/* ---- the heat map -------------------------------------------------------------------------- */
+
+enum { STALLS = 8, ROWS = 40 };
+#define STALL (3 * MS)
+
+struct stall {
+  int64_t readied, ran; /* brackets: before it was made ready, after it ran */
+};
+
+struct victim {
+  thrum_chan* ch;
+  struct stall at[STALLS];
+};
+
+static void suffer(void* arg) {
+  struct victim* v = arg;
+  for (int i = 0, n; i < STALLS; i++) {
+    CHECK_EQ(thrum_chan_recv(v->ch, &n, THRUM_FOREVER), 0);
+    v->at[n].ran = thrum_now();
+  }
+}
+
+/* Of the CSV: whether rows of `least` ns and more have something in the columns that
+ * meet [from, to]; and what is in there altogether. */
+static long cells(const char* csv, double column, int64_t least, int64_t from,
+                  int64_t to, long* taken) {
+  long n = 0;
+  *taken = 0;
+  for (const char* at = strchr(csv, '\n') + 1; *at; at = strchr(at, '\n') + 1) {
+    long long begin, below, count, kernel;
+    REQUIRE_EQ(
+        sscanf(at, "%lld,%lld,%lld,%lld", &begin, &below, &count, &kernel), 4);
+    if (below < least || (double)begin + column < (double)from - 1e5 ||
+        (double)begin > (double)to + 1e5)
+      continue;
+    n += (long)count;
+    *taken += (long)kernel;
+  }
+  return n;
+}
+
+static void stall_at_known_times(void* arg) {
+  (void)arg;
+  const int64_t column = MS;
+  CHECK_EQ(thrum_waits_start(NULL, column), 0);
+  static struct victim v;
+  REQUIRE_EQ(thrum_chan_new(sizeof(int), 0, &v.ch), 0);
+  int64_t begin = thrum_now();
+  thrum_g g = go(suffer, &v);
+  for (int i = 0; i < STALLS; i++) {
+    CHECK_EQ(thrum_sleep(20 * MS), 0);
+    v.at[i].readied = thrum_now();
+    CHECK_EQ(thrum_chan_send(v.ch, &i, THRUM_FOREVER), 0);
+    compute(STALL); /* it is ready, and the only P is ours */
+  }
+  join_g(g);
+  size_t room = 1 << 20;
+  char* csv = malloc(room);
+  REQUIRE(csv != NULL);
+  CHECK(thrum_report(NULL, THRUM_REPORT_HEATMAP, THRUM_FORMAT_CSV, csv, room) <
+        (int64_t)room);
+  long found = 0, kernel;
+  for (int i = 0; i < STALLS; i++) {
+    /* The row that has 3 ms, or more if the machine took some. */
+    long n = cells(csv, (double)column, STALL, v.at[i].readied + STALL,
+                   v.at[i].ran, &kernel);
+    CHECK(n >= 1);
+    found += n;
+  }
+  /* Nothing else is as late, unless it is the kernel's doing and says so. */
+  long all = cells(csv, (double)column, STALL, begin, thrum_now(), &kernel);
+  CHECK(all >= STALLS && all <= found + kernel);
+  free(csv);
+  thrum_chan_release(v.ch);
+}
+
+TEST(stalls_light_up_where_they_were) {
+  in_rt(RT_SEQ, stall_at_known_times, NULL);
+}
+
+/* ---- all kinds, all formats ---------------------------------------------------------------- */
+
+static void chat(void* arg) {
+  (void)arg;
+  CHECK_EQ(thrum_waits_start(NULL, 1000), 0);
+  CHECK_EQ(thrum_waits_start(NULL, SECOND), 0); /* the first decides */
+  thrum_g g[8];
+  struct life l[8];
+  for (int i = 0; i < 8; i++)
+    g[i] = go(live, &l[i]);
+  for (int i = 0; i < 8; i++)
+    join_g(g[i]);
+  static const uint32_t kinds[][2] = {{THRUM_REPORT_HEATMAP, THRUM_FORMAT_JSON},
+                                      {THRUM_REPORT_HEATMAP, THRUM_FORMAT_CSV},
+                                      {THRUM_REPORT_HEATMAP, THRUM_FORMAT_TEXT},
+                                      {THRUM_REPORT_WAITS, THRUM_FORMAT_JSON},
+                                      {THRUM_REPORT_WAITS, THRUM_FORMAT_TEXT}};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    CHECK(thrum_report(NULL, kinds[i][0], kinds[i][1], NULL, 0) > 30);
+  CHECK_EQ(thrum_report(NULL, THRUM_REPORT_WAITS, THRUM_FORMAT_CSV, NULL, 0),
+           THRUM_EINVAL);
+}
+
+TEST(waits_in_every_kind_of_runtime) { everywhere(chat, NULL); }
+
+TEST(what_was_never_measured_is_not_told) {
+  thrum_rt* rt = rt_make(RT_P2);
+  CHECK_EQ(thrum_report(rt, THRUM_REPORT_HEATMAP, THRUM_FORMAT_JSON, NULL, 0),
+           THRUM_EINVAL);
+  CHECK_EQ(thrum_waits_start(rt, 999), THRUM_EINVAL);
+  CHECK_EQ(thrum_waits_start(rt, SECOND + 1), THRUM_EINVAL);
+  rt_end(rt);
+}
+
+static const struct check_case cases[] = {
+    CASE(the_time_of_a_g_adds_up),
+    CASE(sleep_in_a_system_call_is_a_choice),
+    CASE(stalls_light_up_where_they_were),
+    CASE(waits_in_every_kind_of_runtime),
+    CASE(what_was_never_measured_is_not_told),
+};
+CHECK_MAIN(cases)
