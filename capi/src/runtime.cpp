@@ -6,8 +6,9 @@
 #include "observe/held_lock.hpp"
 #include "observe/schedtrace.hpp"
 #include "os/os.hpp"
-#include "place/budget.hpp"
+#include "place/governor.hpp"
 #include "time/sleep.hpp"
+#include "thrum/place.h"
 #include "translate.hpp"
 
 using namespace thrum;
@@ -17,6 +18,8 @@ namespace {
 
 constexpr u32 kKnownFlags =
     THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED | THRUM_RT_HIBERNATE;
+
+constexpr u32 kKnownPlace = THRUM_PLACE_ONCE;
 
 constexpr i64 kMostUs = 3'600'000'000;  // an hour
 constexpr i64 kMostMs = 3'600'000;
@@ -54,9 +57,28 @@ i64 debug_wish(const char* name) {
   return 0;
 }
 
-u32 default_procs() {
-  i64 n = env_number("THRUM_PROCS", 1, kMaxProcs, 0);
-  return n ? static_cast<u32>(n) : min(budget_procs(), kMaxProcs);
+// The number of Ps, and who keeps an eye on it afterwards.
+int to_place(Config& out, const thrum_config& in) {
+  i64 told = in.procs ? in.procs : env_number("THRUM_PROCS", 1, kMaxProcs, 0);
+  if (out.deterministic) {
+    told = 1;
+  }
+  bool follows = !told && !(in.place & THRUM_PLACE_ONCE);
+  out.procs = told ? static_cast<u32>(told) : 0;
+  if (out.hosted || out.deterministic) {  // no sysmon, nobody to look later
+    out.procs = told ? out.procs : budget_now(in.max_procs).procs;
+    return 0;
+  }
+  Governor* g =
+      governor_make({out.source, follows, static_cast<u32>(in.max_procs), ""});
+  if (!g) {
+    return kENOMEM;
+  }
+  out.govern = &g->seam;
+  if (!told) {
+    out.procs = follows ? g->budget.procs : budget_now(in.max_procs).procs;
+  }
+  return 0;
 }
 
 // Functions come in pairs: memory goes back to where it came from.
@@ -76,7 +98,7 @@ int to_source(mem::Source& out, const thrum_allocator* in) {
 
 int to_config(Config& out, const thrum_config& in) {
   if ((in.flags & ~kKnownFlags) || in.procs > kMaxProcs || in.slice_ns < 0 ||
-      in.sysmon_ns < 0 || in.idle_ns < 0) {
+      in.sysmon_ns < 0 || in.idle_ns < 0 || (in.place & ~kKnownPlace)) {
     return kEINVAL;
   }
   out = Config{};
@@ -85,7 +107,6 @@ int to_config(Config& out, const thrum_config& in) {
   }
   out.deterministic = in.flags & THRUM_RT_DETERMINISTIC;
   out.hosted = in.flags & THRUM_RT_HOSTED;
-  out.procs = out.deterministic ? 1 : (in.procs ? in.procs : default_procs());
   out.max_threads = in.max_threads ? in.max_threads : 10000;
   out.stack_class =
       mem::stack_class(in.stack_size ? in.stack_size : size_t{256} << 10);
@@ -102,7 +123,7 @@ int to_config(Config& out, const thrum_config& in) {
   if (debug_wish("1") == 1) {
     out.parks = check_held_locks;
   }
-  return out.stack_class < mem::kStackClasses ? 0 : kEINVAL;
+  return out.stack_class < mem::kStackClasses ? to_place(out, in) : kEINVAL;
 }
 
 bool stopped(Runtime* rt) { return rt->stopping.load(acquire) == 2; }
@@ -219,10 +240,16 @@ int thrum_set_procs(thrum_rt* rt, uint32_t n) {
   if (stopped(r)) {
     return kECLOSED;
   }
-  return seeded(r) && n != 1 ? kEINVAL : set_procs(e.m, r, n);
+  if (seeded(r) && n != 1) {
+    return kEINVAL;
+  }
+  r->procs_told.store(true, relaxed);
+  return set_procs(e.m, r, n);
 }
 
-int thrum_available_procs(void) { return static_cast<int>(budget_procs()); }
+int thrum_available_procs(void) {
+  return static_cast<int>(budget_now(0).procs);
+}
 
 int64_t thrum_now(void) {
   M* m = this_m();

@@ -33,7 +33,7 @@ void Text::bytes(const char* from, size_t n) {
 }
 
 void Text::add(const char* form, ...) {
-  char line[512];
+  char line[1024];
   va_list args;
   va_start(args, form);
   int n = vsnprintf(line, sizeof line, form, args);

@@ -42,7 +42,7 @@ class Text {
   size_t length_ = 0;
   bool refused_ = false;
   size_t held_ = 0;
-  char hold_[1024];
+  char hold_[4096];
 };
 
 }  // namespace thrum

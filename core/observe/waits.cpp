@@ -113,8 +113,9 @@ u64 throttled_since(Waits* w, u64 most) {
     return 0;
   }
   Locked held(w->throttle_lock);
-  u64 now = os::throttle_read(w->throttle);
-  u64 d = now - w->throttled_seen;
+  (void)os::groups_reread(w->groups);
+  u64 now = os::groups_throttled(w->groups).ns;
+  u64 d = now - min(now, w->throttled_seen);
   w->throttled_seen = now;
   return min(d, most);
 }
@@ -337,15 +338,15 @@ void end(Lens* lens) {
       os::vm_release(at, sizeof *at);
     }
   }
-  os::throttle_close(w->throttle);
+  os::groups_close(w->groups);
   os::vm_release(w->cells, kCellBytes);
   os::vm_release(w, sizeof *w);
 }
 
 void open_throttle(void* arg) {
   auto* w = static_cast<Waits*>(arg);
-  os::throttle_open(w->throttle);
-  w->throttled_seen = os::throttle_read(w->throttle);
+  os::groups_open(w->groups, "");
+  w->throttled_seen = os::groups_throttled(w->groups).ns;
 }
 
 // Reading where the groups are takes more stack than a G may have.

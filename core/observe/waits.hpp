@@ -15,6 +15,7 @@
 // a G looks at the difference.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "os/cgroup.hpp"
 #include "os/cpu_share.hpp"
 #include "sched/recorder.hpp"
 
@@ -75,7 +76,7 @@ struct Waits : Lens {
   Atomic<Lane*> lanes[kMaxProcs];  // owner of the P makes it
   Meter meters[kMeters];           // by M
   WordLock throttle_lock;
-  os::Throttle throttle;  // throttle_lock
+  os::CpuGroups groups;  // throttle_lock
   u64 throttled_seen;     // throttle_lock
 };
 

@@ -1,5 +1,5 @@
-// What the kernel's scheduler says of threads and groups of ours: whether they got the
-// CPU when they could have used it. Needs no privilege.
+// What the kernel's scheduler says of our threads: whether they got the CPU when they
+// could have used it. Needs no privilege.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "base/defs.hpp"
@@ -16,17 +16,5 @@ int share_open(u32 tid);
 // Of the calling thread: schedstat's own figure of what it ran is that of the last
 // tick. False: nothing is known.
 bool share_read(int fd, CpuShare* out);
-
-// For how long the quota of one of our control groups has kept us from running, added
-// up over groups and CPUs, in ns.
-struct Throttle {
-  static constexpr u32 kMost = 8;
-  int fds[kMost];  // cpu.stat of each group that can be read
-  u32 n;
-  bool v2[kMost];
-};
-void throttle_open(Throttle& t);
-void throttle_close(Throttle& t);
-u64 throttle_read(const Throttle& t);
 
 }  // namespace thrum::os

@@ -6,6 +6,7 @@
 #include "mem/heap.hpp"
 #include "sched/domain.hpp"
 #include "sched/metrics.hpp"
+#include "sched/govern.hpp"
 #include "sched/ready.hpp"
 #include "sched/observer.hpp"
 #include "sched/signals.hpp"
@@ -45,6 +46,9 @@ void destroy(Runtime* rt) {
   const mem::Source from = rt->config.source;
   observer_free(rt);
   source_free(rt);
+  if (Govern* g = rt->config.govern) {
+    g->free(g);
+  }
   for (u32 slot = 0; slot < rt->table.end; ++slot) {
     G* g = table_g(rt->table, slot);
     if (!g || !(g->word.load(relaxed) & kLive)) {
@@ -264,11 +268,11 @@ bool leave_stop(Runtime* rt) {
 }  // namespace
 
 int rt_new(Runtime** out, const Config& config) {
-  if (!fork_ready()) {
-    return kENOMEM;
-  }
-  Runtime* rt = config.source.make<Runtime>();
+  Runtime* rt = fork_ready() ? config.source.make<Runtime>() : nullptr;
   if (!rt) {
+    if (Govern* g = config.govern) {
+      g->free(g);
+    }
     return kENOMEM;
   }
   rt->epoch = os::fork_epoch();

@@ -18,6 +18,7 @@ constexpr u32 kJoinLocks = 64;
 struct Observer;
 struct Profile;
 struct Recorder;
+struct Govern;
 struct Runtime;
 struct Source;
 
@@ -33,6 +34,7 @@ struct Config {
   i64 idle_ns;     // a G that waits for so long gives back what it can; 0: none
   bool hibernate;  // all Gs do
   u64 seed;
+  Govern* govern;  // owned; null: nobody decides (govern.hpp)
   // Says on stderr which Gs there are and what they wait for. Observing lives
   // above sched; the composition root hands it in.
   void (*report)(Runtime* rt, const char* title);
@@ -129,12 +131,13 @@ struct Runtime {
   mem::Arenas arenas;
 
   // Ps
-  P* ps[kMaxProcs];        // lock writes below p_count; entries never change
-  Atomic<u32> p_count;     // lock writes: Ps ever made
-  Atomic<u32> procs;       // lock writes: Ps in service
-  P* idle_p;               // lock
-  Atomic<u32> idle_count;  // lock writes
-  Atomic<u32> spinning;    // atomic: Ms that look for work
+  P* ps[kMaxProcs];         // lock writes below p_count; entries never change
+  Atomic<u32> p_count;      // lock writes: Ps ever made
+  Atomic<u32> procs;        // lock writes: Ps in service
+  Atomic<bool> procs_told;  // atomic: the host has set it: nobody else does
+  P* idle_p;                // lock
+  Atomic<u32> idle_count;   // lock writes
+  Atomic<u32> spinning;     // atomic: Ms that look for work
 
   WordLock lock;   // the fields marked "lock"; never held over a park,
                    // a callback or a system call other than a wake

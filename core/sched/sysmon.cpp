@@ -14,6 +14,7 @@
 // quiescent, or whose Gs just come and go, costs nothing.
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
+#include "sched/govern.hpp"
 #include "sched/preempt.hpp"
 
 namespace thrum {
@@ -228,6 +229,9 @@ void sysmon(void* arg) {
     look_at_ps(rt, r);
     serve_those_who_wait(rt, r);
     bool busy = r.waits || r.moving || r.work || r.due || alone;
+    if (Govern* g = rt->config.govern; g && busy) {
+      r.next = min(r.next, g->look(g, rt, r.now));
+    }
     if (rt->source.load(relaxed) && busy) {
       rt->linger = r.now + kLinger;
     }

@@ -235,7 +235,9 @@ HOLDS(THRUM_READABLE == 1 && THRUM_WRITABLE == 2);
 /* Structs with pointers: of the 64-bit platforms. */
 #define HOLDS_64(cond) HOLDS(sizeof(void*) != 8 || (cond))
 
-HOLDS_64(sizeof(thrum_config) == 64);
+HOLDS_64(sizeof(thrum_config) == 72);
+HOLDS_64(offsetof(thrum_config, max_procs) == 64);
+HOLDS_64(offsetof(thrum_config, place) == 68);
 HOLDS_64(sizeof(thrum_allocator) == 48);
 HOLDS_64(offsetof(thrum_allocator, struct_size) == 0);
 HOLDS_64(offsetof(thrum_allocator, reserved) == 4);

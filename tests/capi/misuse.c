@@ -10,6 +10,7 @@
 #include <thrum/host.h>
 #include <thrum/net.h>
 #include <thrum/os.h>
+#include <thrum/place.h>
 #if __has_include(<thrum/observe.h>)
 #include <thrum/observe.h>
 #define OBSERVES 1
@@ -47,6 +48,8 @@ static int never_write(void* arg, const char* bytes, size_t n) {
   R(thrum_memory_report, "rt NULL", thrum_memory_report(NULL, NULL, 0),        \
     THRUM_EINVAL, SOME)                                                        \
   R(thrum_memory_report, "text NULL", thrum_memory_report(w->rt, NULL, 1),     \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_os_report, "text NULL", thrum_os_report(w->rt, NULL, 1),             \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_high_water, "rt NULL", thrum_high_water(NULL, 0), THRUM_EINVAL,      \
     THRUM_EINVAL)                                                              \

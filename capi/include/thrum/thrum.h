@@ -301,23 +301,23 @@ typedef struct thrum_allocator {
 /* Zero is the default of every field. thrum_config_init sets it up. */
 typedef struct thrum_config {
   uint32_t struct_size; /* bytes: sizeof(thrum_config) */
-  uint32_t procs;       /* Ps, at most 1024. 0: $THRUM_PROCS, else what the OS
-                           grants (affinity mask and CPU quota) */
+  uint32_t procs;       /* at most 1024. 0: $THRUM_PROCS, else see place.h */
   uint32_t max_threads; /* Ms at most. 0: 10000 */
   uint32_t flags;       /* THRUM_RT_* */
   uint64_t stack_size;  /* virtual bytes per G, committed as used. 0: 256 KiB */
   int64_t slice_ns;     /* how long a G keeps its P while others wait.
                            0: $THRUM_SLICE_US, else 10 ms */
   uint64_t seed;        /* with THRUM_RT_DETERMINISTIC */
-  int64_t sysmon_ns;    /* how often busy Ps are looked at: what blocks or
-                           computes outside thrum loses its P within a slice
-                           and one such period. 0: $THRUM_SYSMON_US, else a
-                           quarter slice. At least 50 us */
-  int64_t idle_ns;      /* a G that waits so long gives unused pages of its
+  int64_t sysmon_ns; /* how often busy Ps are looked at: what holds out beside
+                           thrum loses its P within a slice and such a period.
+                           0: $THRUM_SYSMON_US, else slice_ns / 4; from 50 us */
+  int64_t idle_ns;   /* a G that waits so long gives unused pages of its
                            stack back, and hibernates if it may. 0: those that
                            may do so after 2 s, others keep what they have */
   /* For what the runtime takes for itself; copied. NULL: thrum's own. */
   const thrum_allocator* allocator;
+  uint32_t max_procs; /* cap on what the OS grants (place.h); 0: none */
+  uint32_t place;     /* THRUM_PLACE_* */
 } thrum_config;
 
 /* One M; every free choice comes from the seed; a virtual clock that begins at
@@ -480,7 +480,7 @@ typedef struct thrum_spawn_opts {
 /* Only on the M of the spawning G; THRUM_ENOTG if spawned elsewhere. */
 #define THRUM_PIN_M 2u
 
-#define THRUM_PRIO_HIGH 1u
+#define THRUM_PRIO_HIGH 1u /* classes: see <thrum/place.h> */
 #define THRUM_PRIO_LOW 2u
 
 /* The guest hands out no pointer into its stack while it parks, so that the

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "os/facts.hpp"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "os/linux/file.hpp"
+#include "os/posix/errno.hpp"
+
+namespace thrum::os {
+
+namespace {
+
+// 0 or errno.
+int read_below(const char* root, const char* name, char* text, size_t size) {
+  char path[512];
+  snprintf(path, sizeof path, "%s%s", root, name);
+  errno = 0;
+  if (read_text(path, text, size)) {
+    return 0;
+  }
+  return errno ? errno : ENODATA;
+}
+
+}  // namespace
+
+CpuPressure cpu_pressure(const char* root) {
+  ErrnoKeep keep;
+  CpuPressure out{};
+  char text[512];
+  out.error = read_below(root, "/proc/pressure/cpu", text, sizeof text);
+  unsigned whole, part;
+  unsigned long long total;
+  // some avg10=0.00 avg60=0.00 avg300=0.00 total=0
+  if (!out.error) {
+    if (sscanf(text, "some avg10=%3u.%2u avg60=%*s avg300=%*s total=%19llu",
+               &whole, &part, &total) == 3) {
+      out.avg10_centi = whole * 100 + part;
+      out.total_us = total;
+    } else {
+      out.error = ENODATA;
+    }
+  }
+  return out;
+}
+
+Autogroup autogroup(const char* root) {
+  ErrnoKeep keep;
+  Autogroup out{};
+  char text[128];
+  out.error = read_below(root, "/proc/sys/kernel/sched_autogroup_enabled", text,
+                         sizeof text);
+  out.on = !out.error && text[0] == '1';
+  if (out.on) {
+    // /autogroup-12 nice 0
+    out.error = read_below(root, "/proc/self/autogroup", text, sizeof text);
+    const char* nice = out.error ? nullptr : strstr(text, " nice ");
+    out.nice = nice ? strtol(nice + 6, nullptr, 10) : 0;
+  }
+  return out;
+}
+
+}  // namespace thrum::os

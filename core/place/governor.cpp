@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "place/governor.hpp"
+
+#include "os/os.hpp"
+#include "sched/api.hpp"
+
+namespace thrum {
+
+namespace {
+
+constexpr i64 kEvery = 1'000'000'000;
+// A runtime that lives shorter opens no file for this.
+constexpr i64 kFirst = 100'000'000;
+
+// The CPUs that the maker of the runtime had, until sysmon's own mask changes
+// (a cpuset, taskset -a): the host may have pinned the thread that started it.
+u32 cpus_now(Governor* g) {
+  u32 mask = static_cast<u32>(os::cpus_allowed());
+  u32 before = g->mask_cpus;
+  g->mask_cpus = mask;
+  return before == 0 || before == mask ? g->budget.cpus : mask;
+}
+
+// 2.5 us with two levels of groups (tests/lab: quota).
+void follow(Governor* g, Runtime* rt) {
+  u32 cpus = cpus_now(g);
+  Budget b;
+  {
+    Locked held(g->lock);
+    os::groups_reread(g->groups);
+    const os::GroupLevel* whose;
+    b = budget_of(cpus, os::groups_limit(g->groups, &whose), g->opts.cap);
+    bool same = b.procs == g->budget.procs;
+    g->budget = b;
+    if (same || !g->opts.follows || rt->procs_told.load(relaxed)) {
+      return;
+    }
+    ++g->changes;
+  }
+  (void)set_procs(nullptr, rt, b.procs);  // no memory: again when it changes
+}
+
+void open(Governor* g) {
+  Locked held(g->lock);
+  os::groups_open(g->groups, g->opts.root);
+  const os::GroupLevel* whose;
+  g->budget = budget_of(static_cast<u32>(os::cpus_allowed()),
+                        os::groups_limit(g->groups, &whose), g->opts.cap);
+  g->opened = true;
+}
+
+i64 look(Govern* seam, Runtime* rt, i64 now) {
+  Governor* g = governor_of(seam);
+  if (!g->at) {
+    g->at = now + kFirst;
+  }
+  if (now >= g->at) {
+    if (!g->opened) {
+      open(g);
+    }
+    follow(g, rt);
+    g->at = now + kEvery;
+  }
+  return g->at;
+}
+
+void free_governor(Govern* seam) {
+  Governor* g = governor_of(seam);
+  if (g->opened) {
+    os::groups_close(g->groups);
+  }
+  g->opts.source.give(g, sizeof *g);
+}
+
+}  // namespace
+
+Governor* governor_make(const GovernOpts& opts) {
+  auto* g = opts.source.make<Governor>();
+  if (g) {
+    g->seam = Govern{look, free_governor};
+    g->opts = opts;
+    if (opts.follows) {
+      open(g);
+    }
+  }
+  return g;
+}
+
+Governor* governor_of(Govern* g) { return reinterpret_cast<Governor*>(g); }
+
+Governed governed(Governor* g) {
+  Locked held(g->lock);
+  return Governed{g->opts.follows, g->changes, g->budget};
+}
+
+}  // namespace thrum

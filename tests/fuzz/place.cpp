@@ -1,0 +1,69 @@
+// What the kernel says about control groups, as os/cgroup.hpp reads it: whatever
+// comes, paths stay in their room and numbers mean what they say.
+//
+// SPDX-License-Identifier: MIT
+#include "os/cgroup.hpp"
+
+extern "C" {
+#include "fuzz.h"
+}
+
+using namespace thrum;
+
+const char* const fuzz_seeds[] = {
+    "30 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n|0::/a/b\n",
+    "552 551 0:30 /docker/0f6e /sys/fs/cgroup/cpu rw,relatime master:11 - "
+    "cgroup cgroup rw,cpu,cpuacct\n|5:cpu,cpuacct:/docker/0f6e/x\n",
+    "90 22 0:26 / /mnt/my\\040groups rw - cgroup2 none rw\n|0::/../a\n",
+    "150000 100000\n",
+    "max 100000\n",
+    "-1\n",
+    "nr_periods 25\nnr_throttled 7\nthrottled_usec 71\n",
+    nullptr};
+
+namespace {
+
+void check_dirs(const char* mounts, const char* self) {
+  static os::GroupDir trees[os::kTrees];
+  os::groups_find(mounts, self, trees);
+  for (const os::GroupDir& d : trees) {
+    size_t n = strnlen(d.path, sizeof d.path);
+    FUZZ_CHECK(n < sizeof d.path);
+    FUZZ_CHECK(d.found ? d.top <= n && d.top > 0 : n == 0);
+    // Below the mount point each step up ends at a slash (tree_open).
+    FUZZ_CHECK(!d.found || n == d.top || d.path[d.top] == '/');
+  }
+}
+
+void check_numbers(const char* text) {
+  i64 quota = 0, period = 0;
+  u64 n = 0;
+  if (os::cpu_max_parse(text, &quota, &period)) {
+    u32 milli = os::milli_of(quota, period);
+    FUZZ_CHECK(milli <= os::kMostMilli);
+    FUZZ_CHECK((milli == 0) == (quota <= 0 || period <= 0));
+  }
+  os::number_parse(text, &quota);
+  if (os::stat_parse(text, "nr_throttled", &n)) {
+    FUZZ_CHECK(strstr(text, "nr_throttled "));
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  // Of malloc'd texts the sanitizer sees each end.
+  char* text = static_cast<char*>(malloc(size + 1));
+  memcpy(text, data, size);
+  text[size] = 0;
+  check_numbers(text);
+  char* bar = strchr(text, '|');
+  char* self = strdup(bar ? bar + 1 : text);
+  if (bar) {
+    *bar = 0;
+  }
+  check_dirs(text, self);
+  free(self);
+  free(text);
+  return 0;
+}

@@ -1,0 +1,104 @@
+// A runtime follows what a system of files grants it. Looks are called by hand, at
+// times of the test's own.
+#include "place/governor.hpp"
+
+#include "sched/api.hpp"
+#include "tree.hpp"
+
+using namespace unit;
+
+namespace {
+
+constexpr i64 kSecond = 1'000'000'000;
+
+struct Place {
+  Tree tree;
+  Runtime* rt = nullptr;
+  Governor* g = nullptr;
+  i64 now = kSecond;
+
+  Place(const char* quota, bool follows, u32 cap = 0) {
+    GovernOpts opts;
+    opts.follows = follows;
+    opts.cap = cap;
+    tree.put("/proc/self/mountinfo",
+             "30 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    tree.put("/proc/self/cgroup", "0::/a\n");
+    set(quota);
+    opts.root = tree.root();
+    g = governor_make(opts);
+    REQUIRE(g);
+    Config c = config(1);
+    c.procs = opts.follows ? g->budget.procs : 3;
+    REQUIRE(rt_new(&rt, c) == 0);
+  }
+  ~Place() {
+    g->seam.free(&g->seam);
+    CHECK(rt_stop(nullptr, rt, kForever) == 0);
+    rt_release(rt);
+  }
+  void set(const char* quota) { tree.put("/sys/fs/cgroup/a/cpu.max", quota); }
+  u32 look() {
+    now += 2 * kSecond;
+    CHECK(g->seam.look(&g->seam, rt, now) > now);
+    return rt->procs.load(relaxed);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("governor: the number of Ps follows the quota, up and down") {
+  Place p("50000 100000\n", true);
+  u32 cpus = static_cast<u32>(os::cpus_allowed());
+  CHECK(p.rt->procs.load(relaxed) == 1);
+  p.look();
+  p.set("max 100000\n");
+  CHECK(p.look() == cpus);
+  p.set("100000 100000\n");
+  CHECK(p.look() == 1);
+  CHECK(p.look() == 1);
+  CHECK(governed(p.g).changes == (cpus > 1 ? 2u : 0u));
+}
+
+TEST_CASE("governor: what the program has said stays") {
+  Place told("50000 100000\n", false);
+  CHECK(told.look() == 3);
+  CHECK(told.look() == 3);
+  CHECK(governed(told.g).budget.procs == 1);
+  Place later("max 100000\n", true);
+  later.rt->procs_told.store(true, relaxed);
+  u32 before = later.rt->procs.load(relaxed);
+  later.set("50000 100000\n");
+  later.look();
+  CHECK(later.look() == before);
+}
+
+TEST_CASE("governor: a cap holds whatever is granted") {
+  Place p("max 100000\n", true, 1);
+  CHECK(p.rt->procs.load(relaxed) == 1);
+  CHECK(p.look() == 1);
+}
+
+TEST_CASE("governor: a mask that changes counts, a first one does not") {
+  u64 all[kCpuWords], one[kCpuWords] = {};
+  REQUIRE(os::affinity_get(0, all, kCpuWords) == 0);
+  u32 cpus = static_cast<u32>(os::cpus_allowed());
+  Place p("max 100000\n", true);
+  for (u32 i = 0; i < kCpuWords && !one[i]; ++i) {
+    one[i] = i < kCpuWords ? all[i] & (~all[i] + 1) : 0;
+    if (one[i]) {
+      break;
+    }
+  }
+  // The thread that looks was pinned before: as many as the maker had.
+  REQUIRE(os::affinity_set(0, one, kCpuWords) == 0);
+  u32 first = p.look();
+  REQUIRE(os::affinity_set(0, all, kCpuWords) == 0);
+  u32 wide = p.look();
+  REQUIRE(os::affinity_set(0, one, kCpuWords) == 0);
+  u32 narrow = p.look();
+  REQUIRE(os::affinity_set(0, all, kCpuWords) == 0);
+  CHECK(first == cpus);
+  CHECK(wide == cpus);
+  CHECK(narrow == 1);
+}

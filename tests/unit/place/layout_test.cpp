@@ -1,0 +1,162 @@
+// The quota in recorded layouts of control groups.
+#include <fcntl.h>
+#include <memory>
+#include <sstream>
+
+#include "layouts.hpp"
+#include "os/cgroup.hpp"
+#include "tree.hpp"
+
+using namespace unit;
+
+namespace {
+
+struct Wanted {
+  std::string name, path;
+  u32 milli = 0;
+  bool denies = false;
+};
+
+std::string below(const os::CpuGroups& g, const os::GroupLevel* l) {
+  return l ? std::string(g.trees[l->tree].path, l->length) : "-";
+}
+
+void look(const Wanted& w, Tree& tree) {
+  auto g = std::make_unique<os::CpuGroups>();
+  {
+    Nobody nobody;
+    os::groups_open(*g, tree.root());
+  }
+  const os::GroupLevel* whose;
+  u32 milli = os::groups_limit(*g, &whose);
+  CHECK_ROW(milli == w.milli, w.name.c_str());
+  CHECK_ROW(below(*g, whose) == w.path, w.name.c_str());
+  bool denied = g->error == EACCES;
+  for (u32 i = 0; i < g->count; ++i) {
+    denied |= g->levels[i].error == EACCES;
+  }
+  CHECK_ROW(denied == w.denies, w.name.c_str());
+  CHECK_ROW(!os::groups_reread(*g), w.name.c_str());
+  CHECK_ROW(os::groups_limit(*g, &whose) == w.milli, w.name.c_str());
+  os::groups_close(*g);
+}
+
+// Builds the next layout of the text and looks at it; false: there is none.
+bool next_layout(std::istringstream& in) {
+  std::string line, mounts, groups;
+  Wanted w;
+  bool no_mounts = false;
+  Tree tree;
+  while (std::getline(in, line) && !(line.empty() && !w.name.empty())) {
+    std::string rest = line.size() > 2 ? line.substr(2) : "";
+    if (line.rfind("== ", 0) == 0) {
+      w.name = line.substr(3);
+    } else if (line.rfind("want ", 0) == 0) {
+      size_t space = line.find(' ', 5);
+      w.milli = static_cast<u32>(std::stoul(line.substr(5)));
+      w.path = line.substr(space + 1);
+    } else if (line[0] == 'm') {
+      mounts += rest + "\n";
+    } else if (line[0] == 'g') {
+      groups += rest + "\n";
+    } else if (line[0] == 'f') {
+      size_t text = rest.rfind("/cpu.");
+      text = rest.find(' ', text);
+      tree.put(rest.substr(0, text), rest.substr(text + 1) + "\n");
+    } else if (line[0] == 'd') {
+      tree.deny(rest);
+      w.denies = true;
+    } else if (line[0] == 'x') {
+      no_mounts = true;
+      w.denies = true;
+    }
+  }
+  if (w.name.empty()) {
+    return false;
+  }
+  tree.put("/proc/self/cgroup", groups);
+  if (no_mounts) {
+    tree.deny("/proc/self/mountinfo");
+  } else {
+    tree.put("/proc/self/mountinfo", mounts);
+  }
+  look(w, tree);
+  return true;
+}
+
+int open_fds() {
+  int n = 0;
+  for (int fd = 0; fd < 256; ++fd) {
+    n += fcntl(fd, F_GETFD) >= 0;
+  }
+  return n;
+}
+
+constexpr const char* kV2 =
+    "30 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+
+}  // namespace
+
+TEST_CASE("place: every recorded layout has the quota that it should") {
+  int before = open_fds(), n = 0;
+  std::istringstream in(kLayouts);
+  while (next_layout(in)) {
+    ++n;
+  }
+  CHECK(n >= 20);
+  CHECK(open_fds() == before);
+}
+
+TEST_CASE("place: a limit that changes is seen through the open files") {
+  Tree tree;
+  tree.put("/proc/self/mountinfo", kV2);
+  tree.put("/proc/self/cgroup", "0::/a\n");
+  tree.put("/sys/fs/cgroup/a/cpu.max", "max 100000\n");
+  auto g = std::make_unique<os::CpuGroups>();
+  os::groups_open(*g, tree.root());
+  const os::GroupLevel* whose;
+  CHECK(os::groups_limit(*g, &whose) == 0);
+  tree.put("/sys/fs/cgroup/a/cpu.max", "50000 100000\n");
+  CHECK(os::groups_reread(*g));
+  CHECK(os::groups_limit(*g, &whose) == 500);
+  CHECK(!os::groups_reread(*g));
+  os::groups_close(*g);
+}
+
+TEST_CASE("place: a move to another group is seen") {
+  Tree tree;
+  tree.put("/proc/self/mountinfo", kV2);
+  tree.put("/proc/self/cgroup", "0::/a\n");
+  tree.put("/sys/fs/cgroup/a/cpu.max", "50000 100000\n");
+  tree.put("/sys/fs/cgroup/b/cpu.max", "150000 100000\n");
+  auto g = std::make_unique<os::CpuGroups>();
+  os::groups_open(*g, tree.root());
+  const os::GroupLevel* whose;
+  CHECK(os::groups_limit(*g, &whose) == 500);
+  tree.put("/proc/self/cgroup", "0::/b\n");
+  CHECK(os::groups_reread(*g));
+  CHECK(os::groups_limit(*g, &whose) == 1500);
+  CHECK(below(*g, whose) == "/sys/fs/cgroup/b");
+  os::groups_close(*g);
+}
+
+TEST_CASE("place: throttling is that of the level that was throttled most") {
+  Tree tree;
+  tree.put("/proc/self/mountinfo", kV2);
+  tree.put("/proc/self/cgroup", "0::/a/b\n");
+  tree.put("/sys/fs/cgroup/a/b/cpu.max", "150000 100000\n");
+  tree.put("/sys/fs/cgroup/a/b/cpu.stat",
+           "usage_usec 9\nnr_periods 40\nnr_throttled 0\nthrottled_usec 0\n");
+  tree.put("/sys/fs/cgroup/a/cpu.max", "50000 100000\n");
+  tree.put("/sys/fs/cgroup/a/cpu.stat",
+           "usage_usec 9\nnr_periods 22\nnr_throttled 21\n"
+           "throttled_usec 1000\n");
+  tree.put("/sys/fs/cgroup/cpu.stat", "nr_periods 99\nnr_throttled 99\n");
+  auto g = std::make_unique<os::CpuGroups>();
+  os::groups_open(*g, tree.root());
+  os::Throttled n = os::groups_throttled(*g);
+  CHECK(n.periods == 22);
+  CHECK(n.throttled == 21);
+  CHECK(n.ns == 1000000);
+  os::groups_close(*g);
+}
