@@ -77,7 +77,7 @@ struct Waits : Lens {
   Meter meters[kMeters];           // by M
   WordLock throttle_lock;
   os::CpuGroups groups;  // throttle_lock
-  u64 throttled_seen;     // throttle_lock
+  u64 throttled_seen;    // throttle_lock
 };
 
 // Switches it on, and the recorder with it. column: ns. Idempotent; the first call

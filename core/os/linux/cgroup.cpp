@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "os/linux/file.hpp"
-#include "os/linux/group.hpp"
 #include "os/os.hpp"
 #include "os/posix/errno.hpp"
 
