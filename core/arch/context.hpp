@@ -65,6 +65,8 @@ THRUM_INLINE void* context_switch(void** save_sp, void* load_sp, void* carry) {
   return carry;
 }
 constexpr size_t kFrameBytes = 32;
+// The same for debuggers: names as theirs, offsets.
+#define THRUM_FRAME_REGISTERS(X) X(rbx, 8) X(rbp, 16) X(rip, 24)
 constexpr size_t kFrameEntry = 1;  // rbx
 constexpr size_t kFramePc = 3;
 constexpr size_t kFrameFp = 0;
@@ -75,6 +77,14 @@ inline void* context_switch(void** save_sp, void* load_sp, void* carry) {
   return thrum_switch(save_sp, load_sp, carry);
 }
 constexpr size_t kFrameBytes = 176;  // x19-x30, d8-d15, fpcr, pad
+#define THRUM_FRAME_REGISTERS(X) \
+  X(x19, 0)                      \
+  X(x20, 8)                      \
+  X(x21, 16)                     \
+  X(x22, 24)                     \
+  X(x23, 32)                     \
+  X(x24, 40)                     \
+  X(x25, 48) X(x26, 56) X(x27, 64) X(x28, 72) X(x29, 80) X(x30, 88) X(pc, 88)
 constexpr size_t kFrameEntry = 0;    // x19
 constexpr size_t kFramePc = 11;      // x30
 constexpr size_t kFrameFp = 20;

@@ -87,8 +87,9 @@ void plain_text(const char* from, char* to, u32 size) {
 }
 
 const char* state_name(State s) {
-  constexpr const char* kNames[] = {"none",    "runnable", "running",
-                                    "waiting", "blocking", "dead"};
+#define X(name) #name,
+  constexpr const char* kNames[] = {THRUM_STATES(X)};
+#undef X
   return kNames[static_cast<u8>(s)];
 }
 

@@ -58,15 +58,18 @@ enum class Why : u8 {
 constexpr u32 kWhys = static_cast<u32>(Why::net_dns) + 1;
 const char* why_name(Why why);
 
-// For observers; the truth about waiting is G::word. Next states in brackets.
+// For observers; the truth about waiting is G::word. Behind each its next states.
+//   none      a free slot: runnable
+//   runnable  in a queue, no M is on its stack: running dead
+//   running   an M is on its stack: runnable waiting blocking dead
+//   waiting   parked: runnable
+//   blocking  on its stack, in a declared blocking call: running runnable
+#define THRUM_STATES(X) \
+  X(none) X(runnable) X(running) X(waiting) X(blocking) X(dead)
 enum class State : u8 {
-  none,      // a free slot                               [runnable]
-  runnable,  // in a queue; no M is on its stack          [running, dead]
-  running,   // an M is on its stack                      [runnable waiting
-             //                                            blocking dead]
-  waiting,   // parked                                    [runnable]
-  blocking,  // on its stack, in a declared blocking call [running runnable]
-  dead,
+#define X(name) name,
+  THRUM_STATES(X)
+#undef X
 };
 const char* state_name(State s);
 

@@ -13,16 +13,14 @@
 
 namespace thrum {
 
+constinit Atomic<Runtime*> g_runtimes[kTags] = {};
+
 namespace {
 
-// Tags of live runtimes, process-wide: a handle of one is never taken for
-// another's. 0 is no runtime.
-constinit Atomic<u64> g_tags[4] = {};
-
-u32 tag_take() {
-  for (u32 tag = 1; tag < 256; ++tag) {
-    u64 bit = u64{1} << (tag % 64);
-    if (!(g_tags[tag / 64].fetch_or(bit, relaxed) & bit)) {
+u32 tag_take(Runtime* rt) {
+  for (u32 tag = 1; tag < kTags; ++tag) {
+    Runtime* none = nullptr;
+    if (g_runtimes[tag].compare_exchange_strong(none, rt, relaxed, relaxed)) {
       return tag;
     }
   }
@@ -30,7 +28,9 @@ u32 tag_take() {
 }
 
 void tag_give(u32 tag) {
-  g_tags[tag / 64].fetch_and(~(u64{1} << (tag % 64)), relaxed);
+  if (tag) {
+    g_runtimes[tag].store(nullptr, relaxed);
+  }
 }
 
 // About what a wake costs (linux.md 9): a spinner that gives in earlier sleeps
@@ -280,7 +280,7 @@ int rt_new(Runtime** out, const Config& config) {
   rt->scan.wanted.store(config.hibernate, relaxed);
   rt->config = config;
   rt->refs.store(1, relaxed);
-  rt->tag = tag_take();
+  rt->tag = tag_take(rt);
   rt->sleep_until.store(kForever, relaxed);
   rt->virtual_now.store(1'000'000'000, relaxed);
   rt->seeded.state = config.seed;

@@ -248,6 +248,11 @@ struct RunCall {
   Atomic<u32> done;  // 1: main ended, 2: deadlock
 };
 
+// Runtimes by tag, process-wide: a handle of one is never taken for another's, and
+// debuggers find them here. 0 is no runtime.
+constexpr u32 kTags = 256;
+extern Atomic<Runtime*> g_runtimes[kTags];
+
 inline bool seeded(const Runtime* rt) { return rt->config.deterministic; }
 
 // Does it belong to the process that this one was forked from? Then nothing of

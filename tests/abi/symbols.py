@@ -25,7 +25,7 @@ def declared(folder):
     for path in public_headers(folder):
         text = strip_comments(path.read_text())
         for body in re.findall(r"^\s*THRUM_API\b([^;]*);", text, re.M):
-            found = re.search(r"\b(thrum_\w+)\s*\(", body)
+            found = re.search(r"\b(thrum_\w+)\s*(?:\(|$)", body)
             if found:
                 names.add(found.group(1))
     return names

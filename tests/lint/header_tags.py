@@ -23,7 +23,7 @@ VALUES = {
     "Since": r"\d+\.\d+",
 }
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
-NAME = re.compile(r"\b(thrum_\w+)\s*\(")
+NAME = re.compile(r"\b(thrum_\w+)\s*(?:\(|;)")
 
 
 def declarations(text):

@@ -261,6 +261,34 @@ THRUM_API int thrum_waits_get(thrum_rt* rt, thrum_g g, thrum_waits* out);
  *   THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_trace_on_stall(thrum_rt* rt, const char* path,
                                    int64_t last_ns);
+/* ---- Debuggers ---------------------------------------------------------------
+ * What a debugger must know to find every G of every runtime in a process or a
+ * core, also of a stripped program: bindings/gdb/thrum.py reads it. It is found by
+ * its symbol, or by its first 16 bytes where there are no symbols. Programs have no
+ * use for it.
+ */
+typedef struct thrum_debug_fact {
+  char
+      name[24]; /* "G.state": an offset in bytes; "G.bytes": a size; "flag.x" */
+  uint64_t value;
+} thrum_debug_fact;
+
+typedef struct thrum_debug {
+  char magic[16];       /* THRUM_DEBUG_MAGIC */
+  uint32_t struct_size; /* bytes of this */
+  uint32_t fact_count;  /* later versions add facts, and leave out none */
+  const thrum_debug_fact* facts;
+  const void* const*
+      runtimes;        /* by tag: fact "tags" says how many; NULL: none */
+  const char* states;  /* names from 0 on, each with a blank behind it */
+  const char* reasons; /* likewise: wait reasons */
+} thrum_debug;
+
+#define THRUM_DEBUG_MAGIC "\x7fthrum debug 1\n"
+
+/* Threads: any  Class: plain  Parks: no  Signal-safe: yes  Since: 0.1
+ * Errors: none */
+THRUM_API extern const thrum_debug thrum_debug_table;
 
 /* A hash over the order of events of a deterministic runtime: equal for equal
  * seeds and guests. 0 for other runtimes.
