@@ -5,6 +5,7 @@
 #include "observe/memory.hpp"
 #include "observe/metrics.hpp"
 #include "observe/onlooker.hpp"
+#include "observe/profile.hpp"
 #include "observe/schedtrace.hpp"
 #include "observe/timeline.hpp"
 #include "observe/watchdog.hpp"
@@ -36,6 +37,13 @@ void quantiles(const Sums& s, uint64_t& p50, uint64_t& p90, uint64_t& p99) {
   p50 = s.quantile(0.5);
   p90 = s.quantile(0.9);
   p99 = s.quantile(0.99);
+}
+
+bool is_profile(u32 profile) {
+  return profile == THRUM_PROFILE_MUTEX || profile == THRUM_PROFILE_BLOCK;
+}
+Kind kind(u32 profile) {
+  return profile == THRUM_PROFILE_MUTEX ? Kind::mutex : Kind::block;
 }
 
 struct Report {
@@ -237,6 +245,28 @@ int thrum_waits_get(thrum_rt* rt, thrum_g g, thrum_waits* out) {
                 ns[4]};
   memcpy(static_cast<void*>(out), &w, w.struct_size);
   return 0;
+}
+
+int thrum_profile_rate(thrum_rt* rt, uint32_t profile, uint32_t rate) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r || rate > 1'000'000 || !is_profile(profile)) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  return r->stopping.load(acquire) == 2 ? kECLOSED
+                                        : profile_rate(r, kind(profile), rate);
+}
+
+int64_t thrum_profile_write(thrum_rt* rt, uint32_t profile, uint32_t format,
+                            thrum_write_fn write, void* arg) {
+  Runtime* r = rt_or_own(this_m(), rt);
+  if (!r || !write || !is_profile(profile)) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  Text out(write, arg);
+  return format == THRUM_FORMAT_PPROF    ? profile_pprof(r, kind(profile), out)
+         : format == THRUM_FORMAT_FOLDED ? profile_folded(r, kind(profile), out)
+                                         : kEINVAL;
 }
 
 int thrum_trace_on_stall(thrum_rt* rt, const char* path, int64_t last_ns) {

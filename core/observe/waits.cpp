@@ -395,7 +395,7 @@ int waits_start(Runtime* rt, i64 column) {
     return err;
   }
   Recorder* r = rt->recorder.load(acquire);
-  if (r->lens.load(acquire)) {
+  if (r->lenses[kWaitsLens].load(acquire)) {
     return 0;
   }
   Waits* w = make(rt, column, *r);
@@ -404,7 +404,8 @@ int waits_start(Runtime* rt, i64 column) {
   }
   Lens* none = nullptr;
   // release: pairs with the acquires of who finds it.
-  if (!r->lens.compare_exchange_strong(none, w, acq_rel, acquire)) {
+  if (!r->lenses[kWaitsLens].compare_exchange_strong(none, w, acq_rel,
+                                                     acquire)) {
     end(w);
   }
   return 0;
@@ -412,7 +413,7 @@ int waits_start(Runtime* rt, i64 column) {
 
 Waits* waits_of(Runtime* rt) {
   Recorder* r = rt->recorder.load(acquire);
-  return r ? of(r->lens.load(acquire)) : nullptr;
+  return r ? of(r->lenses[kWaitsLens].load(acquire)) : nullptr;
 }
 
 int waits_of_g(Runtime* rt, u64 handle, u64 (&causes)[kCauses]) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sched/observer.hpp"
 
+#include "sched/profile.hpp"
 #include "sched/recorder.hpp"
 
 namespace thrum {
@@ -22,6 +23,9 @@ void observer_free(Runtime* rt) {
     o->free(o);
   }
   recorder_free(rt);
+  if (Profile* p = rt->profile.load(relaxed)) {
+    p->end(p);
+  }
 }
 
 }  // namespace thrum

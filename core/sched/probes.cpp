@@ -74,8 +74,10 @@ struct Sink {
         Locked held(r->outside_lock);
         r->outside->put(ticks, e, handle, arg);
       }
-      if (Lens* lens = r->lens.load(acquire)) {  // pairs with who sets it
-        lens->see(lens, m, p, ticks, e, g, arg);
+      for (const Atomic<Lens*>& at : r->lenses) {
+        if (Lens* lens = at.load(acquire)) {  // pairs with who sets it
+          lens->see(lens, m, p, ticks, e, g, arg);
+        }
       }
     }
     if (THRUM_UNLIKELY(tools)) {
@@ -175,8 +177,10 @@ void recorder_stop(Runtime* rt) {
 void recorder_free(Runtime* rt) {
   recorder_stop(rt);
   if (Recorder* r = rt->recorder.load(relaxed)) {
-    if (Lens* lens = r->lens.load(relaxed)) {
-      lens->end(lens);
+    for (Atomic<Lens*>& at : r->lenses) {
+      if (Lens* lens = at.load(relaxed)) {
+        lens->end(lens);
+      }
     }
     for (Atomic<Ring*>& ring : r->rings) {
       ring_free(ring.load(relaxed));

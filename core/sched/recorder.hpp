@@ -17,13 +17,17 @@ struct Lens {
   void (*end)(Lens* self);  // with the runtime
 };
 
+constexpr u32 kLenses = 2;
+constexpr u32 kWaitsLens = 0;
+constexpr u32 kProfileLens = 1;
+
 struct Recorder {
-  Atomic<bool> on;     // setting writes
-  WordLock setting;    // who starts or stops
-  u64 size;            // const after the first start: records in a ring
-  Atomic<Lens*> lens;  // once: until the runtime ends
-  u64 ticks0;          // const after the first start: one moment
-  i64 ns0;             // on both clocks
+  Atomic<bool> on;   // setting writes
+  WordLock setting;  // who starts or stops
+  u64 size;          // const after the first start: records in a ring
+  Atomic<Lens*> lenses[kLenses];   // each once: until the runtime ends
+  u64 ticks0;                      // const after the first start: one moment
+  i64 ns0;                         // on both clocks
   Atomic<Ring*> rings[kMaxProcs];  // owner of the P makes it
   WordLock outside_lock;           // who has no P
   Ring* outside;                   // outside_lock writes its records

@@ -16,6 +16,7 @@
 // find one's own. Fences are dear, so the calm that is asked for doubles each
 // time.
 // SPDX-License-Identifier: MIT
+#include "sched/profile.hpp"
 #include "sync/sync.hpp"
 
 namespace thrum {
@@ -123,6 +124,18 @@ bool may_spin(M* m) {
   return !m || m->rt->procs.load(relaxed) > m->rt->idle_count.load(relaxed) + 1;
 }
 
+// When the wait of a G began: for observers, and for who unlocks.
+void stamp(M* m, i64 since) {
+  if (G* g = g_of(m)) {
+    publish(g->body->since, since);
+  }
+}
+i64 since_of(const Waiter* w) {
+  const G* g = w->wake->g;
+  i64 own = g ? peek(body_of(g)->since) : 0;
+  return own ? own : reinterpret_cast<i64>(w->elem);
+}
+
 void waited_for(M* m, i64 ns) {
   if (m && m->p) {
     m->p->metrics.mutex.add(static_cast<u64>(ns));
@@ -141,6 +154,7 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
     return 0;
   }
   i64 since = 0;
+  i64 round = 0;       // of this wait: woken ones may have to wait again
   bool woken = false;  // we own kWoken
   bool starving = false;
   for (;;) {
@@ -161,16 +175,19 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
       return err;
     }
     if (!since) {
-      since = now_of(m);
+      since = round = now_of(m);
     }
+    stamp(m, round);
     u64 to = v | kWaiters | (starving ? kStarving : 0);
     int result = wait_queued(
         m, x->word, to, x->queue, w, me, reinterpret_cast<void*>(since), woken,
         [&] { return lock_queue(x); }, [&](u64 now) { return trim(x, now); });
+    stamp(m, 0);
     if (result < 0) {
       return result;
     }
-    i64 waited = now_of(m) - since;
+    round = now_of(m);
+    i64 waited = round - since;
     starving = waited > kStarvedAfter;
     if (result == kHanded) {
       waited_for(m, waited);
@@ -217,6 +234,7 @@ THRUM_NOINLINE int mutex_unlock_slow(M* m, Mutex* x) {
   }
   x->word.unlock(v);  // the last touch of x
   if (w) {
+    profile_unlock(m, since_of(w));
     ready(m, w->wake);
   }
   return 0;

@@ -91,6 +91,20 @@ static int never_write(void* arg, const char* bytes, size_t n) {
   R(thrum_trace_write, "last_ns < 0",                                          \
     thrum_trace_write(w->rt, -1, never_write, NULL), THRUM_EINVAL,             \
     THRUM_EINVAL)                                                              \
+  R(thrum_profile_rate, "rt NULL",                                             \
+    thrum_profile_rate(NULL, THRUM_PROFILE_MUTEX, 0), THRUM_EINVAL, SOME)      \
+  R(thrum_profile_rate, "no such profile", thrum_profile_rate(w->rt, 9, 1),    \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_profile_rate, "rate",                                                \
+    thrum_profile_rate(w->rt, THRUM_PROFILE_MUTEX, 1000001), THRUM_EINVAL,     \
+    THRUM_EINVAL)                                                              \
+  R(thrum_profile_write, "write NULL",                                         \
+    thrum_profile_write(w->rt, THRUM_PROFILE_MUTEX, THRUM_FORMAT_PPROF, NULL,  \
+                        NULL),                                                 \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_profile_write, "no such format",                                     \
+    thrum_profile_write(w->rt, THRUM_PROFILE_MUTEX, 77, never_write, NULL),    \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_waits_start, "rt NULL", thrum_waits_start(NULL, 0), THRUM_EINVAL, 0) \
   R(thrum_waits_start, "column < 0", thrum_waits_start(w->rt, -1),             \
     THRUM_EINVAL, THRUM_EINVAL)                                                \

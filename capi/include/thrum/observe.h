@@ -253,6 +253,37 @@ THRUM_API int thrum_waits_start(thrum_rt* rt, int64_t column_ns);
  *   measured) THRUM_ESTALE THRUM_EFORKED */
 THRUM_API int thrum_waits_get(thrum_rt* rt, thrum_g g, thrum_waits* out);
 
+/* ---- Profiles ----------------------------------------------------------------
+ * Call stacks with counts and ns, sampled. Calls are found by unwind tables; calls
+ * inside thrum are left out where it is an object of its own.
+ */
+/* Who holds locks (thrum_mutex) that others wait for: the stack of the unlock, and how
+ * long the one who is woken has waited. Uncontended locks cost nothing more. */
+#define THRUM_PROFILE_MUTEX 1u
+/* What Gs wait for: the stack of the park, and how long until it runs again. Also
+ * switches the recorder on (thrum_trace_start). */
+#define THRUM_PROFILE_BLOCK 2u
+#define THRUM_FORMAT_PPROF 5u  /* protobuf: `go tool pprof`, speedscope */
+#define THRUM_FORMAT_FOLDED 6u /* "main;f;[mutex] ns" lines for flame graphs */
+
+/* From now on one event in `rate` is looked at (1: each); 0: none. May be changed at any
+ * time: samples are scaled by the rate of their moment. While a CPU quota is used up a
+ * quarter is drawn, and samples that overlap it have the label "throttled". Returns the
+ * former rate.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also a rate above 1,000,000) THRUM_ENOMEM THRUM_ECLOSED
+ *   THRUM_EFORKED */
+THRUM_API int thrum_profile_rate(thrum_rt* rt, uint32_t profile, uint32_t rate);
+
+/* Writes all that was sampled since the runtime was made. Returns the number of
+ * different stacks.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also a profile that never had a rate) THRUM_ENOMEM
+ *   THRUM_ECANCELED (`write` wanted no more) THRUM_EFORKED */
+THRUM_API int64_t thrum_profile_write(thrum_rt* rt, uint32_t profile,
+                                      uint32_t format, thrum_write_fn write,
+                                      void* arg);
+
 /* When the watchdog (thrum_watchdog) finds a stall, the last `last_ns` before it are
  * written to the file `path`: of the first stall after this call. path NULL: of none.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1

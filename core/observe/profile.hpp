@@ -1,0 +1,63 @@
+// Where Gs wait, and for whom: stacks with counts and ns.
+//
+//   mutex  at the unlock: who held a lock that others waited for, and how long the one
+//          that is woken did. Go's mutex profile.
+//   block  at the park: what a G waits for, until it runs again. Go's block profile, and
+//          a flame graph of time off the CPU.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "observe/text.hpp"
+#include "os/calls.hpp"
+#include "os/cpu_share.hpp"
+#include "sched/profile.hpp"
+#include "sched/recorder.hpp"
+
+namespace thrum {
+
+enum class Kind : u8 { mutex, block };
+
+constexpr u32 kFrames = 32;
+constexpr u32 kStacks = 8192;
+
+// A stack of one kind that was met.
+struct Met {
+  u64 hash;  // 0: free
+  Kind kind;
+  Why why;
+  bool throttled;  // a CPU quota was used up meanwhile
+  u32 frames;
+  u64 pcs[kFrames];
+  u64 count, ns;
+};
+
+// A sampled wait that goes on.
+struct Pending {
+  Atomic<u64> g;  // lock writes: its handle; 0: free
+  i64 since;      // lock
+  Met met;        // lock: the stack where it parked
+};
+constexpr u32 kPendings = 1024;
+
+struct Profiler : Profile, Lens {
+  Runtime* rt;             // const
+  Atomic<u32> block_rate;  // anyone: one wait in so many; 0: none
+  u64 own_lo, own_hi;      // const: thrum's code, if it is an object of its own
+  WordLock lock;           // the rest
+  Met* met;                // lock: kStacks, by hash
+  u64 dropped;             // lock: had no room
+  Pending* pending;        // kPendings, by slot
+  os::Throttle throttle;   // lock
+  u64 throttled;           // lock: as it was last read
+  Atomic<u32> thinned;     // lock writes: so much less is drawn: a quota bites
+};
+
+// The former rate. kENOMEM.
+int profile_rate(Runtime* rt, Kind kind, u32 rate);
+// kEINVAL: there was none; kECANCELED: the text was refused.
+i64 profile_pprof(Runtime* rt, Kind kind, Text& out);
+i64 profile_folded(Runtime* rt, Kind kind, Text& out);
+
+// For pprof.cpp: copies what was met of this kind; mem::free. kEINVAL, kENOMEM.
+int profile_copy(Runtime* rt, Kind kind, Met** out, u32* n);
+
+}  // namespace thrum

@@ -1,0 +1,207 @@
+/* observe_profile.c: who holds locks that others wait for, and what Gs wait for. On one
+ * P whose slice does not end it is known how often; how long, the test measures too. */
+#include "../support/check.h"
+
+#include <thrum/observe.h>
+
+#include "../support/rt.h"
+
+static thrum_mutex lock_of[2];
+
+static void compute(int64_t ns) {
+  for (int64_t end = real_now() + ns; real_now() < end;) {}
+}
+
+/* Not inlined, and not alike: the profile tells them apart by their addresses. */
+static __attribute__((noinline, aligned(128))) int unlock_long(void) {
+  int err = thrum_mutex_unlock(&lock_of[0]);
+  __asm__ volatile("" ::: "memory");
+  return err;
+}
+static __attribute__((noinline, aligned(128))) int unlock_short(void) {
+  int err = thrum_mutex_unlock(&lock_of[1]);
+  __asm__ volatile("# short" ::: "memory");
+  return err;
+}
+
+struct waiter {
+  thrum_mutex* m;
+  int64_t least, most; /* what it has waited, altogether */
+  word about, has;     /* when it is about to wait, when it has the lock */
+};
+
+enum { ROUNDS = 20 };
+
+static void wait_for_it(void* arg) {
+  struct waiter* w = arg;
+  set(&w->about, real_now());
+  CHECK_EQ(thrum_mutex_lock(w->m, THRUM_FOREVER), 0);
+  set(&w->has, real_now());
+  CHECK_EQ(thrum_mutex_unlock(w->m), 0);
+}
+
+static void contend(struct waiter* w, int64_t hold, int (*unlock)(void)) {
+  for (int i = 0; i < ROUNDS; i++) {
+    CHECK_EQ(thrum_mutex_lock(w->m, THRUM_FOREVER), 0);
+    thrum_g g = go(wait_for_it, w);
+    CHECK_EQ(thrum_yield(), 0); /* it comes, and waits */
+    int64_t waits = real_now();
+    compute(hold);
+    int64_t before = real_now();
+    CHECK_EQ(unlock(), 0);
+    w->least += before - waits;
+    w->most += real_now() - get(&w->about);
+    join_g(g);
+  }
+}
+
+/* ---- reading it ---------------------------------------------------------------------- */
+
+struct text {
+  char at[1 << 18];
+  size_t n;
+};
+static int text_add(void* arg, const char* bytes, size_t n) {
+  struct text* t = arg;
+  if (t->n + n >= sizeof t->at)
+    return 1;
+  memcpy(t->at + t->n, bytes, n);
+  t->n += n;
+  t->at[t->n] = 0;
+  return 0;
+}
+
+/* ns of the lines that have an address of the function, and how many lines. */
+static int64_t ns_of(const char* folded, int (*f)(void), int* lines) {
+  int64_t ns = 0;
+  uintptr_t lo = (uintptr_t)f;
+  *lines = 0;
+  for (const char* line = folded; *line; line = strchr(line, '\n') + 1) {
+    const char* end = strchr(line, '\n');
+    int mine = 0;
+    for (const char* at = line; at < end; at++)
+      if (at[0] == '0' && at[1] == 'x') {
+        uintptr_t pc = (uintptr_t)strtoull(at, NULL, 16);
+        mine |= pc > lo && pc < lo + 96;
+      }
+    if (mine) {
+      const char* space = end;
+      while (*--space != ' ') {}
+      ns += atoll(space);
+      ++*lines;
+    }
+  }
+  return ns;
+}
+
+static void ten_to_one(void* arg) {
+  (void)arg;
+  static struct text t;
+  CHECK_EQ(thrum_profile_write(NULL, THRUM_PROFILE_MUTEX, THRUM_FORMAT_FOLDED,
+                               text_add, &t),
+           THRUM_EINVAL);
+  CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_MUTEX, 1), 0);
+  struct waiter a = {.m = &lock_of[0]}, b = {.m = &lock_of[1]};
+  contend(&a, 5 * MS / 2, unlock_long);
+  contend(&b, MS / 4, unlock_short);
+  CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_MUTEX, 0), 1);
+  contend(&b, MS / 4, unlock_short); /* off is off */
+  b.least = b.most = 0;
+  int lines;
+  t.n = 0;
+  CHECK(thrum_profile_write(NULL, THRUM_PROFILE_MUTEX, THRUM_FORMAT_FOLDED,
+                            text_add, &t) >= 2);
+  int64_t longs = ns_of(t.at, unlock_long, &lines);
+  CHECK_EQ(lines, 1);
+  int64_t shorts = ns_of(t.at, unlock_short, &lines);
+  CHECK_EQ(lines, 1);
+  CHECK(longs >= a.least && longs <= a.most);
+  CHECK(shorts >= ROUNDS * MS / 4);
+  CHECK(longs > shorts || longs > a.least);
+  CHECK(strstr(t.at, "[mutex] ") != NULL);
+  struct text* pprof = calloc(1, sizeof *pprof);
+  CHECK(thrum_profile_write(NULL, THRUM_PROFILE_MUTEX, THRUM_FORMAT_PPROF,
+                            text_add, pprof) >= 2);
+  CHECK(pprof->n > 200);
+  free(pprof);
+}
+
+TEST(the_longer_hold_has_the_longer_waits) { in_rt(RT_SEQ, ten_to_one, NULL); }
+
+/* ---- waits --------------------------------------------------------------------------------- */
+
+static __attribute__((noinline, aligned(128))) int sleep_here(void) {
+  int err = thrum_sleep(2 * MS);
+  __asm__ volatile("# sleep" ::: "memory");
+  return err;
+}
+
+static void sleeps(void* arg) {
+  (void)arg;
+  for (int i = 0; i < ROUNDS; i++)
+    CHECK_EQ(sleep_here(), 0);
+}
+
+static void wait_in_two_ways(void* arg) {
+  (void)arg;
+  static struct text t;
+  t.n = 0;
+  CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_BLOCK, 1), 0);
+  int64_t begin = real_now();
+  join_g(go(sleeps, NULL));
+  int64_t all = real_now() - begin;
+  CHECK(thrum_profile_write(NULL, THRUM_PROFILE_BLOCK, THRUM_FORMAT_FOLDED,
+                            text_add, &t) >= 2);
+  int lines;
+  int64_t ns = ns_of(t.at, sleep_here, &lines);
+  CHECK(lines >= 1);
+  CHECK(ns >= ROUNDS * 2 * MS && ns <= all);
+  CHECK(strstr(t.at, "[sleep] ") != NULL);
+  CHECK(strstr(t.at, "[join] ") != NULL);
+  CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_BLOCK, 0), 1);
+}
+
+TEST(sleeps_and_joins_are_told_apart) { in_rt(RT_SEQ, wait_in_two_ways, NULL); }
+
+/* ---- all at once ------------------------------------------------------------------------------ */
+
+struct crowd {
+  thrum_mutex m;
+  int64_t n;
+};
+static void jostle(void* arg) {
+  struct crowd* c = arg;
+  for (int i = 0; i < 200; i++) {
+    CHECK_EQ(thrum_mutex_lock(&c->m, THRUM_FOREVER), 0);
+    c->n++;
+    if (i % 8 == 0)
+      CHECK_EQ(thrum_yield(), 0);
+    CHECK_EQ(thrum_mutex_unlock(&c->m), 0);
+  }
+}
+
+static void a_crowd(void* arg) {
+  (void)arg;
+  struct crowd c = {THRUM_MUTEX_INIT, 0};
+  CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_MUTEX, 3), 0);
+  CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_BLOCK, 2), 0);
+  thrum_g g[16];
+  for (int i = 0; i < 16; i++)
+    g[i] = go(jostle, &c);
+  for (int i = 0; i < 16; i++)
+    join_g(g[i]);
+  CHECK_EQ(c.n, 16 * 200);
+  static struct text t;
+  t.n = 0;
+  CHECK(thrum_profile_write(NULL, THRUM_PROFILE_BLOCK, THRUM_FORMAT_PPROF,
+                            text_add, &t) >= 0);
+}
+
+TEST(profiles_in_every_kind_of_runtime) { everywhere(a_crowd, NULL); }
+
+static const struct check_case cases[] = {
+    CASE(the_longer_hold_has_the_longer_waits),
+    CASE(sleeps_and_joins_are_told_apart),
+    CASE(profiles_in_every_kind_of_runtime),
+};
+CHECK_MAIN(cases)
