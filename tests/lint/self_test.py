@@ -46,9 +46,21 @@ def tags(text):
 TAGGED = "/* Threads: any Parks: no Signal-safe: no Since: 0.1 Errors: none */\n"
 DECLARED = "THRUM_API int thrum_a(void);\n"
 
+EVENTS = 'THRUM_EVENT(run, 1, "who", "-", "it runs")\n'
+
 CASES = [
     *((lint, {}, None) for lint in ("layers", "words", "tree", "header_tags",
-                                    "format")),
+                                    "format", "events")),
+    # Events.
+    ("events", {"core/probe/events.def": EVENTS,
+                "core/probe/README.md": "| event |\n"}, "not that of events.def"),
+    ("events", {"core/probe/events.def": EVENTS}, "no table"),
+    ("events", {"core/probe/events.def": EVENTS + EVENTS.replace("run", "go")},
+     "number 1 twice"),
+    ("events", {"core/probe/events.def": EVENTS + EVENTS.replace("1", "2")},
+     "name run twice"),
+    ("events", {"core/probe/events.def": EVENTS + "THRUM_EVENT(\n"},
+     "cannot read"),
     # The floors.
     ("layers", {"core/base/x.hpp": '#include "sched/c.hpp"'},
      "base looks up to sched"),

@@ -1,4 +1,5 @@
-/* <thrum/observe.h>: counters of a runtime, for people and tools.
+/* <thrum/observe.h>: what a runtime does, and what delays its Gs: counters, traces,
+ * profiles, for people and tools.
  *
  * Reading never stops a P: the numbers are of about one moment.
  * SPDX-License-Identifier: MIT */

@@ -262,9 +262,9 @@ THRUM_API int64_t thrum_after(int64_t ns);
  * work. A program usually makes one, calls thrum_run with its main function,
  * then thrum_rt_stop and thrum_rt_free (examples/learn: hello).
  *
- * $THRUM_DEBUG=1 is slow, and says on stderr when a G parks while its thread
- * holds a pthread mutex (std::mutex is one), as far as that can be known (glibc;
- * mutexes on the G's stack, behind pointers there, or in the program's data).
+ * $THRUM_DEBUG=1 is slow, and says on stderr when a G parks while its thread holds
+ * a pthread mutex (std::mutex is one), as far as that can be known (glibc; on the G's
+ * stack, behind pointers there, or in the program's data). See thrum_schedtrace, too.
  *
  * A thread of the host takes part in one of three ways: it lends itself until
  * one G has ended (thrum_run), it lends itself for a time (thrum_pump; with

@@ -1,0 +1,88 @@
+/* probe: what it costs to be traced. Blocks of --block round trips over two unbuffered
+ * channels, with the recorder off and on by turns in the same process; --what waits
+ * measures every wait as well (which, once on, stays with the recorder). ns_per_op is
+ * a round trip while it is on; one records --events of them, which is checked.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "support/blocks.h"
+
+#include <thrum/observe.h>
+
+static int64_t n = 3000000;
+static const char* what = "ring";
+static bench_blocks off, on;
+static thrum_chan *there, *back;
+static int64_t recorded;
+
+enum { EVENTS = 6 }; /* of a round trip: two readies, two parks, two runs */
+
+static void echo(void* arg) {
+  (void)arg;
+  int64_t v;
+  while (thrum_chan_recv(there, &v, THRUM_FOREVER) == 0) {
+    BENCH_MUST(thrum_chan_send(back, &v, THRUM_FOREVER));
+  }
+}
+
+static void block(bench_blocks* into) {
+  bench_span span;
+  int64_t v = 1;
+  bench_start(&span);
+  for (int i = 0; i < BENCH_BLOCK; i++) {
+    BENCH_MUST(thrum_chan_send(there, &v, THRUM_FOREVER));
+    BENCH_MUST(thrum_chan_recv(back, &v, THRUM_FOREVER));
+  }
+  bench_stop(&span);
+  bench_blocks_add(into, &span);
+}
+
+static int add_up(void* arg, const char* bytes, size_t size) {
+  (void)arg, (void)bytes, (void)size;
+  return 0;
+}
+
+static void first(void* arg) {
+  (void)arg;
+  BENCH_MUST(thrum_chan_new(sizeof(int64_t), 0, &there));
+  BENCH_MUST(thrum_chan_new(sizeof(int64_t), 0, &back));
+  thrum_g g;
+  BENCH_MUST(thrum_spawn(NULL, NULL, echo, NULL, &g));
+  int waits = strcmp(what, "waits") == 0;
+  for (int64_t k = bench_blocks_of(n); k > 0; k--) {
+    block(&off);
+    BENCH_MUST(waits ? thrum_waits_start(NULL, 0) : thrum_trace_start(NULL, 0));
+    block(&on);
+    BENCH_MUST(thrum_trace_stop(NULL));
+  }
+  recorded = thrum_trace_write(NULL, THRUM_FOREVER, add_up, NULL);
+  BENCH_MUST((int)recorded);
+  BENCH_MUST(thrum_chan_close(there));
+  BENCH_MUST(thrum_join(NULL, g, THRUM_FOREVER));
+}
+
+static double per_op(const bench_span* span) {
+  return (double)span->wall_ns / BENCH_BLOCK;
+}
+
+int main(int argc, char** argv) {
+  const bench_flag flags[] = {
+      BENCH_FLAG_NUMBER("n", "round trips, of which half are traced", &n, 1),
+      BENCH_FLAG_WORD("what", "what is on", &what, "ring|waits"),
+  };
+  bench_flags(argc, argv, flags, BENCH_COUNT(flags));
+  off = bench_blocks_new(bench_blocks_of(n));
+  on = bench_blocks_new(bench_blocks_of(n));
+  bench_run(1, first, NULL);
+  if (recorded < 60000) {
+    bench_wrong("events in the ring", recorded, 65536);
+  }
+  bench_span without = bench_blocks_median(&off);
+  bench_span with = bench_blocks_median(&on);
+  bench_json_begin("probe", 1, n, BENCH_BLOCK, &with);
+  bench_json_text("what", what);
+  bench_json_number("off_ns", per_op(&without));
+  bench_json_number("event_ns", (per_op(&with) - per_op(&without)) / EVENTS);
+  bench_json_number("share", per_op(&with) / per_op(&without) - 1);
+  bench_json_end();
+  return 0;
+}
