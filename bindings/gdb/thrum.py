@@ -199,8 +199,8 @@ class G:
         if not self.body or self.state not in ("waiting", "blocking"):
             return ""
         why = self.field("Body.why", 1)
-        if why == self.library["reason.park"] and self.field("Body.reason"):
-            return printable(read_text(self.field("Body.reason")))
+        if why == self.library["reason.park"] and self.field("Body.on"):
+            return printable(read_text(self.field("Body.on")))
         return self.library.name(self.library.reasons, why)
 
     def stack(self):

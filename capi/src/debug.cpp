@@ -51,7 +51,7 @@ constexpr thrum_debug_fact kFacts[] = {
 
     FIELD("Body.sp", Body, sp),
     FIELD("Body.why", Body, why),
-    FIELD("Body.reason", Body, reason),
+    FIELD("Body.on", Body, on),
     FIELD("Body.since", Body, since),
     {"Body.hi", offsetof(Body, stack) + offsetof(mem::Stack, hi)},
     {"Body.stack_bytes", offsetof(Body, stack) + offsetof(mem::Stack, bytes)},

@@ -8,6 +8,9 @@
 #include "observe/profile.hpp"
 #include "observe/schedtrace.hpp"
 #include "observe/timeline.hpp"
+#include "chan/chan.hpp"
+#include "observe/memory.hpp"
+#include "observe/stuck.hpp"
 #include "observe/watchdog.hpp"
 #include "sched/recorder.hpp"
 #include "translate.hpp"
@@ -59,6 +62,27 @@ constexpr Report kReports[] = {
     {THRUM_REPORT_WAITS, THRUM_FORMAT_JSON, blame_json},
     {THRUM_REPORT_WAITS, THRUM_FORMAT_TEXT, blame_text},
 };
+
+using TellStuck = void (*)(void* arg, const thrum_stuck* stuck);
+struct StuckTeller {
+  TellStuck fn;
+  void* arg;
+};
+
+void show_stuck(void* arg, const StuckView& v) {
+  auto* teller = static_cast<StuckTeller*>(arg);
+  thrum_stuck s{};
+  s.struct_size = sizeof s;
+  s.kind = static_cast<u32>(v.kind);
+  s.g = v.g.handle;
+  s.name = v.g.name;
+  s.reason = v.g.reason;
+  s.object = v.object;
+  s.on = v.on;
+  s.frames = v.frames;
+  s.pcs = v.pcs;
+  teller->fn(teller->arg, &s);
+}
 
 }  // namespace
 
@@ -276,6 +300,47 @@ int thrum_trace_on_stall(thrum_rt* rt, const char* path, int64_t last_ns) {
     return r ? kEINVAL : no_rt(rt);
   }
   return on_stall(r, path, last_ns);
+}
+
+int64_t thrum_stuck_each(thrum_rt* rt, TellStuck fn, void* arg) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  StuckTeller teller{fn, arg};
+  return r ? stuck_each(r, fn ? show_stuck : nullptr, &teller)
+           : int64_t{no_rt(rt)};
+}
+
+int64_t thrum_stuck_report(thrum_rt* rt) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  return r ? stuck_each(r, stuck_tell, nullptr) : int64_t{no_rt(rt)};
+}
+
+int thrum_chan_counted(thrum_chan* ch) {
+  if (!ch) {
+    return kEINVAL;
+  }
+  reinterpret_cast<Chan*>(ch)->counted.store(true, relaxed);
+  return 0;
+}
+
+int thrum_waker_add(thrum_rt* rt, const void* object, thrum_g g) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r || !object || handle_tag(g) != r->tag) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  return waker_add(r, object, g);
+}
+
+int thrum_waker_remove(thrum_rt* rt, const void* object, thrum_g g) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r || !object || (g && handle_tag(g) != r->tag)) {
+    return r ? kEINVAL : no_rt(rt);
+  }
+  waker_remove(r, object, g);
+  return 0;
 }
 
 uint64_t thrum_trace_hash(thrum_rt* rt) {

@@ -18,15 +18,16 @@ namespace thrum {
 
 struct Chan {
   WordLock lock;
-  u32 elem_size;     // const
-  u32 capacity;      // const
-  Atomic<u32> len;   // lock writes, chan_len reads
-  u32 head;          // lock: index of the oldest element
-  bool closed;       // lock
-  WaitQueue recvq;   // lock
-  WaitQueue sendq;   // lock
-  Atomic<u32> refs;  // atomic
-  u64 order;         // const: select locks channels in this order
+  u32 elem_size;         // const
+  u32 capacity;          // const
+  Atomic<u32> len;       // lock writes, chan_len reads
+  u32 head;              // lock: index of the oldest element
+  bool closed;           // lock
+  Atomic<bool> counted;  // atomic: whoever uses it has a reference of its own
+  WaitQueue recvq;       // lock
+  WaitQueue sendq;       // lock
+  Atomic<u32> refs;      // atomic
+  u64 order;             // const: select locks channels in this order
   void (*drop)(void* arg, void* elem);  // const after first use
   void* drop_arg;                       // const after first use
   // elements follow

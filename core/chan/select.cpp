@@ -141,7 +141,7 @@ void link_all(Arms& a, Wake* wake) {
     w.wake = wake;
     w.elem = k.elem;
     w.size = k.chan->elem_size;
-    w.data = at;
+    w.data = reinterpret_cast<u64>(k.chan);  // for observe/stuck.cpp
     (k.op == kSend ? k.chan->sendq : k.chan->recvq).push(&w);
   }
 }
@@ -151,6 +151,7 @@ void unlink_all(Arms& a) {
   for (u32 i = 0; i < a.live; ++i) {
     SelectCase& k = a.cases[a.order[i]];
     Waiter& w = a.nodes[a.order[i]];
+    w.data = 0;
     if (w.linked) {
       (k.op == kSend ? k.chan->sendq : k.chan->recvq).remove(&w);
     }
@@ -183,8 +184,9 @@ int run_select(M*& m, Arms& a, i64 deadline) {
   if (result == kETIMEDOUT || result == kECANCELED) {
     return result;
   }
-  a.cases[by->data].result = result;
-  return static_cast<int>(by->data);
+  auto won_by = by - a.nodes;
+  a.cases[won_by].result = result;
+  return static_cast<int>(won_by);
 }
 
 }  // namespace

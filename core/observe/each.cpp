@@ -3,21 +3,54 @@
 
 #include <string.h>
 
+#include "arch/context.hpp"
 #include "base/die.hpp"
+#include "mem/heap.hpp"
 #include "sched/table.hpp"
 
 namespace thrum {
 
 namespace {
 
+constexpr u32 kFrames = 12;
+constexpr size_t kStackWords = 1024;  // of the innermost frames
+
+struct Lines {
+  Runtime* rt;
+  u32 n;
+};
+
 void line(void* arg, const GView& v) {
-  u32& n = *static_cast<u32*>(arg);
-  if (n++ < 64) {
+  auto& lines = *static_cast<Lines*>(arg);
+  if (lines.n++ < 64) {
     char name[48];
     plain_text(v.name, name, sizeof name);
     say("  G %u \"%s\" %s %s", handle_slot(v.handle), name, state_name(v.state),
         v.reason);
+    u64 pcs[kFrames];
+    say_frames(pcs, stack_of(lines.rt, v.handle, pcs, kFrames));
   }
+}
+
+// The innermost words of a stack that waits, and *pc; 0: it goes on just now, or is
+// packed. Nothing but memory is touched while it is frozen.
+size_t copy_stack(Runtime* rt, u64 handle, u64* to, u64* pc) {
+  G* g = table_g(rt->table, handle_slot(handle));
+  u64 v = g ? thawed(g->word) : 0;
+  if (!(v & kLive) || handle_of(rt->tag, g->slot, v) != handle ||
+      !(v & kPhase) || !freeze(g, v)) {
+    return 0;
+  }
+  size_t n = 0;
+  if (Body* b = g->body) {
+    auto sp = reinterpret_cast<u64>(b->sp);
+    n = min(kStackWords,
+            (reinterpret_cast<u64>(b->stack.hi) - sp) / sizeof(u64));
+    os::stack_copy(sp, to, n);
+    *pc = to[kFramePc];
+  }
+  thaw(g, v & kPhase, 0);
+  return n;
 }
 
 }  // namespace
@@ -67,7 +100,9 @@ bool view_g(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
     } else {
       v.sp = peek(b->held_sp);
     }
-    v.reason = v.why == Why::park ? peek(b->reason) : nullptr;
+    if (v.why == Why::park) {
+      v.reason = static_cast<const char*>(peek(b->on));
+    }
   }
   if (!v.reason) {
     v.reason = v.why == Why::none ? "" : why_name(v.why);
@@ -105,12 +140,32 @@ void each_g(Runtime* rt, void (*fn)(void*, const GView&), void* arg) {
   }
 }
 
+u32 stack_of(Runtime* rt, u64 handle, u64* pcs, u32 most) {
+  auto* words = static_cast<u64*>(mem::alloc(kStackWords * sizeof(u64)));
+  u32 frames = 0;
+  if (size_t n = words ? copy_stack(rt, handle, words, pcs) : 0) {
+    auto at = reinterpret_cast<u64>(words) + kFrameBytes;
+    auto end = reinterpret_cast<u64>(words + n);
+    frames = 1 + os::stack_calls(at, end, pcs + 1, most - 1);
+  }
+  mem::free(words);
+  return frames;
+}
+
+void say_frames(const u64* pcs, u32 n) {
+  for (u32 i = 0; i < n; ++i) {
+    char place[160];
+    os::symbol(pcs[i], place, sizeof place);
+    say("    %s %s", i ? "called from" : "at", place);
+  }
+}
+
 void report_gs(Runtime* rt, const char* title) {
   say("%s", title);
-  u32 n = 0;
-  each_g(rt, line, &n);
-  if (n > 64) {
-    say("  and %u more", n - 64);
+  Lines lines{rt, 0};
+  each_g(rt, line, &lines);
+  if (lines.n > 64) {
+    say("  and %u more", lines.n - 64);
   }
 }
 

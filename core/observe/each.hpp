@@ -29,7 +29,14 @@ void plain_text(const char* from, char* to, u32 size);
 // moment.
 void each_g(Runtime* rt, void (*fn)(void* arg, const GView& view), void* arg);
 
-// Says on stderr: the title, then a line for each live G (at most 64).
+// Of a G that waits: what os::stack_calls finds, innermost first. 0: it does not
+// wait any more, or hibernates.
+u32 stack_of(Runtime* rt, u64 handle, u64* pcs, u32 most);
+// Says on stderr: a line for each.
+void say_frames(const u64* pcs, u32 n);
+
+// Says on stderr: the title, then a line for each live G (at most 64)
+// and below it where it waits.
 void report_gs(Runtime* rt, const char* title);
 
 }  // namespace thrum

@@ -50,6 +50,9 @@ bool thread_where(u32 tid, u64* pc, u64* sp);
 // innermost first: a superset of the frames. Returns how many, at most `most`.
 u32 stack_calls(u64 sp, u64 hi, u64* pcs, u32 most);
 
+// The words of [from, from + 8 n), also of a stack that a sanitizer guards.
+void stack_copy(u64 from, u64* to, size_t n);
+
 // Debug mode: the pthread mutexes that the thread holds, of those that lie in
 // [lo, hi), that a word there points to, or that are data of the program.
 u32 held_mutexes(u32 tid, u64 lo, u64 hi, void** out, u32 most);

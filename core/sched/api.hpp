@@ -16,10 +16,11 @@ inline G* g_of(M* m) { return m ? m->cur : nullptr; }
 struct Wait {
   i64 deadline;
   Why why;
-  bool hard = false;    // cancel does not end it
-  bool parked = false;  // thrum_park: a permit ends it
-  const char* reason = nullptr;
-  i64 now = 0;  // the clock, if the caller has just read it
+  bool hard = false;         // cancel does not end it
+  bool parked = false;       // thrum_park: a permit ends it
+  const void* on = nullptr;  // what it waits in; null: the object whose lock
+                             // the wait releases
+  i64 now = 0;               // the clock, if the caller has just read it
 };
 // wait_begin(m, w): may this wait begin? 0, kEAGAIN (kTry), kETIMEDOUT, kECANCELED (consumes the
 // request), kENOMEM. Cuts the deadline to the G's limit and makes room for its

@@ -92,8 +92,10 @@ constexpr u64 kAnswering =
 constexpr u64 kLive = 256;  // spawned and not ended
 constexpr u64 kSeen = 512;  // it has waited since the last look at all Gs
 constexpr u64 kTrimmed = 1024;  // and its unused stack has been given back
+constexpr u64 kLooked = 2048;   // it has waited since the last look for stuck
+                                // ones (observe/stuck.cpp)
 // What ends with a wait.
-constexpr u64 kWaitBits = kPhase | kParked | kSeen | kTrimmed;
+constexpr u64 kWaitBits = kPhase | kParked | kSeen | kTrimmed | kLooked;
 constexpr u32 kGenShift = 34;  // 30 bits, never 0 in a handle
 constexpr u64 kGenMask = ((u64{1} << 30) - 1) << kGenShift;
 
@@ -220,6 +222,18 @@ struct WaitQueue {
 };
 
 inline bool frozen(u64 word) { return (word & kPhase) == kFrozen; }
+// Takes a G that waits for oneself, as it is described by v; then thaw it. Who
+// has one takes no lock of an object, of a timer heap or of a joiner, and calls
+// nothing that parks: others wait for it with such locks in hand.
+inline bool freeze(G* g, u64 v) {
+  // acquire: pairs with commit_park: the stack is as its M left it.
+  return !frozen(v) &&
+         g->word.compare_exchange_strong(v, v | kFrozen, acq_rel, relaxed);
+}
+// `set`: bits of the word, 0 until now.
+inline void thaw(G* g, u64 phase, u64 set) {
+  g->word.fetch_add(set - (kFrozen - phase), release);
+}
 // Waits until it is not; returns the word. park.cpp
 u64 thawed(const Atomic<u64>& word);
 
@@ -297,8 +311,10 @@ struct alignas(kCacheLine) Body {
     P* timer_home;  // owner
     Body* next;     // the cache that holds it, while it is nobody's
   };
-  const char* reason;  // owner: thrum_park's text; seen
-  i64 since;           // owner: when the wait began, 0: not stamped; seen
+  const void* on;  // owner: what it waits in: the object (its lock comes
+                   // first), the G it joins, thrum_park's text; null: a
+                   // sleep, a select (see `nodes`); seen
+  i64 since;       // owner: when the wait began, 0: not stamped; seen
 
   Waiter waiter;     // of all waits but selects
   M* pin;            // owner: where it must run; null: anywhere

@@ -172,16 +172,6 @@ struct Batch {
   alignas(Likeness) u8 scratch[mem::packed_most(mem::kMostWords)];
 };
 
-bool freeze(G* g, u64 v) {
-  // acquire: pairs with commit_park: the stack is as its M left it.
-  return !frozen(v) &&
-         g->word.compare_exchange_strong(v, v | kFrozen, acq_rel, relaxed);
-}
-
-void thaw(G* g, u64 phase, u64 set) {
-  g->word.fetch_add(set - (kFrozen - phase), release);
-}
-
 bool may_sleep(const Runtime* rt, const G* g, const Body* b) {
   Why why = b->why.load(relaxed);
   return kCan && (g->flags & kHibernate) && !rt->scan.refused && !b->awake &&

@@ -122,7 +122,7 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
     lock.unlock();
     return kECLOSED;
   }
-  Wait w{deadline, Why::join};
+  Wait w{.deadline = deadline, .why = Why::join, .on = g};
   if (int err = wait_begin(m, w)) {
     lock.unlock();
     return err;

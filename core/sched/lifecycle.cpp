@@ -80,6 +80,7 @@ void destroy(Runtime* rt) {
   rt->scan.attic.release_all();
   mem::free(rt->scan.batch);
   mem::free(rt->drawer.items);
+  mem::free(rt->wakers.list);
   os::wake_fd_close(rt->wake_fd);
   tag_give(rt->tag);
   from.give(rt, sizeof *rt);

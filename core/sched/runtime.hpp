@@ -105,6 +105,18 @@ struct Suspect {
   u32 row;  // retakes in a row
 };
 
+// Who has been declared to end the waits in an object (observe/stuck.hpp).
+struct Waker {
+  const void* object;
+  u64 g;  // a handle
+};
+struct Wakers {
+  WordLock looking;  // one who looks for stuck Gs at a time
+  WordLock lock;     // the rest
+  Waker* list;       // lock
+  u32 count, room;   // lock
+};
+
 // Gs of a deterministic runtime: all runnable ones, drawn by the seed.
 struct Drawer {
   G** items;
@@ -226,6 +238,7 @@ struct Runtime {
   u64 polled_seen;            // sysmon: Runtime.polled then
   i64 linger;                 // sysmon: it takes no rest before
   Watch watch;                // see watch.cpp
+  Wakers wakers;              // see observe/stuck.cpp
 
   // Signals
   WordLock signals_lock;    // the two below, while they change

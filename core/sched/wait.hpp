@@ -55,9 +55,7 @@ THRUM_INLINE int wait(M*& m, Wake* wake, const Wait& w, Unlock unlock) {
   }
   Body* b = g->body;
   b->why.store(w.why, relaxed);
-  if (w.parked) {
-    publish(b->reason, w.reason);
-  }
+  publish(b->on, w.on ? w.on : static_cast<const void*>(unlock.lock));
   if (THRUM_UNLIKELY(g->flags & kHibernate)) {
     // What it waits in belongs to itself: others touch it.
     b->awake = on_stack(b, unlock.lock);

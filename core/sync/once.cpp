@@ -6,7 +6,7 @@ namespace thrum {
 
 namespace {
 
-constexpr u64 kRunning = 4;
+constexpr u64 kRunning = kOnceRunning;
 constexpr u64 kDone = 8;
 
 }  // namespace
@@ -24,7 +24,7 @@ int once_begin(M*& m, Once* o, bool* run) {
   }
   u64 me = who_of(m);
   if (!(v & kRunning)) {
-    o->owner = me;
+    show(o->owner, me);
     o->word.unlock(v | kRunning);
     *run = true;
     return 0;

@@ -9,7 +9,7 @@ namespace thrum {
 namespace {
 
 constexpr u64 kWaiters = 2;
-constexpr u64 kWriter = 4;
+constexpr u64 kWriter = kRwmutexWriter;
 constexpr u64 kReader = 256;  // one reader
 constexpr u64 kIsWriter = 1;  // Waiter::data, beside who waits
 
@@ -33,7 +33,7 @@ u64 grant(Rwmutex* x, u64 v, Waiter** out) {
     }
     if (writer) {
       v |= kWriter;
-      x->owner = w->data & ~u64{63};
+      show(x->owner, w->data & ~u64{63});
     } else {
       v += kReader;
     }
@@ -112,7 +112,7 @@ int rwmutex_lock(M*& m, Rwmutex* x, i64 deadline) {
   u64 me = who_of(m);
   u64 v = x->word.lock();
   if (!v) {
-    x->owner = me;
+    show(x->owner, me);
     x->word.unlock(kWriter);
     return 0;
   }
@@ -129,7 +129,7 @@ int rwmutex_unlock(M* m, Rwmutex* x) {
     x->word.unlock(v);
     return kEPERM;
   }
-  x->owner = 0;
+  show(x->owner, u64{0});
   Waiter* granted;
   u64 to = grant(x, v & ~kWriter, &granted);
   x->word.unlock(to);

@@ -22,7 +22,7 @@ struct Mutex {       // thrum_mutex
 
 struct Rwmutex {    // thrum_rwmutex
   WordLock word;    // bit 0 lock; bit 1 waiters; bit 2 writer; readers above
-  u64 owner;        // word: the writer
+  u64 owner;        // word: the writer; seen
   WaitQueue queue;  // word: readers and writers in order of arrival
   u64 spare[4];
 };
@@ -47,7 +47,7 @@ struct Semaphore {  // thrum_sem
 
 struct Once {       // thrum_once
   WordLock word;    // bit 0 lock; kRunning, kDone
-  u64 owner;        // word: who runs fn
+  u64 owner;        // word: who runs fn; seen
   WaitQueue queue;  // word
 };
 
@@ -116,6 +116,9 @@ constexpr u64 kMutexFlags = 63;
 // no address looks like that.
 constexpr u32 kMutexLeaving = UINT32_MAX;
 constexpr u32 kMutexCalm = 1000;  // uncontended unlocks before it is biased
+
+constexpr u64 kRwmutexWriter = 4;  // in Rwmutex::word
+constexpr u64 kOnceRunning = 4;    // in Once::word
 
 // The uncontended cases: nothing of the scheduler touched, one locked instruction
 // (5 ns each, the price of a switch) for both of a biased mutex.

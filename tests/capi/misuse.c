@@ -117,6 +117,20 @@ static int never_write(void* arg, const char* bytes, size_t n) {
     THRUM_EINVAL, ANY)                                                         \
   R(thrum_trace_on_stall, "last_ns < 0",                                       \
     thrum_trace_on_stall(w->rt, NULL, -1), THRUM_EINVAL, THRUM_EINVAL)         \
+  R(thrum_stuck_each, "rt NULL", thrum_stuck_each(NULL, NULL, NULL),           \
+    THRUM_EINVAL, SOME)                                                        \
+  R(thrum_stuck_report, "rt NULL", thrum_stuck_report(NULL), THRUM_EINVAL,     \
+    SOME)                                                                      \
+  R(thrum_chan_counted, "ch NULL", thrum_chan_counted(NULL), THRUM_EINVAL,     \
+    THRUM_EINVAL)                                                              \
+  R(thrum_waker_add, "object NULL", thrum_waker_add(w->rt, NULL, w->stale),    \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_waker_add, "g of another runtime",                                   \
+    thrum_waker_add(w->rt, &w->wg, w->alien), THRUM_EINVAL, THRUM_EINVAL)      \
+  R(thrum_waker_add, "g 0", thrum_waker_add(w->rt, &w->wg, 0), THRUM_EINVAL,   \
+    THRUM_EINVAL)                                                              \
+  R(thrum_waker_remove, "object NULL", thrum_waker_remove(w->rt, NULL, 0),     \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_trace_hash, "rt NULL", DONE(thrum_trace_hash(NULL)), 0, 0)
 static void see_p(void* arg, const thrum_p_stats* stats) {
   (void)arg;

@@ -80,7 +80,12 @@ TEST(deadlock_names_every_g) {
     CHECK(strchr(child.err, '\033') == NULL);
     CHECK(strstr(child.err, "line\nbreak") == NULL);
     CHECK(strstr(child.err, "line") != NULL);
-    CHECK_EQ(child_lines(child.err), 1 + 4);
+    CHECK_EQ(child_times(child.err, "thrum:   G "), 4);
+    /* and where: in thrum, and what called it */
+    CHECK_EQ(child_times(child.err, "thrum:     at "), 4);
+    CHECK(child_times(child.err, "called from") >= 2 * 4);
+    CHECK_EQ(child_lines(child.err),
+             1 + 4 + child_times(child.err, "thrum:     "));
   }
 }
 

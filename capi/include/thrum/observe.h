@@ -293,6 +293,65 @@ THRUM_API int64_t thrum_profile_write(thrum_rt* rt, uint32_t profile,
  *   THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_trace_on_stall(thrum_rt* rt, const char* path,
                                    int64_t last_ns);
+/* ---- Stuck Gs ----------------------------------------------------------------
+ * Gs that wait and that nobody can ever wake: deadlocks of a part of the program, and
+ * leaks. (If all Gs wait for ever, thrum_run returns THRUM_EDEADLOCK.) What is reported
+ * is certain: a wait with a deadline or a limit, for a descriptor, or for what a thread
+ * of the host or another runtime's G owns is never in it. Of a G in a mutex, an
+ * rwmutex that a writer holds, a once or a join it is known whom it waits for. Of the
+ * others it is known if the program says so, by thrum_chan_counted and
+ * thrum_waker_add. A cancel (thrum_cancel, thrum_rt_stop) ends the wait of a stuck G as
+ * any other's. Nothing is paid for it but when it is asked. */
+typedef struct thrum_stuck {
+  uint32_t struct_size; /* bytes that the library has filled in */
+  uint32_t kind;        /* THRUM_STUCK_* */
+  thrum_g g;
+  const char* name;   /* "": none */
+  const char* reason; /* what it waits for: "mutex", "chan_recv", ... */
+  const void* object; /* the mutex, channel, ...; NULL: a join, or a select over
+                          several channels */
+  thrum_g on;      /* the one G that would have to let go or to end; 0: none */
+  uint32_t frames; /* how many addresses pcs has; 0: its stack is packed */
+  uint32_t reserved;
+  const uint64_t* pcs; /* where it waits, innermost first: what its stack has as
+                          return addresses (calls that have ended may be among
+                          them) */
+} thrum_stuck;
+
+#define THRUM_STUCK_CYCLE 1u  /* it waits for itself, by way of `on` */
+#define THRUM_STUCK_BEHIND 2u /* for one that is stuck: `on` */
+#define THRUM_STUCK_ENDED 3u  /* its owner has ended without letting go */
+#define THRUM_STUCK_LEAK 4u   /* all who could come are stuck or have ended */
+
+/* Calls fn(arg, stuck) for each G of rt that is stuck, and returns how many. fn NULL:
+ * just counts. What fn is given is valid during the call; no lock is held.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_EFORKED */
+THRUM_API int64_t thrum_stuck_each(
+    thrum_rt* rt, void (*fn)(void* arg, const thrum_stuck* stuck), void* arg);
+
+/* Says who is stuck on stderr, with function names, and returns how many.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_EFORKED */
+THRUM_API int64_t thrum_stuck_report(thrum_rt* rt);
+
+/* Promises that from now on whoever may use ch has a reference of its own, and that
+ * each G that waits in ch has one too. A G in a receive whose is the last reference is
+ * stuck then. (A reference that one holds for another to use: say nothing.)
+ * Threads: any  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL */
+THRUM_API int thrum_chan_counted(thrum_chan* ch);
+
+/* Promises that the waits in an object of the caller's (a channel, or the address of a
+ * thrum_cond, thrum_wg, thrum_sem) are ended by g, or by others of which the same is
+ * said, and by nobody else; of a counted channel: that g has one of its references.
+ * Those who have ended, or are stuck, are not coming. Say it for all of them before
+ * anybody looks, and take it back (g 0: of all) before the object goes.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (object NULL, or g is not of rt) THRUM_ENOMEM THRUM_EFORKED */
+THRUM_API int thrum_waker_add(thrum_rt* rt, const void* object, thrum_g g);
+THRUM_API int thrum_waker_remove(thrum_rt* rt, const void* object, thrum_g g);
+
 /* ---- Debuggers ---------------------------------------------------------------
  * What a debugger must know to find every G of every runtime in a process or a
  * core, also of a stripped program: bindings/gdb/thrum.py reads it. It is found by

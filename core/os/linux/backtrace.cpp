@@ -79,6 +79,13 @@ bool thread_where(u32 tid, u64* pc, u64* sp) {
   return *sp != 0;
 }
 
+__attribute__((no_sanitize("thread", "address"))) void
+stack_copy(u64 from, u64* to, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    to[i] = reinterpret_cast<const volatile u64*>(from)[i];
+  }
+}
+
 // The stack is another thread's, which may write it meanwhile.
 __attribute__((no_sanitize("thread", "address"))) u32
 stack_calls(u64 sp, u64 hi, u64* pcs, u32 most) {

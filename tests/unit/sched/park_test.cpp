@@ -87,7 +87,7 @@ TEST_CASE("park: the reason is shown while it waits") {
     u64 h = go([] { (void)park(kForever, "knots"); });
     wait_parked(h);
     Body* b = g_at(this_m()->rt, h)->body;
-    CHECK(strcmp(b->reason, "knots") == 0);
+    CHECK(strcmp(static_cast<const char*>(b->on), "knots") == 0);
     (void)unpark(h);
     (void)join(h);
   });
