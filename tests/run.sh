@@ -155,6 +155,14 @@ if [ -z "$pythons" ]; then
   one python all skip 'there is no CPython 3.11 or later'
 fi
 
+# ---- Rust -------------------------------------------------------------------
+
+say 'Rust: the externs, the crates and their tests, from source and installed'
+need swig:swig bindgen:bindgen || true
+for step in $(sh tests/rust/run.sh --list); do
+  script rust "$step" sh tests/rust/run.sh "$step"
+done
+
 # ---- sanitizers -------------------------------------------------------------
 
 # All that runs thrum: the models check its headers in their own way, and the

@@ -12,7 +12,7 @@ include <thrum/*.h> and nothing else of thrum.
 import re
 import sys
 
-from common import code_files, finish, strip_comments
+from common import RUST, code_files, finish, rust_files, strip_comments
 
 FLOORS = [
     ["base"], ["probe"], ["arch"], ["os"], ["mem"], ["queue"], ["sched"],
@@ -101,6 +101,20 @@ def check_bindings(top):
     return problems
 
 
+def check_rust(top):
+    """The crate thrum calls what ffi.rs declares and nothing else of C's."""
+    problems = []
+    for path in rust_files(top):
+        name = path.relative_to(top).as_posix()
+        if not name.startswith((RUST + "/thrum/src/", RUST + "/thrum-sys/src/")):
+            continue
+        text = strip_comments(path.read_text(), rust=True)
+        for match in re.finditer(r'\bextern "C[^"]*" *\{|#\[(no_mangle|link)', text):
+            problems.append(f"{name}:{line_of(text, match.start())}: "
+                            "C is declared in thrum-sys/src/ffi.rs alone")
+    return problems
+
+
 def find_circle(edges):
     """One include circle as a list of names, or None."""
     state = {}
@@ -169,7 +183,7 @@ def check(top):
                         report(match.start(),
                                f"#if on {word} belongs in arch or os")
 
-    problems += check_bindings(top)
+    problems += check_bindings(top) + check_rust(top)
     circle = find_circle(edges)
     if circle:
         problems.append("include circle: " + " -> ".join(circle))

@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 import sys
 
-from common import code_files, finish
+from common import code_files, finish, rust_files
 
 TOP = {
     "README.md", "meson.build", "meson_options.txt", "LICENSE", "CHANGELOG.md",
@@ -37,7 +37,7 @@ def check(top):
         f"{entry}: no room for it at the top"
         for entry in sorted(top_entries(top))
         if entry not in TOP and not entry.startswith(".")]
-    files = code_files(top, "core", "capi", "bindings")
+    files = code_files(top, "core", "capi", "bindings") + rust_files(top)
     for path in files:
         name = path.relative_to(top).as_posix()
         text = path.read_text()

@@ -13,18 +13,21 @@ usage: words.py TOP
 import re
 import sys
 
-from common import code_files, finish, strip_comments
+from common import code_files, finish, rust_files, strip_comments
 
 FORBIDDEN = "task fiber coroutine worker job vcpu manager helper util".split()
 FORBIDDEN += [word + "s" for word in FORBIDDEN]
 # A binding speaks its host's tongue: a green thread is a Task in Python.
-TONGUES = {"bindings/python/": {"task", "tasks"}}
+TONGUES = {"bindings/python/": {"task", "tasks"},
+           "bindings/rust/": {"task"}}  # std::task, where Waker is
 # The file that speaks the sanitizers' tongue, and names that they gave.
 INTERPRETER = "core/arch/sanitize.hpp"
 FOREIGN = re.compile(r"__(tsan|asan|sanitizer|msan)_\w+")
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*\b")
 THREAD_LOCAL = re.compile(r"\b(thread_local|__thread|_Thread_local)\b")
+# Not the library's: it shows what a guest does.
+GUESTS = re.compile(r"bindings/rust/(thrum/(tests|examples)|bench)/")
 CACHED = {"errno", "pthread_self", "__errno_location"}
 CACHED_IN = ("core/os/", "core/base/die.cpp")
 NOTE = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b(?!.*#\d)")
@@ -36,9 +39,11 @@ def words_of(identifier):
 
 def check(top):
     problems, locals_ = [], {}
-    files = code_files(top, "core", "capi", "bindings")
+    files = code_files(top, "core", "capi", "bindings") + rust_files(top)
     for path in files:
         name = path.relative_to(top).as_posix()
+        if GUESTS.match(name):
+            continue
         text = path.read_text()
         tongue = next((place for place in TONGUES if name.startswith(place)), "")
         forbidden = set(FORBIDDEN) - TONGUES.get(tongue, set())
@@ -48,7 +53,7 @@ def check(top):
         for number, line in enumerate(text.splitlines(), 1):
             if NOTE.search(line):
                 problems.append(f"{name}:{number}: a note without an issue")
-        bare = strip_comments(text, keep_strings=False)
+        bare = strip_comments(text, keep_strings=False, rust=path.suffix == ".rs")
         for number, line in enumerate(bare.splitlines(), 1):
             where = f"{name}:{number}"
             if re.match(r"\s*#\s*include\b", line):
