@@ -1,0 +1,124 @@
+//! Futures in green threads.
+//!
+//! SPDX-License-Identifier: MIT
+
+use crate::park::park;
+use crate::sys;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+/// Runs a future to its end: the green thread parks while it is pending, and is woken
+/// from whatever thread or executor the waker came to. On an OS thread that blocks.
+///
+/// What the future needs around it (tokio's reactor, say) is the caller's to enter.
+///
+/// ```
+/// # thrum::run(|| {
+/// let answer = thrum::spawn(|| 42);
+/// assert_eq!(thrum::block_on(async { answer.await.unwrap() + 1 }), 43);
+/// # });
+/// ```
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    match Green::current() {
+        Some(green) => {
+            let waker = Waker::from(Arc::new(green));
+            poll_until(|cx| future.as_mut().poll(cx), &waker, park_green)
+        }
+        None => {
+            let os = Arc::new(Os { thread: thread::current(), woken: AtomicBool::new(false) });
+            let waker = Waker::from(os.clone());
+            poll_until(|cx| future.as_mut().poll(cx), &waker, || os.wait())
+        }
+    }
+}
+
+fn poll_until<T>(
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    waker: &Waker,
+    mut wait: impl FnMut(),
+) -> T {
+    let mut cx = Context::from_waker(waker);
+    loop {
+        match poll(&mut cx) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => wait(),
+        }
+    }
+}
+
+/// Takes the permit of the calling green thread, or waits for it. One that a former
+/// future left costs one more poll.
+fn park_green() {
+    // SAFETY: parking, from a G; the reason is static.
+    park(sys::THRUM_FOREVER, || unsafe { sys::thrum_park(c"future".as_ptr(), sys::THRUM_FOREVER) });
+}
+
+/// Wakes a green thread, from anywhere, also after its end and its runtime's stop.
+struct Green {
+    rt: *mut sys::thrum_rt,
+    g: sys::thrum_g,
+}
+
+// SAFETY: a reference to the runtime, and a number; both are for any thread.
+unsafe impl Send for Green {}
+// SAFETY: as above.
+unsafe impl Sync for Green {}
+
+impl Green {
+    fn current() -> Option<Green> {
+        // SAFETY: plain calls; the reference is given back in drop.
+        unsafe {
+            let rt = sys::thrum_rt_current();
+            sys::thrum_rt_retain(rt);
+            (!rt.is_null()).then(|| Green { rt, g: sys::thrum_self() })
+        }
+    }
+}
+
+impl Wake for Green {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // SAFETY: the runtime is held; a G that has ended is told apart.
+        unsafe { sys::thrum_unpark(self.rt, self.g) };
+    }
+}
+
+impl Drop for Green {
+    fn drop(&mut self) {
+        // SAFETY: the reference of current().
+        unsafe { sys::thrum_rt_free(self.rt) };
+    }
+}
+
+struct Os {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Os {
+    fn wait(&self) {
+        // Release and acquire: what the waker did is seen by the next poll.
+        while !self.woken.swap(false, Ordering::Acquire) {
+            thread::park();
+        }
+    }
+}
+
+impl Wake for Os {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}

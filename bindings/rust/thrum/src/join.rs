@@ -1,0 +1,144 @@
+//! Waiting for a green thread.
+//!
+//! SPDX-License-Identifier: MIT
+
+use crate::future::block_on;
+use crate::packet::Packet;
+use crate::park::park;
+use crate::spawn::Shared;
+use crate::sys;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::{fmt, thread};
+
+/// The end of a green thread, and what it returns. Dropping it lets the green
+/// thread run on by itself.
+///
+/// It is a [`Future`] too, which any executor can await.
+pub struct JoinHandle<T>(pub(crate) Handle<'static, T>);
+
+/// What [`JoinHandle`] and the handles of a scope are made of.
+pub(crate) struct Handle<'a, T> {
+    shared: Arc<dyn Shared<T> + 'a>,
+    /// To be compared, and called while the green thread has not ended.
+    rt: *mut sys::thrum_rt,
+    g: sys::thrum_g,
+}
+
+// SAFETY: the function has gone when anybody else looks; the result goes to one of
+// them, so it must be Send.
+unsafe impl<T: Send> Send for Handle<'_, T> {}
+// SAFETY: what works through a shared handle are atomics.
+unsafe impl<T: Send> Sync for Handle<'_, T> {}
+
+impl<'a, T> Handle<'a, T> {
+    pub(crate) fn new(
+        shared: Arc<dyn Shared<T> + 'a>,
+        rt: *mut sys::thrum_rt,
+        g: sys::thrum_g,
+    ) -> Self {
+        Handle { shared, rt, g }
+    }
+
+    fn packet(&self) -> &Packet<T> {
+        self.shared.packet()
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.packet().is_done()
+    }
+
+    pub(crate) fn cancel(&self) {
+        // SAFETY: it has not ended, so its runtime is there.
+        self.packet().unless_done(|| unsafe {
+            sys::thrum_cancel(self.rt, self.g);
+        });
+    }
+
+    pub(crate) fn join(mut self) -> thread::Result<T> {
+        if !self.is_finished() {
+            // SAFETY: a plain call.
+            if unsafe { sys::thrum_rt_current() } == self.rt {
+                self.join_neighbour();
+            } else {
+                return block_on(&mut self);
+            }
+        }
+        // SAFETY: this is the one handle.
+        unsafe { self.packet().take() }.expect("a green thread ends with a result")
+    }
+
+    fn join_neighbour(&self) {
+        // SAFETY: parking; the runtime is the caller's own.
+        let code = park(sys::THRUM_FOREVER, || unsafe {
+            sys::thrum_join(std::ptr::null_mut(), self.g, sys::THRUM_FOREVER)
+        });
+        assert!(code != sys::THRUM_EDEADLOCK, "thrum: a green thread can't join itself");
+        crate::error::must(code);
+    }
+}
+
+impl<T> Future for Handle<'_, T> {
+    type Output = thread::Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<thread::Result<T>> {
+        if !self.is_finished() && self.packet().register(cx.waker()) {
+            return Poll::Pending;
+        }
+        // SAFETY: this is the one handle.
+        let result = unsafe { self.packet().take() };
+        Poll::Ready(result.expect("polled after it was ready"))
+    }
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(
+        shared: Arc<dyn Shared<T>>,
+        rt: *mut sys::thrum_rt,
+        g: sys::thrum_g,
+    ) -> JoinHandle<T> {
+        JoinHandle(Handle::new(shared, rt, g))
+    }
+
+    /// Waits until it has ended and returns what it did, or the payload of its panic;
+    /// of one that was cancelled that is [`Cancelled`](crate::Cancelled). Also from
+    /// an OS thread, which then blocks.
+    ///
+    /// ```
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// # thrum::run(|| {
+    /// let fails = thrum::spawn(|| panic!("no luck"));
+    /// assert_eq!(fails.join().unwrap_err().downcast_ref(), Some(&"no luck"));
+    /// # });
+    /// ```
+    pub fn join(self) -> thread::Result<T> {
+        self.0.join()
+    }
+
+    /// Has it unwind at its next wait, or at the one that it is in; it counts as a
+    /// panic that no hook reports. What completes at once completes first.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    /// Whether the result is there.
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = thread::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<thread::Result<T>> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("g", &self.0.g).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,183 @@
+//! What a green thread and its handle share: the function on its way in, the
+//! result on its way out. Nothing here calls thrum, so that Miri can run it.
+//!
+//! SPDX-License-Identifier: MIT
+
+use std::cell::UnsafeCell;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::thread;
+
+/// The result is there; set once, by the green thread.
+const DONE: usize = 1;
+/// There is a waker; set by a handle that is polled.
+const WAKER: usize = 2;
+/// One thread is inside [`Packet::unless_done`].
+const GUARDED: usize = 4;
+
+pub(crate) struct Packet<T> {
+    state: AtomicUsize,
+    waker: Mutex<Option<Waker>>,
+    /// The green thread's until DONE (release), then the handle's (acquire).
+    result: UnsafeCell<Option<thread::Result<T>>>,
+}
+
+// SAFETY: the result goes from one owner to the next, in the order of DONE.
+unsafe impl<T: Send> Sync for Packet<T> {}
+
+impl<T> Packet<T> {
+    pub(crate) fn new() -> Self {
+        Packet {
+            state: AtomicUsize::new(0),
+            waker: Mutex::new(None),
+            result: UnsafeCell::new(None),
+        }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.state.load(Ordering::Acquire) & DONE != 0
+    }
+
+    /// Leaves the result and wakes whoever polled for it.
+    ///
+    /// # Safety
+    /// Called once, by the green thread.
+    pub(crate) unsafe fn finish(&self, result: thread::Result<T>) {
+        // SAFETY: before DONE the result is ours.
+        unsafe { *self.result.get() = Some(result) };
+        let before = self.state.fetch_or(DONE, Ordering::AcqRel);
+        if before & WAKER != 0 {
+            let waker = self.lock_waker().take();
+            // A foreign executor's panic is not ours to spread.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.map(Waker::wake)));
+        }
+        // Who is between its look at DONE and its call counts on our being here.
+        while self.state.load(Ordering::Acquire) >= GUARDED {
+            thread::yield_now();
+        }
+    }
+
+    /// Runs `f` while the green thread has not ended and can't: `f` must not wait.
+    pub(crate) fn unless_done(&self, f: impl FnOnce()) {
+        let before = self.state.fetch_add(GUARDED, Ordering::AcqRel);
+        if before & DONE == 0 {
+            f();
+        }
+        self.state.fetch_sub(GUARDED, Ordering::Release);
+    }
+
+    /// The result, once.
+    ///
+    /// # Safety
+    /// Of those who share the packet only one handle takes.
+    pub(crate) unsafe fn take(&self) -> Option<thread::Result<T>> {
+        if !self.is_done() {
+            return None;
+        }
+        // SAFETY: after DONE the result is the handle's.
+        unsafe { (*self.result.get()).take() }
+    }
+
+    /// Whether a result that nobody took is a panic, but for those of `but`.
+    ///
+    /// # Safety
+    /// Called by the last who has the packet.
+    pub(crate) unsafe fn left_panic(&self, but: fn(&(dyn std::any::Any + Send)) -> bool) -> bool {
+        // SAFETY: nobody else is there.
+        match unsafe { &*self.result.get() } {
+            Some(Err(payload)) => !but(&**payload),
+            _ => false,
+        }
+    }
+
+    /// Has `waker` woken at the end; false: it has ended already.
+    pub(crate) fn register(&self, waker: &Waker) -> bool {
+        let fresh = waker.clone();
+        // A waker's drop is foreign code: not under the lock.
+        let _former = self.lock_waker().replace(fresh);
+        self.state.fetch_or(WAKER, Ordering::AcqRel) & DONE == 0
+    }
+
+    fn lock_waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    struct Flag(AtomicBool);
+
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_result_is_taken_once() {
+        let packet = Packet::new();
+        // SAFETY: one thread plays both parts.
+        unsafe {
+            assert!(packet.take().is_none());
+            packet.finish(Ok(String::from("done")));
+            assert_eq!(packet.take().unwrap().unwrap(), "done");
+            assert!(packet.take().is_none());
+        }
+    }
+
+    #[test]
+    fn a_waker_is_woken_or_told() {
+        for _ in 0..if cfg!(miri) { 20 } else { 2000 } {
+            let packet = Arc::new(Packet::<Box<u32>>::new());
+            let flag = Arc::new(Flag(AtomicBool::new(false)));
+            let end = thread::spawn({
+                let packet = packet.clone();
+                // SAFETY: this thread alone ends it.
+                move || unsafe { packet.finish(Ok(Box::new(7))) }
+            });
+            let waits = packet.register(&Waker::from(flag.clone()));
+            end.join().unwrap();
+            assert!(!waits || flag.0.load(Ordering::SeqCst));
+            // SAFETY: this thread alone takes.
+            assert_eq!(*unsafe { packet.take() }.unwrap().unwrap(), 7);
+        }
+    }
+
+    #[test]
+    fn the_end_waits_for_who_counts_on_it() {
+        for _ in 0..if cfg!(miri) { 20 } else { 2000 } {
+            let packet = Arc::new(Packet::<()>::new());
+            let alive = Arc::new(AtomicBool::new(true));
+            let end = thread::spawn({
+                let (packet, alive) = (packet.clone(), alive.clone());
+                move || {
+                    // SAFETY: this thread alone ends it.
+                    unsafe { packet.finish(Ok(())) };
+                    alive.store(false, Ordering::SeqCst);
+                }
+            });
+            packet.unless_done(|| assert!(alive.load(Ordering::SeqCst)));
+            end.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_panic_that_nobody_took_is_told() {
+        let packet = Packet::<()>::new();
+        // SAFETY: one thread plays all parts.
+        unsafe {
+            packet.finish(Err(Box::new("oh")));
+            assert!(packet.left_panic(|_| false));
+            assert!(!packet.left_panic(|payload| payload.is::<&str>()));
+            drop(packet.take());
+            assert!(!packet.left_panic(|_| false));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Every wait of the crate goes through here: what a cancel, a limit or an
+//! unwinding green thread means for it.
+//!
+//! SPDX-License-Identifier: MIT
+
+use crate::cancel::{Cancelled, LimitPassed};
+use crate::sys;
+use std::panic::resume_unwind;
+use std::thread::panicking;
+use std::time::Duration;
+
+/// What a call of thrum's returns: an `int`, or an `int64_t`.
+pub(crate) trait Code: Copy {
+    fn number(self) -> i64;
+}
+
+impl Code for i32 {
+    fn number(self) -> i64 {
+        self.into()
+    }
+}
+
+impl Code for i64 {
+    fn number(self) -> i64 {
+        self
+    }
+}
+
+/// The deadline that long from now; none: for ever.
+pub(crate) fn deadline(after: Option<Duration>) -> i64 {
+    after.map_or(sys::THRUM_FOREVER, |after| {
+        // SAFETY: a plain call.
+        unsafe { sys::thrum_after(nanoseconds(after)) }
+    })
+}
+
+pub(crate) fn nanoseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}
+
+pub(crate) const TRY: i64 = sys::THRUM_TRY as i64;
+
+/// Makes a call that may park. A cancel, or the limit of an enclosing
+/// [`timeout`](crate::time::timeout), unwinds from here; everything else is the
+/// caller's to judge.
+#[inline]
+pub(crate) fn park<C: Code>(deadline: i64, call: impl FnOnce() -> C) -> C {
+    let code = if panicking() { unwinding(call) } else { call() };
+    if code.number() < 0 {
+        give_up(code.number(), deadline);
+    }
+    code
+}
+
+/// As [`park`], for a wait that neither a cancel nor a limit may end.
+pub(crate) fn park_shielded<C: Code>(call: impl FnOnce() -> C) -> C {
+    let _shield = Shield::new();
+    park(sys::THRUM_FOREVER, call)
+}
+
+/// A wait during a panic. An unwinding must not begin inside another, so nothing
+/// ends it early. std counts panics in a thread-local: a green thread that moved
+/// would leave its count behind.
+#[cold]
+fn unwinding<C: Code>(call: impl FnOnce() -> C) -> C {
+    let _shield = Shield::new();
+    let _still = crate::spawn::is_migratable().then(LockedThread::new);
+    call()
+}
+
+/// Unwinds if the code says so and the caller can't have meant it.
+#[cold]
+fn give_up(code: i64, deadline: i64) {
+    match code as i32 {
+        sys::THRUM_ECANCELED => resume_unwind(Box::new(Cancelled)),
+        sys::THRUM_ETIMEDOUT if !passed(deadline) => resume_unwind(Box::new(LimitPassed)),
+        sys::THRUM_EFORKED => panic!("thrum: the runtime belongs to the parent process"),
+        sys::THRUM_ENOMEM => panic!("thrum: no memory to wait with"),
+        _ => {}
+    }
+}
+
+/// Whether it was the call's own deadline, and not the limit, that ended it.
+fn passed(deadline: i64) -> bool {
+    // SAFETY: a plain call.
+    deadline != sys::THRUM_FOREVER && unsafe { sys::thrum_now() } >= deadline
+}
+
+/// While it lives neither cancel nor limit ends a wait. Outside a green thread
+/// there is nothing to shield.
+pub(crate) struct Shield(());
+
+impl Shield {
+    pub(crate) fn new() -> Shield {
+        // SAFETY: a plain call; without a G it says so and does nothing.
+        unsafe { sys::thrum_shield(1) };
+        Shield(())
+    }
+}
+
+impl Drop for Shield {
+    fn drop(&mut self) {
+        // SAFETY: as above; it was raised by this G, which is still the same.
+        unsafe { sys::thrum_shield(-1) };
+    }
+}
+
+/// While it lives its green thread stays on its OS thread, alone.
+struct LockedThread(());
+
+impl LockedThread {
+    fn new() -> LockedThread {
+        // SAFETY: a non-parking call from a G.
+        unsafe { sys::thrum_lock_thread() };
+        LockedThread(())
+    }
+}
+
+impl Drop for LockedThread {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { sys::thrum_unlock_thread() };
+    }
+}

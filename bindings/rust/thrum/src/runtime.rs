@@ -1,0 +1,289 @@
+//! Runtimes: where green threads run.
+//!
+//! SPDX-License-Identifier: MIT
+
+use crate::error::{io_error, must, text};
+use crate::join::JoinHandle;
+use crate::offload::{self, Pool};
+use crate::spawn::{expect, Builder as SpawnBuilder};
+use crate::sys;
+use std::ffi::c_void;
+use std::mem;
+use std::panic::resume_unwind;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+use std::{fmt, io, thread};
+
+/// Runs `f` as the first green thread of a new runtime on all cores, and stops the
+/// runtime when `f` has returned: what else still runs is cancelled.
+///
+/// ```
+/// let sum = thrum::run(|| {
+///     let squares: Vec<_> = (1..=3).map(|n| thrum::spawn(move || n * n)).collect();
+///     squares.into_iter().map(|square| square.join().unwrap()).sum::<i32>()
+/// });
+/// assert_eq!(sum, 14);
+/// ```
+pub fn run<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    Runtime::builder().run(f)
+}
+
+/// How a [`Runtime`] is made.
+#[derive(Debug, Default, Clone)]
+pub struct RuntimeBuilder {
+    procs: u32,
+    max_threads: u32,
+    stack_size: usize,
+    slice: Duration,
+    seed: Option<u64>,
+    overflow: bool,
+}
+
+impl RuntimeBuilder {
+    /// How many green threads run at once; by default as many as the system grants
+    /// CPUs, by affinity and quota (or `$THRUM_PROCS`).
+    pub fn procs(mut self, n: u32) -> Self {
+        self.procs = n;
+        self
+    }
+
+    /// How many OS threads it may make at most; by default 10000.
+    pub fn max_threads(mut self, n: u32) -> Self {
+        self.max_threads = n;
+        self
+    }
+
+    /// Bytes of stack of each green thread, of which only what is touched takes
+    /// memory; by default 256 KiB.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = bytes;
+        self
+    }
+
+    /// How long a green thread may go on while others wait; by default 10 ms.
+    pub fn slice(mut self, span: Duration) -> Self {
+        self.slice = span;
+        self
+    }
+
+    /// One OS thread, a virtual clock that jumps when all sleep, and an order of
+    /// events that the seed decides: the same seed replays the same run.
+    pub fn deterministic(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Installs a handler of SIGSEGV that names the green thread whose stack
+    /// overflowed. Without it an overflow ends the process all the same.
+    pub fn report_overflow(mut self) -> Self {
+        self.overflow = true;
+        self
+    }
+
+    /// Makes the runtime. It starts no thread yet.
+    pub fn build(self) -> io::Result<Runtime> {
+        let config = sys::thrum_config {
+            struct_size: mem::size_of::<sys::thrum_config>() as u32,
+            procs: self.procs,
+            max_threads: self.max_threads,
+            flags: self.seed.map_or(0, |_| sys::THRUM_RT_DETERMINISTIC),
+            stack_size: self.stack_size as u64,
+            slice_ns: crate::park::nanoseconds(self.slice),
+            seed: self.seed.unwrap_or(0),
+            sysmon_ns: 0,
+            idle_ns: 0,
+            allocator: ptr::null(),
+        };
+        let mut rt = ptr::null_mut();
+        // SAFETY: both point to what they say.
+        let code = unsafe { sys::thrum_rt_new(&mut rt, &config) };
+        let Some(rt) = NonNull::new(rt).filter(|_| code >= 0) else {
+            return Err(io_error(code.into()));
+        };
+        let runtime = Runtime { rt, lent: self.seed.is_some() };
+        offload::open(rt.as_ptr());
+        if self.overflow {
+            // SAFETY: the runtime is there, and has no green thread yet.
+            let code = unsafe { sys::thrum_overflow_enable(rt.as_ptr()) };
+            if code < 0 {
+                return Err(io_error(code.into()));
+            }
+        }
+        Ok(runtime)
+    }
+
+    /// Makes the runtime, runs `f` in it and stops it.
+    ///
+    /// # Panics
+    /// As `f` does, and if the runtime can't be made.
+    pub fn run<F, T>(self, f: F) -> T
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        match self.build() {
+            Ok(runtime) => runtime.run(f),
+            Err(error) => panic!("thrum: no runtime: {error}"),
+        }
+    }
+}
+
+/// A set of OS threads and the green threads that run on them. Dropping it cancels
+/// those that are left and waits for their end.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = thrum::Runtime::builder().procs(2).build()?;
+/// let from_outside = runtime.spawn(|| "green");
+/// assert_eq!(from_outside.join().unwrap(), "green");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Runtime {
+    rt: NonNull<sys::thrum_rt>,
+    /// It has no OS thread of its own: run lends it the caller's.
+    lent: bool,
+}
+
+// SAFETY: a runtime is called from any thread.
+unsafe impl Send for Runtime {}
+// SAFETY: as above.
+unsafe impl Sync for Runtime {}
+
+impl Runtime {
+    /// With the defaults: all cores.
+    pub fn new() -> io::Result<Runtime> {
+        RuntimeBuilder::default().build()
+    }
+
+    /// To say otherwise.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+
+    /// Starts a green thread from anywhere; see [`spawn`](crate::spawn()).
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: what goes along is Send and 'static; the runtime lives.
+        expect(unsafe { SpawnBuilder::new().spawn_on(self.rt.as_ptr(), sys::THRUM_PIN_STARTED, f) })
+    }
+
+    /// Runs `f` as a green thread and waits for its end, as an OS thread waits.
+    ///
+    /// # Panics
+    /// As `f` does, and from a green thread.
+    pub fn run<F, T>(&self, f: F) -> T
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        // SAFETY: a plain call.
+        assert!(unsafe { sys::thrum_self() } == 0, "thrum: run() is for OS threads");
+        // SAFETY: what f borrows stays, for this returns after its end.
+        let begun =
+            unsafe { SpawnBuilder::new().begin(self.rt.as_ptr(), sys::THRUM_PIN_STARTED, None, f) };
+        let (shared, g) = expect(begun);
+        let code = if self.lent { self.join_lending(g) } else { self.join(g) };
+        if code != 0 {
+            // f may be running, with what it has borrowed from our callers.
+            eprintln!("thrum: run() can't wait for its green thread: {}", text(code));
+            std::process::abort();
+        }
+        // SAFETY: this is the one handle.
+        let result = unsafe { shared.packet().take() };
+        result.expect("it has ended").unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    fn join(&self, g: sys::thrum_g) -> i32 {
+        // SAFETY: an OS thread waits; nothing can cancel it.
+        unsafe { sys::thrum_join(self.rt.as_ptr(), g, sys::THRUM_FOREVER) }
+    }
+
+    /// The same where green threads run on lent threads alone.
+    fn join_lending(&self, g: sys::thrum_g) -> i32 {
+        unsafe extern "C" fn wait(arg: *mut c_void) {
+            // SAFETY: join_lending's g and code, which outlive this G.
+            let (g, code) = unsafe { &mut *(arg as *mut (sys::thrum_g, i32)) };
+            // SAFETY: parking; shielded, for f must have ended.
+            unsafe {
+                sys::thrum_shield(1);
+                *code = sys::thrum_join(ptr::null_mut(), *g, sys::THRUM_FOREVER);
+            }
+        }
+        let mut waits = (g, 0);
+        let arg = ptr::addr_of_mut!(waits).cast();
+        // SAFETY: wait gets what it casts to.
+        match unsafe { sys::thrum_run(self.rt.as_ptr(), Some(wait), arg) } {
+            0 => waits.1,
+            code => code,
+        }
+    }
+
+    /// How many green threads run at once.
+    pub fn procs(&self) -> u32 {
+        // SAFETY: the runtime lives.
+        unsafe { sys::thrum_procs(self.rt.as_ptr()) }.max(1) as u32
+    }
+
+    /// Changes that, at any time.
+    pub fn set_procs(&self, n: u32) -> io::Result<()> {
+        // SAFETY: the runtime lives.
+        match unsafe { sys::thrum_set_procs(self.rt.as_ptr(), n) } {
+            code if code < 0 => Err(io_error(code.into())),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many green threads there are that have not ended.
+    pub fn live(&self) -> usize {
+        // SAFETY: the runtime lives.
+        unsafe { sys::thrum_live(self.rt.as_ptr()) }.max(0) as usize
+    }
+
+    /// For calls of [`sys`] that are not here. Valid while the runtime lives.
+    pub fn as_ptr(&self) -> *mut sys::thrum_rt {
+        self.rt.as_ptr()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        // The pool's threads end after the green threads that wait for them.
+        struct Last(NonNull<sys::thrum_rt>, #[allow(dead_code)] Option<Pool>);
+        // SAFETY: a runtime may be stopped from any thread.
+        unsafe impl Send for Last {}
+        fn stop(last: Last) -> Result<(), Last> {
+            // SAFETY: our reference; nobody calls the runtime any more.
+            match unsafe { sys::thrum_rt_stop(last.0.as_ptr(), sys::THRUM_FOREVER) } {
+                sys::THRUM_EDEADLOCK => return Err(last),
+                // The parent has it still, and the threads.
+                sys::THRUM_EFORKED => {
+                    mem::forget(last);
+                    return Ok(());
+                }
+                code => must(code),
+            }
+            // SAFETY: as above.
+            unsafe { sys::thrum_rt_free(last.0.as_ptr()) };
+            Ok(())
+        }
+        let pool = offload::close(self.rt.as_ptr());
+        if let Err(last) = stop(Last(self.rt, pool)) {
+            // One of its own green threads drops it, which has to end first.
+            thread::spawn(move || stop(last).ok());
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("procs", &self.procs()).finish_non_exhaustive()
+    }
+}

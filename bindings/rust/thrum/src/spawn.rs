@@ -1,0 +1,327 @@
+//! Green threads: how they begin and how they end.
+//!
+//! SPDX-License-Identifier: MIT
+
+use crate::cancel::Cancelled;
+use crate::error::io_error;
+use crate::join::JoinHandle;
+use crate::packet::Packet;
+use crate::sys;
+use std::cell::UnsafeCell;
+use std::ffi::{c_void, CString};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::{Arc, OnceLock};
+use std::{io, mem, ptr};
+
+/// Starts a green thread of the calling one's runtime.
+///
+/// It may begin on any OS thread and then stays there, so that `thread_local!` and
+/// what std keeps in the thread mean the same before and after each wait.
+///
+/// # Panics
+/// Outside a green thread (see [`Runtime::spawn`](crate::Runtime::spawn)), when the
+/// runtime is stopping, and when no memory is left; [`Builder`] returns these.
+///
+/// ```
+/// # thrum::run(|| {
+/// let sum = thrum::spawn(|| (1..=10).sum::<i32>());
+/// assert_eq!(sum.join().unwrap(), 55);
+/// # });
+/// ```
+///
+/// What is not [`Send`] can't go along:
+///
+/// ```compile_fail,E0277
+/// let shared = std::rc::Rc::new(1);
+/// thrum::spawn(move || println!("{shared}"));
+/// ```
+///
+/// Nor what is borrowed (see [`scope`](crate::scope)):
+///
+/// ```compile_fail,E0373
+/// let list = vec![1, 2, 3];
+/// thrum::spawn(|| println!("{}", list.len()));
+/// ```
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    expect(Builder::new().spawn(f))
+}
+
+/// Starts a green thread on the calling one's OS thread, where it stays: so neither
+/// what it captures nor what it returns need be [`Send`].
+///
+/// # Panics
+/// As [`spawn`], and from a green thread that may migrate.
+///
+/// ```
+/// # thrum::run(|| {
+/// let shared = std::rc::Rc::new(std::cell::Cell::new(1));
+/// let theirs = shared.clone();
+/// thrum::spawn_local(move || theirs.set(2)).join().unwrap();
+/// assert_eq!(shared.get(), 2);
+/// # });
+/// ```
+///
+/// Its handle leaves the OS thread only with a result that may:
+///
+/// ```compile_fail,E0277
+/// thrum::run(|| {
+///     let local = thrum::spawn_local(|| std::rc::Rc::new(1));
+///     thrum::spawn(move || local.join());
+/// });
+/// ```
+pub fn spawn_local<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    expect(Builder::new().spawn_local(f))
+}
+
+pub(crate) fn expect<T>(spawned: io::Result<T>) -> T {
+    spawned.unwrap_or_else(|error| panic!("thrum: no green thread could be started: {error}"))
+}
+
+/// How a green thread is made.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # thrum::run(|| {
+/// let deep = thrum::Builder::new().name("deep").stack_size(8 << 20).spawn(|| 1)?;
+/// assert_eq!(deep.join().unwrap(), 1);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+#[derive(Debug, Default, Clone)]
+pub struct Builder {
+    name: Option<CString>,
+    stack_size: usize,
+    priority: u32,
+}
+
+impl Builder {
+    /// With the runtime's defaults.
+    pub const fn new() -> Builder {
+        Builder { name: None, stack_size: 0, priority: 0 }
+    }
+
+    /// The name that traces, reports and debuggers show, of at most 47 bytes.
+    pub fn name(mut self, name: &str) -> Builder {
+        let name = name.bytes().filter(|byte| *byte != 0).collect::<Vec<u8>>();
+        self.name = CString::new(name).ok();
+        self
+    }
+
+    /// Bytes of stack, of which only what is touched takes memory.
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = bytes;
+        self
+    }
+
+    /// Comes before others that wait for their turn.
+    pub fn high_priority(mut self) -> Builder {
+        self.priority = sys::THRUM_PRIO_HIGH;
+        self
+    }
+
+    /// Comes after others that wait for their turn.
+    pub fn low_priority(mut self) -> Builder {
+        self.priority = sys::THRUM_PRIO_LOW;
+        self
+    }
+
+    /// As [`spawn()`].
+    pub fn spawn<F, T>(&self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: what goes along is Send and 'static.
+        unsafe { self.spawn_on(ptr::null_mut(), sys::THRUM_PIN_STARTED, f) }
+    }
+
+    /// As [`spawn_local`].
+    pub fn spawn_local<F, T>(&self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        if is_migratable() {
+            return Err(io::Error::other("a migratable green thread has no OS thread of its own"));
+        }
+        // SAFETY: it runs on this OS thread alone, where the caller stays as well.
+        unsafe { self.spawn_on(ptr::null_mut(), sys::THRUM_PIN_M, f) }
+    }
+
+    /// Starts a green thread that may go on on another OS thread after each wait:
+    /// for Rust that computes in parallel and lets go of nothing when it waits.
+    ///
+    /// # Safety
+    /// Nothing that belongs to the OS thread may live across a wait of `f`, or of
+    /// what it calls: no reference into a `thread_local!`, no guard of std's locks,
+    /// no value that is not [`Send`]. In a dynamic library not even two separate
+    /// uses of one `thread_local!` in one function: compilers keep its address.
+    pub unsafe fn spawn_migratable<F, T>(&self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let f = move || {
+            mark_migratable();
+            f()
+        };
+        // SAFETY: what goes along is Send and 'static; the rest is promised.
+        unsafe { self.spawn_on(ptr::null_mut(), sys::THRUM_MIGRATE, f) }
+    }
+
+    /// # Safety
+    /// What `f` holds and returns may go where `affinity` lets it run; `rt` is null,
+    /// for the calling green thread's, or a runtime that lives.
+    pub(crate) unsafe fn spawn_on<F, T>(
+        &self,
+        rt: *mut sys::thrum_rt,
+        affinity: u32,
+        f: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        // SAFETY: the caller's promise.
+        let (shared, g) = unsafe { self.begin(rt, affinity, None, f) }?;
+        // SAFETY: a plain call.
+        let home = if rt.is_null() { unsafe { sys::thrum_rt_current() } } else { rt };
+        Ok(JoinHandle::new(shared, home, g))
+    }
+
+    /// The one place where green threads are made. `ends` is told as their last act.
+    ///
+    /// # Safety
+    /// As [`Builder::spawn_on`]; and what `f` borrows outlives the green thread.
+    pub(crate) unsafe fn begin<'a, F, T>(
+        &self,
+        rt: *mut sys::thrum_rt,
+        affinity: u32,
+        ends: Option<&'a dyn Ends>,
+        f: F,
+    ) -> io::Result<(Arc<dyn Shared<T> + 'a>, sys::thrum_g)>
+    where
+        F: FnOnce() -> T + 'a,
+        T: 'a,
+    {
+        let start = Arc::new(Start { packet: Packet::new(), f: UnsafeCell::new(Some(f)), ends });
+        let arg = Arc::into_raw(start.clone());
+        let opts = sys::thrum_spawn_opts {
+            struct_size: mem::size_of::<sys::thrum_spawn_opts>() as u32,
+            affinity,
+            stack_size: self.stack_size as u64,
+            name: self.name.as_ref().map_or(ptr::null(), |name| name.as_ptr()),
+            drop: Some(end::<F, T>),
+            priority: self.priority,
+            flags: 0,
+            domain: ptr::null_mut(),
+        };
+        let mut g = 0;
+        // SAFETY: run and end agree on what arg is, and end gives it back.
+        let code =
+            unsafe { sys::thrum_spawn(rt, &opts, Some(run::<F, T>), arg as *mut c_void, &mut g) };
+        if code < 0 {
+            // SAFETY: it was not taken.
+            drop(unsafe { Arc::from_raw(arg) });
+            return Err(io_error(code.into()));
+        }
+        Ok((start, g))
+    }
+}
+
+/// Who is told of a green thread's end.
+pub(crate) trait Ends {
+    /// Its panic was taken by nobody.
+    fn panicked(&self);
+    /// It has ended, with everything that it had.
+    fn ended(&self);
+}
+
+/// A [`Start`] without the type of its function.
+pub(crate) trait Shared<T> {
+    fn packet(&self) -> &Packet<T>;
+}
+
+struct Start<'a, F, T> {
+    packet: Packet<T>,
+    /// The green thread's; taken as it begins, or as it ends without having begun.
+    f: UnsafeCell<Option<F>>,
+    ends: Option<&'a dyn Ends>,
+}
+
+impl<F, T> Drop for Start<'_, F, T> {
+    fn drop(&mut self) {
+        let Some(ends) = self.ends else { return };
+        // SAFETY: nobody else has it any more.
+        if unsafe { self.packet.left_panic(|payload| payload.is::<Cancelled>()) } {
+            ends.panicked();
+        }
+    }
+}
+
+impl<F, T> Shared<T> for Start<'_, F, T> {
+    fn packet(&self) -> &Packet<T> {
+        &self.packet
+    }
+}
+
+/// The first frame of each green thread. No unwinding leaves it.
+unsafe extern "C" fn run<F: FnOnce() -> T, T>(arg: *mut c_void) {
+    // SAFETY: arg is from begin, and end has not been called.
+    let start = unsafe { &*(arg as *const Start<'_, F, T>) };
+    // SAFETY: run is called once, before end.
+    if let Some(f) = unsafe { (*start.f.get()).take() } {
+        let result = catch_unwind(AssertUnwindSafe(f));
+        // SAFETY: once, here.
+        unsafe { start.packet.finish(result) };
+    }
+}
+
+/// The last act of each green thread, also of one that never began.
+unsafe extern "C" fn end<F, T>(arg: *mut c_void) {
+    // SAFETY: the reference that begin gave away.
+    let start = unsafe { Arc::from_raw(arg as *const Start<'_, F, T>) };
+    let ends = start.ends;
+    // SAFETY: run has returned, or will never be called.
+    if let Some(f) = unsafe { (*start.f.get()).take() } {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(f)));
+        // SAFETY: run has not.
+        unsafe { start.packet.finish(Err(Box::new(Cancelled))) };
+    }
+    drop(start);
+    if let Some(ends) = ends {
+        ends.ended();
+    }
+}
+
+// ---- which may migrate --------------------------------------------------------
+
+static MIGRATABLE: OnceLock<u32> = OnceLock::new();
+
+fn mark_migratable() {
+    let key = *MIGRATABLE.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: a key without a drop.
+        let code = unsafe { sys::thrum_local_new(None, &mut key) };
+        assert!(code == 0, "thrum: no key is left");
+        key
+    });
+    // SAFETY: a mark, not a pointer that anybody follows.
+    let code = unsafe { sys::thrum_local_set(key, ptr::NonNull::<u8>::dangling().as_ptr().cast()) };
+    assert!(code == 0, "thrum: no memory");
+}
+
+/// Whether the calling green thread was made by `spawn_migratable`.
+pub(crate) fn is_migratable() -> bool {
+    // SAFETY: a plain call.
+    MIGRATABLE.get().is_some_and(|key| !unsafe { sys::thrum_local_get(*key) }.is_null())
+}
