@@ -76,6 +76,10 @@ THRUM_INLINE void release_it(T* object) {
   fd_release(e.m, f);
 }
 
+int fd_of(const PollFd& f) {
+  return f.word.word.load(relaxed) & kFdClosed ? kECLOSED : f.fd;
+}
+
 // Something quick with the descriptor, which stays open meanwhile.
 template <class T, class Do>
 THRUM_INLINE int with_fd(T* object, Do what) {
@@ -206,6 +210,10 @@ int thrum_listen(thrum_rt* rt, const thrum_addr* at, int backlog,
 
 uint16_t thrum_listener_port(const thrum_listener* l) {
   return l ? reinterpret_cast<const Listener*>(l)->port : uint16_t{0};
+}
+
+int thrum_listener_fd(const thrum_listener* l) {
+  return l ? fd_of(reinterpret_cast<const Listener*>(l)->fd) : kEINVAL;
 }
 
 int thrum_accept(thrum_listener* l, thrum_conn** out, int64_t deadline_ns) {
@@ -354,11 +362,7 @@ void thrum_conn_retain(thrum_conn* c) {
 void thrum_conn_release(thrum_conn* c) { release_it(c); }
 
 int thrum_conn_fd(const thrum_conn* c) {
-  if (!c) {
-    return kEINVAL;
-  }
-  const PollFd& f = reinterpret_cast<const Stream*>(c)->fd;
-  return f.word.word.load(relaxed) & kFdClosed ? kECLOSED : f.fd;
+  return c ? fd_of(reinterpret_cast<const Stream*>(c)->fd) : kEINVAL;
 }
 
 int thrum_conn_local(thrum_conn* c, thrum_addr* out) {
@@ -436,6 +440,10 @@ int64_t thrum_udp_recv(thrum_udp* u, void* buf, size_t n, thrum_addr* from,
 int thrum_udp_local(thrum_udp* u, thrum_addr* out) {
   return out ? with_fd(u, [=](int fd) { return os::sock_name(fd, *core(out)); })
              : kEINVAL;
+}
+
+int thrum_udp_fd(const thrum_udp* u) {
+  return u ? fd_of(reinterpret_cast<const Datagram*>(u)->fd) : kEINVAL;
 }
 
 int thrum_udp_close(thrum_udp* u) { return close_it(u); }

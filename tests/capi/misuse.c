@@ -622,6 +622,8 @@ static thrum_fd* no_fd;
     thrum_listen(w->rt, &loopback, 0, 4, &no_listener), THRUM_EINVAL,          \
     THRUM_EINVAL)                                                              \
   R(thrum_listener_port, "NULL", thrum_listener_port(NULL), 0, 0)              \
+  R(thrum_listener_fd, "NULL", thrum_listener_fd(NULL), THRUM_EINVAL,          \
+    THRUM_EINVAL)                                                              \
   R(thrum_accept, "NULL", thrum_accept(NULL, &no_conn, THRUM_FOREVER),         \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_accept, "out NULL", thrum_accept(NULL, NULL, THRUM_FOREVER),         \
@@ -692,6 +694,7 @@ static thrum_fd* no_fd;
     THRUM_EINVAL)                                                              \
   R(thrum_udp_local, "NULL", thrum_udp_local(NULL, &addr), THRUM_EINVAL,       \
     THRUM_EINVAL)                                                              \
+  R(thrum_udp_fd, "NULL", thrum_udp_fd(NULL), THRUM_EINVAL, THRUM_EINVAL)      \
   R(thrum_udp_close, "NULL", thrum_udp_close(NULL), THRUM_EINVAL,              \
     THRUM_EINVAL)                                                              \
   R(thrum_udp_release, "NULL", DONE(thrum_udp_release(NULL)), 0, 0)            \

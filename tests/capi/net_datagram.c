@@ -26,6 +26,7 @@ static void by_address(void* arg) {
   thrum_addr to = local_of(b), me = local_of(a), from;
   unsigned char out[3000], in[3000];
   CHECK(thrum_addr_port(&to) > 0);
+  CHECK_EQ(port_of(thrum_udp_fd(b)), thrum_addr_port(&to));
   for (size_t n = 0; n <= sizeof out; n += 500) {
     fill(out, n, n);
     memset(&from, 0, sizeof from);
@@ -159,6 +160,7 @@ static void order(void* arg) {
   CHECK_EQ(thrum_udp_recv(b, got, 1, NULL, SOON), THRUM_ECLOSED);
   CHECK_EQ(thrum_udp_send(b, got, 1, &to, SOON), THRUM_ECLOSED);
   CHECK_EQ(thrum_udp_local(b, &to), THRUM_ECLOSED);
+  CHECK_EQ(thrum_udp_fd(b), THRUM_ECLOSED);
   CHECK_EQ(thrum_udp_connect(b, &to), THRUM_ECLOSED);
   thrum_udp_release(b);
   k[0].u = a;

@@ -232,6 +232,7 @@ static void ports(void* arg) {
   (void)arg;
   REQUIRE_EQ(thrum_tcp_listen(NULL, "127.0.0.1", 0, 0, &l), 0);
   uint16_t port = thrum_listener_port(l);
+  CHECK_EQ(port_of(thrum_listener_fd(l)), port);
   CHECK_EQ(thrum_tcp_listen(NULL, "127.0.0.1", port, 0, &other),
            THRUM_EADDRINUSE);
   CHECK(other == NULL);
@@ -239,6 +240,8 @@ static void ports(void* arg) {
   /* at once again, though connections of the former may linger */
   REQUIRE_EQ(thrum_tcp_listen(NULL, "127.0.0.1", port, 0, &l), 0);
   CHECK_EQ(thrum_listener_port(l), port);
+  CHECK_EQ(thrum_listener_close(l), 0);
+  CHECK_EQ(thrum_listener_fd(l), THRUM_ECLOSED);
   thrum_listener_release(l);
   REQUIRE_EQ(thrum_listen(NULL, &at, 0, THRUM_LISTEN_REUSEPORT, &l), 0);
   at = addr_of("127.0.0.1", thrum_listener_port(l));

@@ -67,6 +67,13 @@ static inline size_t first_wrong(const unsigned char* p, size_t n, size_t at) {
 
 /* ---- plain sockets ------------------------------------------------------- */
 
+/* The port that an IP socket has. (The two families keep it at one place.) */
+static inline int port_of(int fd) {
+  struct sockaddr_in6 at;
+  socklen_t size = sizeof at;
+  REQUIRE_EQ(getsockname(fd, (struct sockaddr*)&at, &size), 0);
+  return ntohs(at.sin6_port);
+}
 static inline int raw_listen(int backlog, uint16_t* port) {
   struct sockaddr_in at;
   socklen_t size = sizeof at;

@@ -91,6 +91,11 @@ THRUM_API int thrum_listen(thrum_rt* rt, const thrum_addr* at, int backlog,
  * Errors: none */
 THRUM_API uint16_t thrum_listener_port(const thrum_listener* l);
 
+/* The descriptor, as thrum_conn_fd tells that of a connection.
+ * Threads: any  Class: plain  Parks: no  Signal-safe: yes  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ECLOSED */
+THRUM_API int thrum_listener_fd(const thrum_listener* l);
+
 /* Waits for a connection; the caller gets one reference to it. Connections that
  * have gone before they were accepted are passed over. With THRUM_EMFILE or
  * THRUM_ENFILE the connection stays in the queue: close something, or wait.
@@ -273,6 +278,11 @@ THRUM_API int64_t thrum_udp_recv(thrum_udp* u, void* buf, size_t n,
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_udp_local(thrum_udp* u, thrum_addr* out);
+
+/* The descriptor, as thrum_conn_fd tells that of a connection.
+ * Threads: any  Class: plain  Parks: no  Signal-safe: yes  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_ECLOSED */
+THRUM_API int thrum_udp_fd(const thrum_udp* u);
 
 /* Closes, and wakes all that wait (THRUM_ECLOSED), repeatable; gives the handle
  * back, and closes if need be.

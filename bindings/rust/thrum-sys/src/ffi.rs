@@ -482,6 +482,7 @@ extern "C" {
     pub fn thrum_tcp_listen(rt: *mut thrum_rt, host: *const c_char, port: u16, backlog: c_int, out: *mut *mut thrum_listener) -> c_int;
     pub fn thrum_listen(rt: *mut thrum_rt, at: *const thrum_addr, backlog: c_int, flags: u32, out: *mut *mut thrum_listener) -> c_int;
     pub fn thrum_listener_port(l: *const thrum_listener) -> u16;
+    pub fn thrum_listener_fd(l: *const thrum_listener) -> c_int;
     pub fn thrum_accept(l: *mut thrum_listener, out: *mut *mut thrum_conn, deadline_ns: i64) -> c_int;
     pub fn thrum_listener_close(l: *mut thrum_listener) -> c_int;
     pub fn thrum_listener_release(l: *mut thrum_listener);
@@ -508,6 +509,7 @@ extern "C" {
     pub fn thrum_udp_send(u: *mut thrum_udp, buf: *const c_void, n: usize, to: *const thrum_addr, deadline_ns: i64) -> i64;
     pub fn thrum_udp_recv(u: *mut thrum_udp, buf: *mut c_void, n: usize, from: *mut thrum_addr, deadline_ns: i64) -> i64;
     pub fn thrum_udp_local(u: *mut thrum_udp, out: *mut thrum_addr) -> c_int;
+    pub fn thrum_udp_fd(u: *const thrum_udp) -> c_int;
     pub fn thrum_udp_close(u: *mut thrum_udp) -> c_int;
     pub fn thrum_udp_release(u: *mut thrum_udp);
     pub fn thrum_poll_fd(rt: *mut thrum_rt, fd: c_int, events: c_int, deadline_ns: i64) -> c_int;
