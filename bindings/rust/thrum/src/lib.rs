@@ -71,6 +71,7 @@ mod error;
 mod future;
 mod join;
 mod local;
+pub mod net;
 mod offload;
 mod packet;
 mod park;

@@ -1,0 +1,92 @@
+//! Sockets that look blocking: a green thread that waits for one parks alone.
+//!
+//! They belong to the runtime of the green thread that opens them. An OS thread may
+//! use them too, and blocks. Timeouts are errors of kind `TimedOut`; a cancel unwinds.
+//! Options that are not here: [`AsFd`](std::os::fd::AsFd), with the descriptor left
+//! non-blocking.
+//!
+//! ```
+//! # fn main() -> std::io::Result<()> {
+//! # thrum::run(|| {
+//! use std::io::{Read, Write};
+//! use thrum::net::{TcpListener, TcpStream};
+//!
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let at = listener.local_addr();
+//! let echo = thrum::spawn(move || -> std::io::Result<()> {
+//!     let (mut stream, _) = listener.accept()?;
+//!     let mut buffer = [0; 5];
+//!     stream.read_exact(&mut buffer)?;
+//!     stream.write_all(&buffer)
+//! });
+//! let mut stream = TcpStream::connect(at)?;
+//! stream.write_all(b"thrum")?;
+//! let mut text = String::new();
+//! stream.read_to_string(&mut text)?;
+//! assert_eq!(text, "thrum");
+//! echo.join().unwrap()?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! SPDX-License-Identifier: MIT
+
+mod addr;
+mod stream;
+mod tcp;
+mod udp;
+mod unix;
+
+pub use addr::ToHost;
+pub use tcp::{Incoming, TcpListener, TcpStream};
+pub use udp::UdpSocket;
+pub use unix::{UnixListener, UnixStream};
+
+use crate::error::io_error;
+use crate::sys;
+use std::io;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// A result of thrum's: what is not negative, or the error.
+fn check(code: i64) -> io::Result<usize> {
+    if code < 0 {
+        return Err(io_error(code));
+    }
+    Ok(code as usize)
+}
+
+/// How long the calls of one direction of a socket may wait.
+#[derive(Debug)]
+struct Timeout(AtomicI64);
+
+impl Timeout {
+    const fn none() -> Timeout {
+        Timeout(AtomicI64::new(0))
+    }
+
+    /// The deadline of a call that begins now.
+    fn deadline(&self) -> i64 {
+        match self.0.load(Ordering::Relaxed) {
+            0 => sys::THRUM_FOREVER,
+            // SAFETY: a plain call.
+            ns => unsafe { sys::thrum_after(ns) },
+        }
+    }
+
+    fn set(&self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout == Some(Duration::ZERO) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a timeout of no time"));
+        }
+        self.0.store(timeout.map_or(0, crate::park::nanoseconds), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn get(&self) -> Option<Duration> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            ns => Some(Duration::from_nanos(ns as u64)),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Sockets: bytes arrive, timeouts and cancels end waits, descriptors are lent.
+//!
+//! SPDX-License-Identifier: MIT
+
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::time::Duration;
+use thrum::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
+use thrum::{run, spawn, Cancelled};
+
+const MOMENT: Duration = Duration::from_millis(2);
+
+fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let one = TcpStream::connect(listener.local_addr()).unwrap();
+    let (other, from) = listener.accept().unwrap();
+    assert_eq!(one.local_addr().unwrap(), from);
+    assert_eq!(one.peer_addr().unwrap(), listener.local_addr());
+    (one, other)
+}
+
+#[test]
+fn large_transfers_are_whole() {
+    run(|| {
+        let (mut a, mut b) = tcp_pair();
+        let sent: Vec<u8> =
+            (0..3_000_000u32).map(|n| (n.wrapping_mul(2654435761) >> 11) as u8).collect();
+        let copy = sent.clone();
+        let writer = spawn(move || {
+            a.write_all(&copy[..1_000_000]).unwrap();
+            let (x, y) = copy[1_000_000..].split_at(1_000_000);
+            let mut bufs = [IoSlice::new(x), IoSlice::new(y)];
+            let mut bufs = &mut bufs[..];
+            while !bufs.is_empty() {
+                let n = a.write_vectored(bufs).unwrap();
+                IoSlice::advance_slices(&mut bufs, n);
+            }
+            assert_eq!(a.write_vectored(&[]).unwrap(), 0);
+        });
+        let (mut first, mut second, mut got) = ([0; 10], [0; 10], Vec::new());
+        let bufs = &mut [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
+        let n = b.read_vectored(bufs).unwrap();
+        got.extend_from_slice(&[first, second].concat()[..n]);
+        b.read_to_end(&mut got).unwrap();
+        assert!(got == sent);
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn waits_end_in_time() {
+    run(|| {
+        let (a, mut b) = tcp_pair();
+        assert_eq!(b.read_timeout(), None);
+        b.set_read_timeout(Some(MOMENT)).unwrap();
+        assert_eq!(b.read_timeout(), Some(MOMENT));
+        let mut buffer = [0; 1];
+        assert_eq!(b.read(&mut buffer).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(b.wait_readable().unwrap_err().kind(), ErrorKind::TimedOut);
+        let zero = b.set_write_timeout(Some(Duration::ZERO));
+        assert_eq!(zero.unwrap_err().kind(), ErrorKind::InvalidInput);
+        b.set_write_timeout(Some(MOMENT)).unwrap();
+        let full = loop {
+            if let Err(error) = b.write_all(&[0; 1 << 20]) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::TimedOut);
+        // The clock of an enclosing timeout unwinds, and is told apart from our own.
+        b.set_read_timeout(None).unwrap();
+        assert!(thrum::time::timeout(MOMENT, || b.read(&mut buffer)).is_err());
+        drop(a);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_accept_timeout(Some(MOMENT)).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::TimedOut);
+    });
+}
+
+#[test]
+fn a_cancel_ends_a_read_and_an_accept() {
+    run(|| {
+        let (_a, mut b) = tcp_pair();
+        let reader = spawn(move || b.read(&mut [0; 1]).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let acceptor = spawn(move || listener.incoming().next().is_some());
+        thrum::sleep(MOMENT);
+        reader.cancel();
+        acceptor.cancel();
+        assert!(reader.join().unwrap_err().is::<Cancelled>());
+        assert!(acceptor.join().unwrap_err().is::<Cancelled>());
+    });
+}
+
+#[test]
+fn both_directions_at_once_and_a_shutdown() {
+    run(|| {
+        let (a, b) = tcp_pair();
+        let reads = a.try_clone().unwrap();
+        let reader = spawn(move || {
+            let mut text = String::new();
+            (&reads).read_to_string(&mut text).map(|_| text)
+        });
+        (&a).write_all(b"to b").unwrap();
+        let mut buffer = [0; 4];
+        (&b).read_exact(&mut buffer).unwrap();
+        (&b).write_all(b"to a").unwrap();
+        b.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(reader.join().unwrap().unwrap(), "to a");
+        a.shutdown(Shutdown::Both).unwrap();
+        assert_eq!((&b).read(&mut buffer).unwrap(), 0);
+    });
+}
+
+#[test]
+fn options_go_through_the_descriptor() {
+    run(|| {
+        let (a, _b) = tcp_pair();
+        assert!(a.nodelay().unwrap());
+        a.set_nodelay(false).unwrap();
+        assert!(!a.nodelay().unwrap());
+        // Another descriptor of the same socket, as std knows it.
+        let twin = std::net::TcpStream::from(a.as_fd().try_clone_to_owned().unwrap());
+        assert_eq!(twin.local_addr().unwrap(), a.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let twin = std::net::TcpListener::from(listener.as_fd().try_clone_to_owned().unwrap());
+        assert_eq!(twin.local_addr().unwrap(), listener.local_addr());
+        let udp = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        let twin = std::net::UdpSocket::from(udp.as_fd().try_clone_to_owned().unwrap());
+        assert_eq!(twin.local_addr().unwrap(), udp.local_addr().unwrap());
+    });
+}
+
+#[test]
+fn errors_are_std_s() {
+    run(|| {
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        assert_eq!(TcpStream::connect(gone).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let again = TcpListener::bind(taken.local_addr()).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::AddrInUse);
+        assert_eq!(TcpStream::connect("nowhere").unwrap_err().kind(), ErrorKind::InvalidInput);
+        let missing = UnixStream::connect("/nonexistent/socket").unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    });
+    // Outside a green thread there is no runtime to belong to.
+    assert!(TcpListener::bind("127.0.0.1:0").is_err());
+}
+
+#[test]
+fn names_are_resolved() {
+    run(|| {
+        let listener = TcpListener::bind("localhost:0").unwrap();
+        let port = listener.local_addr().port();
+        let client = spawn(move || {
+            TcpStream::connect_timeout(("localhost", port), Duration::from_secs(60)).unwrap()
+        });
+        listener.accept().unwrap();
+        client.join().unwrap();
+    });
+}
+
+#[test]
+fn datagrams() {
+    run(|| {
+        let (a, b) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("[::1]:0"));
+        let c = UdpSocket::bind("127.0.0.1:0").unwrap();
+        drop(b); // IPv6 may be off here
+        a.connect(c.local_addr().unwrap()).unwrap();
+        let mut buffer = [0; 8];
+        c.set_read_timeout(Some(MOMENT)).unwrap();
+        assert_eq!(c.recv(&mut buffer).unwrap_err().kind(), ErrorKind::TimedOut);
+        c.set_read_timeout(None).unwrap();
+        let receiver = spawn(move || c.recv_from(&mut buffer).map(|got| (got, buffer)));
+        assert_eq!(a.send(b"datagram").unwrap(), 8);
+        let ((n, from), text) = receiver.join().unwrap().unwrap();
+        assert_eq!((n, from, &text), (8, a.local_addr().unwrap(), b"datagram"));
+    });
+}
+
+#[test]
+fn unix_sockets() {
+    let dir = std::env::temp_dir().join(format!("thrum-rust-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = dir.join("socket");
+    run(|| {
+        let listener = UnixListener::bind(&path).unwrap();
+        let client = spawn({
+            let path = path.clone();
+            move || UnixStream::connect(path).unwrap().write_all(b"over a path").unwrap()
+        });
+        let mut text = String::new();
+        listener.accept().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "over a path");
+        client.join().unwrap();
+        assert!(UnixListener::bind(&path).is_err());
+    });
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_socket_outlives_its_runtime() {
+    let (mut a, listener) = run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        (TcpStream::connect(listener.local_addr()).unwrap(), listener)
+    });
+    assert!(a.read(&mut [0; 1]).is_err());
+    assert!(listener.accept().is_err());
+    let _ = (a.as_fd(), format!("{a:?} {listener:?}"));
+}
+
+#[test]
+fn an_os_thread_may_read() {
+    let runtime = thrum::Runtime::new().unwrap();
+    let (mut a, mut b) = runtime.run(tcp_pair);
+    let writer = runtime.spawn(move || {
+        thrum::sleep(MOMENT);
+        a.write_all(b"outside").unwrap();
+    });
+    let mut text = String::new();
+    b.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "outside");
+    writer.join().unwrap();
+}
