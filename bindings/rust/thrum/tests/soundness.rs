@@ -29,13 +29,12 @@ fn crowd<T: Send + 'static>(f: fn(usize) -> T) -> Vec<T> {
     })
 }
 
-/// Keeps Ps busy, so that others are stolen if they can be.
+/// Has work now and then, so that Ps run out of it and steal what they may.
 fn busy() {
     loop {
-        (0..200).for_each(|n| {
-            std::hint::black_box(n);
-        });
-        yield_now();
+        let bursts: Vec<_> = (0..8).map(|_| spawn(yield_now)).collect();
+        bursts.into_iter().for_each(|burst| burst.join().unwrap());
+        thrum::sleep(Duration::from_micros(50));
     }
 }
 
