@@ -120,8 +120,10 @@ fn t3_the_same_in_a_dynamic_library() {
 
 extern "C" {
     fn dlopen(path: *const std::ffi::c_char, flags: i32) -> *mut std::ffi::c_void;
-    fn dlsym(library: *mut std::ffi::c_void, name: *const std::ffi::c_char)
-        -> *mut std::ffi::c_void;
+    fn dlsym(
+        library: *mut std::ffi::c_void,
+        name: *const std::ffi::c_char,
+    ) -> *mut std::ffi::c_void;
 }
 
 /// Parks while its owner unwinds, and looks whether std still knows that it does.

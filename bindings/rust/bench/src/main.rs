@@ -1,0 +1,123 @@
+//! thrum beside its own C interface, tokio and may: the same work in each, in
+//! alternation, on two Ps (or threads). Prints medians and ratios.
+//!
+//! `cargo run --release [ROW...]`; rows: spawn_join spawn_many ping_pong yield echo_64
+//! echo_1000. `$ROUNDS`: how often each, 7. `$ONLY`: just that one, for a profile.
+//!
+//! SPDX-License-Identifier: MIT
+
+mod echo;
+mod on_c;
+mod on_may;
+mod on_thrum;
+mod on_tokio;
+
+use std::process::ExitCode;
+
+/// How many Ps, or threads.
+pub const PROCS: usize = 2;
+
+/// Nanoseconds, or requests a second.
+type Measure = fn() -> f64;
+
+struct Row {
+    name: &'static str,
+    unit: &'static str,
+    /// With thrum first.
+    runs: &'static [(&'static str, Measure)],
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "spawn_join",
+        unit: "ns",
+        runs: &[
+            ("thrum", on_thrum::spawn_join),
+            ("C", on_c::spawn_join),
+            ("tokio", on_tokio::spawn_join),
+            ("may", on_may::spawn_join),
+        ],
+    },
+    Row {
+        name: "spawn_many",
+        unit: "ns",
+        runs: &[
+            ("thrum", on_thrum::spawn_many),
+            ("C", on_c::spawn_many),
+            ("tokio", on_tokio::spawn_many),
+            ("may", on_may::spawn_many),
+        ],
+    },
+    Row {
+        name: "ping_pong",
+        unit: "ns",
+        runs: &[
+            ("thrum", on_thrum::ping_pong),
+            ("C", on_c::ping_pong),
+            ("tokio", on_tokio::ping_pong),
+            ("may", on_may::ping_pong),
+        ],
+    },
+    Row {
+        name: "yield",
+        unit: "ns",
+        runs: &[
+            ("thrum", on_thrum::yields),
+            ("C", on_c::yields),
+            ("tokio", on_tokio::yields),
+            ("may", on_may::yields),
+        ],
+    },
+    Row {
+        name: "echo_64",
+        unit: "requests/s",
+        runs: &[("thrum", || echo::load("thrum", 64)), ("tokio", || echo::load("tokio", 64))],
+    },
+    Row {
+        name: "echo_1000",
+        unit: "requests/s",
+        runs: &[("thrum", || echo::load("thrum", 1000)), ("tokio", || echo::load("tokio", 1000))],
+    },
+];
+
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+fn show(row: &Row, rounds: usize) {
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let mut runs = row.runs.to_vec();
+    runs.retain(|(name, _)| only.is_empty() || only == *name);
+    let mut all = vec![Vec::new(); runs.len()];
+    for _ in 0..rounds {
+        for (numbers, (_, measure)) in all.iter_mut().zip(&runs) {
+            numbers.push(measure());
+        }
+    }
+    let medians: Vec<f64> = all.iter_mut().map(|numbers| median(numbers)).collect();
+    print!("{:12} {:>10}", row.name, row.unit);
+    for ((name, _), value) in runs.iter().zip(&medians) {
+        print!("  {name} {value:.0}");
+        if *name != "thrum" {
+            print!(" ({:.2}x)", medians[0] / value);
+        }
+    }
+    println!();
+}
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted.first().is_some_and(|word| word == "serve") {
+        return echo::serve(&wanted[1]);
+    }
+    let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(7);
+    println!("{}", thrum::build_info());
+    println!("medians of {rounds}; in brackets thrum divided by it");
+    for row in ROWS {
+        if wanted.is_empty() || wanted.iter().any(|name| name == row.name) {
+            show(row, rounds);
+        }
+    }
+    ExitCode::SUCCESS
+}
