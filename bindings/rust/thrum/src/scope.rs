@@ -5,7 +5,7 @@
 use crate::error::must;
 use crate::join::Handle;
 use crate::park::{park, park_shielded};
-use crate::spawn::{Builder, Ends};
+use crate::spawn::{expect, Builder, Ends};
 use crate::sys;
 use std::cell::UnsafeCell;
 use std::future::Future;
@@ -115,7 +115,7 @@ impl<'scope> Scope<'scope, '_> {
             }
             Err(error) => {
                 self.data.ended();
-                panic!("thrum: no green thread could be started: {error}")
+                expect(Err(error))
             }
         }
     }

@@ -115,12 +115,12 @@ macro_rules! __select {
     (@run $chosen:ident $arms:ident { ($pattern:pat) $body:tt } $($rest:tt)*) => {{
         let (arm, rest) = $arms;
         if $chosen.index == 0 {
-            drop(rest);
+            $crate::__select::discard(rest);
             // SAFETY: it was chosen, by the wait that saw it.
             let $pattern = unsafe { $crate::__select::Arm::output(arm, $chosen.result) };
             $body
         } else {
-            drop(arm);
+            $crate::__select::discard(arm);
             $chosen.index -= 1;
             let arms = rest;
             $crate::__select!(@run $chosen arms $($rest)*)
@@ -138,6 +138,9 @@ pub const EMPTY: sys::thrum_case = sys::thrum_case {
     op: sys::THRUM_RECV,
     result: 0,
 };
+
+/// Drops an arm, or several: what was not chosen.
+pub fn discard<T>(_: T) {}
 
 /// What one arm is before and after the wait.
 pub trait Arm {

@@ -2,15 +2,16 @@
 //!
 //! SPDX-License-Identifier: MIT
 
-use crate::cancel::Cancelled;
+use crate::cancel::{cancelled, Cancelled};
 use crate::error::io_error;
 use crate::join::JoinHandle;
 use crate::packet::Packet;
 use crate::sys;
 use std::cell::UnsafeCell;
 use std::ffi::{c_void, CString};
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
+use std::thread::panicking;
 use std::{io, mem, ptr};
 
 /// Starts a green thread of the calling one's runtime.
@@ -19,8 +20,9 @@ use std::{io, mem, ptr};
 /// what std keeps in the thread mean the same before and after each wait.
 ///
 /// # Panics
-/// Outside a green thread (see [`Runtime::spawn`](crate::Runtime::spawn)), when the
-/// runtime is stopping, and when no memory is left; [`Builder`] returns these.
+/// Outside a green thread (see [`Runtime::spawn`](crate::Runtime::spawn)), and when no
+/// memory is left; [`Builder`] returns these. When the runtime is stopping it unwinds
+/// as a wait does.
 ///
 /// ```
 /// # thrum::run(|| {
@@ -81,8 +83,15 @@ where
     expect(Builder::new().spawn_local(f))
 }
 
+/// What a spawn without a Result makes of an error. One that its runtime's stop has
+/// cancelled meets that here, if it was not at a wait before.
 pub(crate) fn expect<T>(spawned: io::Result<T>) -> T {
-    spawned.unwrap_or_else(|error| panic!("thrum: no green thread could be started: {error}"))
+    spawned.unwrap_or_else(|error| {
+        if error.kind() == io::ErrorKind::NotConnected && cancelled() && !panicking() {
+            resume_unwind(Box::new(Cancelled));
+        }
+        panic!("thrum: no green thread could be started: {error}")
+    })
 }
 
 /// How a green thread is made.

@@ -171,7 +171,7 @@ fn t4_the_same_in_a_migratable_one() {
     Runtime::builder().procs(4).run(|| {
         let churn: Vec<_> = (0..4).map(|_| spawn(busy)).collect();
         let dropped = Arc::new(AtomicUsize::new(0));
-        let slow: Vec<_> = (0..8)
+        let slow: Vec<_> = (0..64)
             .map(|_| {
                 let dropped = dropped.clone();
                 // SAFETY: nothing of a thread's lives across a wait, but for the
@@ -182,7 +182,7 @@ fn t4_the_same_in_a_migratable_one() {
         for one in slow {
             assert!(one.unwrap().join().is_err());
         }
-        assert_eq!(dropped.load(Ordering::Relaxed), 8);
+        assert_eq!(dropped.load(Ordering::Relaxed), 64);
         churn.iter().for_each(JoinHandle::cancel);
     });
     crowd(|_| assert!(!thread::panicking()));

@@ -69,7 +69,7 @@ impl<T: ?Sized> Mutex<T> {
     fn lock_until(&self, deadline: i64) -> Option<MutexGuard<'_, T>> {
         // SAFETY: parking; it does not move while it is borrowed.
         let code = park(deadline, || unsafe { sys::thrum_mutex_lock(self.raw.get(), deadline) });
-        super::locked(code).then_some(MutexGuard { mutex: self, _stays: PhantomData })
+        super::locked(code).then(|| MutexGuard { mutex: self, _stays: PhantomData })
     }
 
     /// What is in it: nobody else can look.

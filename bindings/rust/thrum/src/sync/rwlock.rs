@@ -82,13 +82,13 @@ impl<T: ?Sized> RwLock<T> {
     fn read_until(&self, deadline: i64) -> Option<RwLockReadGuard<'_, T>> {
         // SAFETY: parking; it does not move while it is borrowed.
         let code = park(deadline, || unsafe { sys::thrum_rwmutex_rlock(self.raw.get(), deadline) });
-        super::locked(code).then_some(RwLockReadGuard { lock: self, _stays: PhantomData })
+        super::locked(code).then(|| RwLockReadGuard { lock: self, _stays: PhantomData })
     }
 
     fn write_until(&self, deadline: i64) -> Option<RwLockWriteGuard<'_, T>> {
         // SAFETY: as above.
         let code = park(deadline, || unsafe { sys::thrum_rwmutex_lock(self.raw.get(), deadline) });
-        super::locked(code).then_some(RwLockWriteGuard { lock: self, _stays: PhantomData })
+        super::locked(code).then(|| RwLockWriteGuard { lock: self, _stays: PhantomData })
     }
 
     /// What is in it: nobody else can look.

@@ -50,7 +50,7 @@ impl Semaphore {
     fn acquire_until(&self, deadline: i64) -> Option<Permit<'_>> {
         // SAFETY: parking; it does not move while it is borrowed.
         let code = park(deadline, || unsafe { sys::thrum_sem_acquire(self.raw.get(), deadline) });
-        (code == 0).then_some(Permit { semaphore: self })
+        (code == 0).then(|| Permit { semaphore: self })
     }
 
     /// Adds permits.
