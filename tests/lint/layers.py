@@ -41,6 +41,7 @@ FENCED = [
 # host's own internals are one file's business.
 BINDINGS = re.compile(
     r"thrum/\w+\.h|Python\.h|structmember\.h|frameobject\.h|patchlevel\.h|"
+    r"lua\.h|lauxlib\.h|lualib\.h|"
     r"std\w+\.h|string\.h|math\.h|dlfcn\.h|sched\.h|unistd\.h")
 INTERNALS = {"bindings/python/src/gilstate.c": {"internal/pycore_runtime.h"}}
 

@@ -1,0 +1,258 @@
+/* What the files of the module share. The words:
+ *   house    what all states of one runtime share.
+ *   island   a lua_State as a domain. The host's own, or an isolated one that
+ *            thrum.spawn has made; those are pooled.
+ *   green    the part of a G that only its island sees: the Lua thread where its
+ *            function runs. It is the G's spawn arg.
+ *   object   what handles in several states may refer to.
+ *   parcel   values on their way from one state to another.
+ * All fields without another note are guarded by the island's domain; outside
+ * its Gs, by the thread that owns the lua_State.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef THRUM_LUA_CORE_H
+#define THRUM_LUA_CORE_H
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <thrum/host.h>
+#include <thrum/thrum.h>
+#include "compat.h"
+
+#define HIDDEN __attribute__((visibility("hidden")))
+
+struct island;
+
+/* ---- object.c: handles ------------------------------------------------------- */
+enum kind {
+  CHANNEL,
+  GREEN,
+  MUTEX,
+  WAITGROUP,
+  SEMAPHORE,
+  BUFFER,
+  CONN,
+  LISTENER,
+  UDP,
+  KINDS
+};
+
+struct object {
+  _Atomic int refs;
+  enum kind kind;                /* const */
+  void (*end)(struct object* o); /* const; frees it */
+};
+
+/* Pushes a handle. It takes the caller's reference over, also when it raises. */
+HIDDEN void object_push(lua_State* L, struct island* isl, struct object* o);
+HIDDEN void* object_new(lua_State* L, size_t size, enum kind kind,
+                        void (*end)(struct object*));
+HIDDEN void object_retain(struct object* o);
+HIDDEN void object_release(struct object* o);
+/* The object of the handle at `at`; raises if it is none of this kind. */
+HIDDEN void* object_check(lua_State* L, struct island* isl, int at,
+                          enum kind kind);
+/* NULL: no handle. */
+HIDDEN struct object* object_at(lua_State* L, struct island* isl, int at);
+/* Makes the metatable of a kind: methods by their names, others by theirs. */
+HIDDEN void object_type(lua_State* L, struct island* isl, enum kind kind,
+                        const luaL_Reg* methods);
+HIDDEN void methods_set(lua_State* L, struct island* isl, const luaL_Reg* list);
+
+/* ---- island.c: states --------------------------------------------------------- */
+struct house {
+  _Atomic int refs;
+  thrum_rt* rt; /* const */
+  int owned;    /* const: the runtime is ours to stop */
+  int preempt;  /* const once states exist: hogs are stopped by a signal */
+  thrum_mutex lock;
+  struct island* pool; /* lock */
+  int pooled;          /* lock */
+  struct island* all;  /* lock: isolated ones */
+  int closing;         /* lock: nobody will spawn any more */
+  char *path, *cpath;  /* const: where isolated states find modules */
+};
+
+struct green {
+  struct island* isl;
+  lua_State* L;               /* anchored; [1] is the message handler */
+  _Atomic(lua_State*) at;     /* L, or the thread that it has resumed */
+  struct outcome* out;        /* owned */
+  struct green *next, **link; /* in live, or in spares */
+  struct parcel* order;       /* isolated: function and arguments */
+};
+
+struct seen {
+  const void* key;
+  uint32_t index, round;
+};
+
+struct packer {
+  unsigned char* bytes;
+  size_t size, room;
+  struct object** objects;
+  uint32_t count, objects_room;
+  struct seen* seen;
+  uint32_t seen_count, seen_room, round, refs;
+  const char* what;
+  char path[256];
+  int busy;
+  int code, learned; /* there was a function; modules were looked at */
+};
+
+struct island {
+  struct house* house; /* NULL: not used yet */
+  lua_State* L;        /* its main thread */
+  thrum_domain* domain;
+  thrum_spawn_opts opts;
+  int isolated, pumped, ending;
+  struct green* cur; /* who runs */
+  _Atomic int held;  /* an M has the domain */
+  int live;
+  struct green *lives, *spares;
+  struct green root; /* isolated: of the spawned function */
+  unsigned spawns;
+  int base;                    /* isolated: KiB it had when it was new */
+  struct island *next, *older; /* house lock */
+  const void* mt[KINDS];
+  struct packer pack;
+  thrum_config config; /* of the runtime to be made */
+  int preempt;         /* wanted of it */
+};
+
+HIDDEN struct island* island_of(lua_State* L);
+static inline struct island* island_here(lua_State* L) {
+  return (struct island*)lua_touserdata(L, lua_upvalueindex(1));
+}
+/* Makes runtime and domain of the host's state at first use. */
+HIDDEN void island_need(lua_State* L, struct island* isl, int pumped);
+HIDDEN int island_domain(struct island* isl);
+HIDDEN void island_end(struct island* isl);
+/* Closes a state that is not used. */
+HIDDEN void island_shut(struct island* isl);
+HIDDEN struct house* house_new(thrum_rt* rt, int owned);
+HIDDEN void house_release(struct house* h);
+HIDDEN struct house* house_need(lua_State* L, struct island* isl);
+HIDDEN extern const luaL_Reg island_functions[];
+/* hog.c: stopping Lua that does not stop by itself. */
+HIDDEN void hog_preempt(void* island, void* green);
+HIDDEN void hog_interrupt(struct island* isl);
+HIDDEN void hog_track(lua_State* L, struct island* isl);
+/* reset.c: a pooled state becomes as good as new; 0: it cannot. */
+HIDDEN void reset_prepare(lua_State* L);
+HIDDEN int reset(lua_State* L);
+
+/* ---- green.c, spawn.c ---------------------------------------------------------- */
+struct outcome {
+  struct object head;
+  struct house* house; /* owned */
+  struct island* home; /* compared, and followed at home only; NULL: isolated */
+  struct green* green; /* at home: values are on its stack; NULL: none */
+  thrum_g g;
+  /* Written before the G ends; others read them after a join. */
+  int done, failed, canceled, count;
+  struct parcel* parcel; /* the values for other states */
+  int unsendable;        /* instead, parcel is a text that says why not */
+  char* trace;           /* NULL: none */
+  int wanted;            /* at home: another state has a handle */
+  _Atomic int seen;      /* somebody was told of the error */
+  int boxed;             /* at home: there is a handle */
+};
+
+HIDDEN extern const luaL_Reg green_functions[];
+HIDDEN extern const luaL_Reg green_methods[];
+HIDDEN extern const luaL_Reg spawn_functions[];
+HIDDEN int green_go(lua_State* L, struct island* isl, int first);
+HIDDEN void green_drop(void* arg);
+HIDDEN int green_handler(lua_State* L);
+HIDDEN void green_unboxed(lua_State* L, struct island* isl, struct outcome* o);
+HIDDEN void green_share(lua_State* L, struct island* isl, struct outcome* o);
+HIDDEN struct outcome* outcome_new(lua_State* L, struct house* h);
+HIDDEN void outcome_report(const struct outcome* o, const char* text);
+HIDDEN void island_recycle(struct island* isl);
+
+/* ---- wait.c ---------------------------------------------------------------------- */
+/* In a finalizer: who came next would run with the collector switched off. */
+HIDDEN int wait_refused(lua_State* L);
+/* Raises if the caller must not wait: in a finalizer. */
+HIDDEN void wait_check(lua_State* L, struct island* isl);
+/* The timeout in seconds at `at` as a deadline; none or nil: for ever. */
+HIDDEN int64_t deadline_at(lua_State* L, int at);
+HIDDEN int64_t nanoseconds_at(lua_State* L, int at);
+/* Answers a code: nil, "timeout" or nil, "closed"; raises what is no answer. */
+HIDDEN int answer(lua_State* L, int code);
+HIDDEN void canceled_push(lua_State* L);
+HIDDEN int canceled_at(lua_State* L, int at);
+
+/* ---- parcel.c, unparcel.c ---------------------------------------------------------- */
+struct parcel {
+  uint32_t size, refs, values, objects; /* objects stand before the bytes */
+  struct object* object[];
+};
+
+enum {
+  P_NIL,
+  P_FALSE,
+  P_TRUE,
+  P_INTEGER,
+  P_NUMBER,
+  P_STRING,
+  P_LIGHT,
+  P_TABLE,
+  P_END,
+  P_REF,
+  P_FUNCTION,
+  P_UPVALUE,
+  P_SHARED,
+  P_GLOBALS,
+  P_KNOWN,
+  P_OBJECT,
+  P_CANCELED
+};
+
+/* Packs n values from `first` on. NULL: error text and path are pushed. */
+HIDDEN struct parcel* parcel_pack(lua_State* L, struct island* isl, int first,
+                                  int n);
+/* Pushes its values, as often as one likes; raises when out of memory. */
+HIDDEN int parcel_unpack(lua_State* L, struct island* isl,
+                         const struct parcel* p);
+HIDDEN void parcel_free(struct parcel* p);
+HIDDEN void packer_free(struct packer* p);
+/* Value -> name and back of what is in every state: modules, C functions. */
+HIDDEN void known_push(lua_State* L);
+HIDDEN void known_learn(lua_State* L);
+HIDDEN int parcel_copy(lua_State* L);
+
+/* ---- message.c: one value in a channel ------------------------------------------------ */
+struct message {
+  unsigned char tag, size;
+  union {
+    int64_t integer;
+    double number;
+    void* light;
+    struct parcel* parcel;
+    char text[16];
+  } u;
+};
+HIDDEN void message_pack(lua_State* L, struct island* isl, int at,
+                         struct message* m);
+/* Pushes the value, and frees what it came in. */
+HIDDEN void message_unpack(lua_State* L, struct island* isl, struct message* m);
+HIDDEN void message_drop(void* arg, void* m);
+
+HIDDEN int channel_is_local(const struct object* o);
+
+/* ---- channel.c, sync.c, buffer.c -------------------------------------------------------- */
+HIDDEN extern const luaL_Reg channel_functions[], channel_methods[];
+HIDDEN extern const luaL_Reg sync_functions[], mutex_methods[],
+    waitgroup_methods[], semaphore_methods[];
+HIDDEN extern const luaL_Reg buffer_functions[], buffer_methods[];
+HIDDEN extern const luaL_Reg net_functions[], conn_methods[],
+    listener_methods[], udp_methods[];
+
+/* module.c */
+HIDDEN void module_core(lua_State* L, struct island* isl);
+int luaopen_thrum(lua_State* L);
+extern const char thrum_facade[]; /* thrum.lua */
+
+#endif

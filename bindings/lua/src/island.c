@@ -1,0 +1,325 @@
+/* Houses and islands: runtimes, and states as domains.
+ * SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+#include <sched.h>
+#include <string.h>
+#include <thrum/net.h>
+
+/* ---- The domain's hooks ------------------------------------------------------- */
+static int acquire(void* arg) {
+  struct island* isl = arg;
+  atomic_store_explicit(&isl->held, 1, memory_order_relaxed);
+  return 0;
+}
+
+/* Release: the thread that lent itself goes on with the state (settle). */
+static void let_go(void* arg) {
+  struct island* isl = arg;
+  atomic_store_explicit(&isl->held, 0, memory_order_release);
+}
+
+static void switch_to(void* arg, void* from, void* to) {
+  (void)from;
+  ((struct island*)arg)->cur = to;
+}
+
+int island_domain(struct island* isl) {
+  thrum_domain_ops ops = {.struct_size = sizeof ops,
+                          .flags = isl->pumped ? THRUM_DOMAIN_PUMPED : 0,
+                          .acquire = acquire,
+                          .release = let_go,
+                          .switch_to = switch_to,
+                          .preempt = hog_preempt};
+  int code = thrum_domain_new(isl->house->rt, &ops, isl, &isl->domain);
+  isl->opts.struct_size = sizeof isl->opts;
+  isl->opts.domain = isl->domain;
+  isl->opts.drop = green_drop;
+  return code;
+}
+
+/* ---- Houses ---------------------------------------------------------------------- */
+struct house* house_new(thrum_rt* rt, int owned) {
+  struct house* h = thrum_calloc(1, sizeof *h);
+  if (h) {
+    atomic_init(&h->refs, 1);
+    h->rt = rt;
+    h->owned = owned;
+  }
+  return h;
+}
+
+static void free_greens(struct green* g) {
+  while (g) {
+    struct green* next = g->next;
+    if (g->out) {
+      object_release(&g->out->head);
+    }
+    thrum_free(g);
+    g = next;
+  }
+}
+
+void island_shut(struct island* isl) {
+  if (isl->L) {
+    lua_close(isl->L);
+    isl->L = NULL;
+  }
+  free_greens(isl->spares);
+  isl->spares = NULL;
+  packer_free(&isl->pack);
+}
+
+/* No G of its states is left. */
+static void house_end(struct house* h) {
+  while (h->all) {
+    struct island* isl = h->all;
+    h->all = isl->older;
+    thrum_domain_release(isl->domain);
+    thrum_free(isl);
+  }
+  if (h->owned) {
+    thrum_rt_free(h->rt);
+  }
+  thrum_free(h->path);
+  thrum_free(h->cpath);
+  thrum_free(h);
+}
+
+void house_release(struct house* h) {
+  if (h && atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) == 1) {
+    house_end(h);
+  }
+}
+
+static char* package_field(lua_State* L, const char* name) {
+  size_t n = 0;
+  char* copy = NULL;
+  lua_getglobal(L, "package");
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, name);
+    const char* text = lua_tolstring(L, -1, &n);
+    copy = text ? thrum_alloc(n + 1) : NULL;
+    if (copy) {
+      memcpy(copy, text, n + 1);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return copy;
+}
+
+struct house* house_need(lua_State* L, struct island* isl) {
+  struct house* h = isl->house;
+  if (!h) {
+    thrum_rt* rt;
+    int code = thrum_rt_new(&rt, &isl->config);
+    if (code < 0) {
+      luaL_error(L, "no runtime: %s", thrum_strerror(code));
+    }
+    h = isl->house = house_new(rt, 1);
+    if (!h) {
+      luaL_error(L, "not enough memory");
+    }
+    if (isl->preempt && (code = thrum_preempt_enable(rt, 0)) < 0) {
+      luaL_error(L, "no preemption: %s", thrum_strerror(code));
+    }
+    h->preempt = isl->preempt;
+  }
+  if (!h->path) {
+    h->path = package_field(L, "path");
+    h->cpath = package_field(L, "cpath");
+  }
+  return h;
+}
+
+void island_need(lua_State* L, struct island* isl, int pumped) {
+  if (isl->domain) {
+    return;
+  }
+  house_need(L, isl);
+  isl->pumped = pumped;
+  int code = island_domain(isl);
+  if (code < 0) {
+    luaL_error(L, "no domain: %s", thrum_strerror(code));
+  }
+  if (isl->house->preempt) {
+    hog_track(L, isl);
+  }
+}
+
+/* ---- The end of the host's state ------------------------------------------------------ */
+/* First asks, then interrupts what computes in Lua, then leaves behind what
+ * blocks in C: then the runtime stays. */
+static void stop(struct house* h) {
+  int code = thrum_rt_stop(h->rt, thrum_after(100000000));
+  for (int tries = 0; code == THRUM_ETIMEDOUT && tries < 10; ++tries) {
+    thrum_mutex_lock(&h->lock, THRUM_FOREVER);
+    for (struct island* isl = h->all; isl; isl = isl->older) {
+      hog_interrupt(isl);
+    }
+    thrum_mutex_unlock(&h->lock);
+    code = thrum_rt_stop(h->rt, thrum_after(50000000));
+  }
+  if (code < 0) {
+    atomic_fetch_add_explicit(&h->refs, 1, memory_order_relaxed);
+  }
+}
+
+/* Those that wait for their next spawn; others are shut when they end. */
+static void shut_pool(struct house* h) {
+  thrum_mutex_lock(&h->lock, THRUM_FOREVER);
+  h->closing = 1;
+  struct island* isl = h->pool;
+  h->pool = NULL;
+  thrum_mutex_unlock(&h->lock);
+  for (; isl; isl = isl->next) {
+    island_shut(isl);
+  }
+}
+
+/* Its Gs never run again. */
+void island_end(struct island* isl) {
+  struct house* h = isl->house;
+  if (!h) {
+    return;
+  }
+  if (isl->domain) {
+    thrum_domain_close(isl->domain);
+    thrum_domain_release(isl->domain);
+  }
+  if (h->owned) {
+    stop(h);
+  }
+  shut_pool(h);
+  free_greens(isl->lives);
+  free_greens(isl->spares);
+  isl->lives = isl->spares = NULL;
+  packer_free(&isl->pack);
+  isl->house = NULL;
+  isl->domain = NULL;
+  house_release(h);
+}
+
+/* ---- run and pump ----------------------------------------------------------------------- */
+struct lent {
+  thrum_rt* rt;
+  thrum_g g;
+};
+
+static void wait_for(void* arg) {
+  struct lent* l = arg;
+  thrum_shield(1);
+  thrum_join(l->rt, l->g, THRUM_FOREVER);
+}
+
+/* The M that ran the last G has let the domain go: the state is ours again. */
+static void settle(struct island* isl) {
+  while (atomic_load_explicit(&isl->held, memory_order_acquire)) {
+    sched_yield();
+  }
+}
+
+static int run_plain(struct island* isl, struct outcome* o) {
+  struct lent l = {isl->house->rt, o->g};
+  int code = thrum_run(l.rt, wait_for, &l);
+  settle(isl);
+  int stuck = code == THRUM_EDEADLOCK;
+  for (int tries = 0; code == THRUM_EDEADLOCK && tries < 100; ++tries) {
+    for (struct green* g = isl->lives; g; g = g->next) {
+      thrum_cancel(l.rt, g->out->g);
+    }
+    code = thrum_run(l.rt, wait_for, &l);
+    settle(isl);
+  }
+  return stuck && code == 0 ? THRUM_EDEADLOCK : code;
+}
+
+/* The thread waits for work as it would for anything else. */
+static int run_pumped(struct island* isl, struct outcome* o) {
+  int fd = thrum_domain_wake_fd(isl->domain);
+  while (!o->done) {
+    int code = thrum_domain_pump(isl->domain, THRUM_FOREVER);
+    if (code == THRUM_EAGAIN) {
+      sched_yield(); /* all Ps are busy: one of them soon is not */
+    } else if (code < 0) {
+      return code;
+    } else if (!o->done && code != 2) {
+      thrum_poll_fd(isl->house->rt, fd, THRUM_READABLE, THRUM_FOREVER);
+    }
+  }
+  return 0;
+}
+
+/* What run's G runs: f, and then the end of all others. */
+static int run_main(lua_State* L) {
+  struct island* isl = island_here(L);
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  if (!isl->pumped) {
+    isl->ending = 1;
+    thrum_shield(1);
+    while (isl->lives->next || isl->lives != isl->cur) {
+      struct green* g = isl->lives == isl->cur ? isl->lives->next : isl->lives;
+      for (struct green* each = isl->lives; each; each = each->next) {
+        if (each != isl->cur) {
+          thrum_cancel(isl->house->rt, each->out->g);
+        }
+      }
+      thrum_join(isl->house->rt, g->out->g, thrum_after(10000000));
+    }
+    thrum_shield(-1);
+    isl->ending = 0;
+  }
+  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
+/* run(f, ...): what f returns. */
+static int run(lua_State* L) {
+  struct island* isl = island_here(L);
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (isl->cur) {
+    return luaL_error(L, "run() inside a G: use go()");
+  }
+  island_need(L, isl, 0);
+  lua_pushlightuserdata(L, isl);
+  lua_pushcclosure(L, run_main, 1);
+  lua_insert(L, 1);
+  green_go(L, isl, 1);
+  struct outcome* o = object_check(L, isl, -1, GREEN);
+  int code = isl->pumped ? run_pumped(isl, o) : run_plain(isl, o);
+  if (code < 0) {
+    return luaL_error(L, "%s", thrum_strerror(code));
+  }
+  lua_getfield(L, -1, "join");
+  lua_insert(L, -2);
+  lua_call(L, 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* pump(seconds): "done": no G is left; "idle": all wait; "busy": time is up. */
+static int pump(lua_State* L) {
+  static const char* const words[] = {"done", "idle", "busy"};
+  struct island* isl = island_here(L);
+  int64_t deadline = deadline_at(L, 1);
+  if (isl->cur) {
+    return luaL_error(L, "pump() inside a G");
+  }
+  island_need(L, isl, 1);
+  if (!isl->pumped) {
+    return luaL_error(L, "this state has been used with run()");
+  }
+  int code = thrum_pump(isl->house->rt, THRUM_TRY);
+  (void)code; /* a hosted runtime's timers; others need no help */
+  code = thrum_domain_pump(isl->domain, deadline);
+  if (code == THRUM_EAGAIN) {
+    code = 2;
+  }
+  if (code < 0) {
+    return luaL_error(L, "%s", thrum_strerror(code));
+  }
+  lua_pushstring(L, words[code]);
+  return 1;
+}
+
+const luaL_Reg island_functions[] = {
+    {"run", run}, {"pump", pump}, {NULL, NULL}};

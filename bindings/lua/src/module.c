@@ -1,0 +1,142 @@
+/* The module: luaopen_thrum makes the island of a state, and loads thrum.lua,
+ * which is part of this library.
+ * SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+#include "thrum_lua.h"
+#include <string.h>
+
+static const char island_key = 0;
+
+struct island* island_of(lua_State* L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &island_key);
+  struct island* isl = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return isl;
+}
+
+static int collect(lua_State* L) {
+  island_end(lua_touserdata(L, 1));
+  return 0;
+}
+
+/* Of the host's state: memory of Lua's, until the state is closed. */
+static struct island* island_make(lua_State* L) {
+  struct island* isl = lua_newuserdatauv(L, sizeof *isl, 1);
+  memset(isl, 0, sizeof *isl);
+  thrum_config_init(&isl->config, sizeof isl->config);
+  lua_newtable(L);
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &island_key);
+  return isl;
+}
+
+static uint64_t field(lua_State* L, const char* name, double scale) {
+  lua_getfield(L, 1, name);
+  double n = luaL_optnumber(L, -1, 0) * scale;
+  luaL_argcheck(L, n >= 0 && n < 9e18, 1, name);
+  lua_pop(L, 1);
+  return (uint64_t)n;
+}
+
+/* setup{procs=, slice=, stack_size=, preempt=}: before anything runs. */
+static int setup(lua_State* L) {
+  struct island* isl = island_here(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (isl->house) {
+    return luaL_error(L, "setup() comes first, and once");
+  }
+  isl->config.procs = (uint32_t)field(L, "procs", 1);
+  isl->config.slice_ns = (int64_t)field(L, "slice", 1e9);
+  isl->config.stack_size = field(L, "stack_size", 1);
+  lua_getfield(L, 1, "preempt");
+  isl->preempt = lua_toboolean(L, -1);
+  return 0;
+}
+
+static int procs(lua_State* L) {
+  struct house* h = house_need(L, island_here(L));
+  lua_pushinteger(L, thrum_procs(h->rt));
+  return 1;
+}
+
+/* The C part as a table in package.loaded["thrum.core"]; pushes nothing. */
+void module_core(lua_State* L, struct island* isl) {
+  static const luaL_Reg own[] = {
+      {"setup", setup}, {"procs", procs}, {NULL, NULL}};
+  static const luaL_Reg* const parts[] = {own,
+                                          island_functions,
+                                          green_functions,
+                                          spawn_functions,
+                                          sync_functions,
+                                          channel_functions,
+                                          buffer_functions};
+  static const struct {
+    enum kind kind;
+    const luaL_Reg* methods;
+  } types[] = {{CHANNEL, channel_methods},     {GREEN, green_methods},
+               {MUTEX, mutex_methods},         {WAITGROUP, waitgroup_methods},
+               {SEMAPHORE, semaphore_methods}, {BUFFER, buffer_methods}};
+  if (isl->isolated) {
+    lua_pushlightuserdata(L, isl);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &island_key);
+  }
+  for (size_t i = 0; i < sizeof types / sizeof *types; ++i) {
+    object_type(L, isl, types[i].kind, types[i].methods);
+  }
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i) {
+    methods_set(L, isl, parts[i]);
+  }
+  canceled_push(L);
+  lua_setfield(L, -2, "canceled");
+  lua_pushstring(L, thrum_version_string());
+  lua_setfield(L, -2, "version");
+  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "thrum.core");
+  lua_pop(L, 1);
+}
+
+int luaopen_thrum(lua_State* L) {
+  struct island* isl = island_of(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  lua_getfield(L, -1, "thrum.core");
+  if (lua_isnil(L, -1)) {
+    module_core(L, isl ? isl : island_make(L));
+    lua_getfield(L, -2, "thrum.core");
+  }
+  if (luaL_loadbuffer(L, thrum_facade, strlen(thrum_facade), "=thrum.lua")) {
+    return lua_error(L);
+  }
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* ---- For hosts in C ------------------------------------------------------------------ */
+int thrum_lua_attach(lua_State* L, thrum_rt* rt) {
+  struct island* isl = island_of(L);
+  if (!rt) {
+    return THRUM_EINVAL;
+  }
+  isl = isl ? isl : island_make(L);
+  if (isl->house) {
+    return THRUM_EBUSY;
+  }
+  isl->house = house_new(rt, 0);
+  return isl->house ? 0 : THRUM_ENOMEM;
+}
+
+int thrum_lua_pump(lua_State* L, int64_t deadline_ns) {
+  struct island* isl = island_of(L);
+  if (!isl || !isl->house) {
+    return THRUM_EINVAL;
+  }
+  if (!isl->domain) {
+    return 0;
+  }
+  return thrum_domain_pump(isl->domain, deadline_ns);
+}

@@ -1,0 +1,133 @@
+/* Handles: full userdata that refer to objects. Several states may refer to one.
+ * SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+
+static const char* const names[KINDS] = {
+    "thrum.channel", "thrum.G",    "thrum.mutex",    "thrum.wg", "thrum.sem",
+    "thrum.buffer",  "thrum.conn", "thrum.listener", "thrum.udp"};
+
+void object_retain(struct object* o) {
+  atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+}
+
+/* acq_rel: what others did to it is done before it is freed. */
+void object_release(struct object* o) {
+  if (o && atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1) {
+    o->end(o);
+  }
+}
+
+void* object_new(lua_State* L, size_t size, enum kind kind,
+                 void (*end)(struct object*)) {
+  struct object* o = thrum_calloc(1, size);
+  if (!o) {
+    luaL_error(L, "not enough memory");
+  }
+  atomic_init(&o->refs, 1);
+  o->kind = kind;
+  o->end = end;
+  return o;
+}
+
+/* [1]: the object as light userdata. */
+static int push_box(lua_State* L) {
+  struct island* isl = lua_touserdata(L, 2);
+  struct object* o = lua_touserdata(L, 1);
+  *(struct object**)lua_newuserdatauv(L, sizeof o, 1) = o;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &isl->mt[o->kind]);
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+void object_push(lua_State* L, struct island* isl, struct object* o) {
+  lua_pushcfunction(L, push_box);
+  lua_pushlightuserdata(L, o);
+  lua_pushlightuserdata(L, isl);
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+    object_release(o);
+    lua_error(L);
+  }
+}
+
+struct object* object_at(lua_State* L, struct island* isl, int at) {
+  struct object** box = lua_touserdata(L, at);
+  if (!box || lua_islightuserdata(L, at) || !lua_getmetatable(L, at)) {
+    return NULL;
+  }
+  const void* mt = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  for (int kind = 0; kind < KINDS; ++kind) {
+    if (isl->mt[kind] == mt) {
+      return *box;
+    }
+  }
+  return NULL;
+}
+
+static int type_error(lua_State* L, int at, const char* want) {
+  return luaL_argerror(
+      L, at,
+      lua_pushfstring(L, "%s expected, got %s", want, luaL_typename(L, at)));
+}
+
+void* object_check(lua_State* L, struct island* isl, int at, enum kind kind) {
+  struct object** box = lua_touserdata(L, at);
+  if (box && lua_getmetatable(L, at)) {
+    const void* mt = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    if (mt == isl->mt[kind]) {
+      return *box;
+    }
+  }
+  type_error(L, at, names[kind]);
+  return NULL;
+}
+
+static int collect(lua_State* L) {
+  struct object** box = lua_touserdata(L, 1);
+  struct object* o = *box;
+  if (o && o->kind == GREEN) {
+    green_unboxed(L, island_here(L), (struct outcome*)o);
+  }
+  *box = NULL;
+  object_release(o);
+  return 0;
+}
+
+static int equal(lua_State* L) {
+  struct island* isl = island_here(L);
+  lua_pushboolean(L, object_at(L, isl, 1) == object_at(L, isl, 2));
+  return 1;
+}
+
+static int text(lua_State* L) {
+  struct object* o = object_at(L, island_here(L), 1);
+  lua_pushfstring(L, "%s: %p", o ? names[o->kind] : "thrum", (void*)o);
+  return 1;
+}
+
+void methods_set(lua_State* L, struct island* isl, const luaL_Reg* list) {
+  for (; list->name; ++list) {
+    lua_pushlightuserdata(L, isl);
+    lua_pushcclosure(L, list->func, 1);
+    lua_setfield(L, -2, list->name);
+  }
+}
+
+void object_type(lua_State* L, struct island* isl, enum kind kind,
+                 const luaL_Reg* methods) {
+  static const luaL_Reg common[] = {
+      {"__gc", collect}, {"__eq", equal}, {"__tostring", text}, {NULL, NULL}};
+  lua_newtable(L);
+  methods_set(L, isl, common);
+  methods_set(L, isl, methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, names[kind]);
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0); /* getmetatable: nobody gets at __gc */
+  lua_setfield(L, -2, "__metatable");
+  isl->mt[kind] = lua_topointer(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &isl->mt[kind]);
+}
