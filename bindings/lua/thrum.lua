@@ -1,21 +1,11 @@
 -- thrum for Lua: what is easier to say in Lua than in C. The C part comes as the
 -- one argument.
 -- SPDX-License-Identifier: MIT
-local core = ...
-local thrum = {}
-for name, value in pairs(core) do
-  thrum[name] = value
-end
+local thrum = ...
+local go, spawn, sleep = thrum.go, thrum.spawn, thrum.sleep
+local select_case, localchannel = thrum.select, thrum.localchannel
 
---- Waits for the first case that can go on, calls its function with what came,
---- and returns what that returns; without a function the case's number and what
---- came. Cases: {recv = ch, f}, {send = ch, value, f}, {after = seconds, f},
---- {default = true, f}.
-function thrum.select(cases)
-  return thrum._chosen(cases, core.select(cases))
-end
-
-function thrum._chosen(cases, n, ...)
+local function chosen(cases, n, ...)
   local case = n and cases[n]
   local f = case and (case.send and case[2] or not case.send and case[1])
   if f then
@@ -24,16 +14,24 @@ function thrum._chosen(cases, n, ...)
   return n, ...
 end
 
+--- Waits for the first case that can go on, calls its function with what came,
+--- and returns what that returns; without a function the case's number and what
+--- came. Cases: {recv = ch, f}, {send = ch, value, f}, {after = seconds, f},
+--- {default = true, f}.
+function thrum.select(cases)
+  return chosen(cases, select_case(cases))
+end
+
 --- Calls f in a state of its own and waits for it: for C functions that block.
 function thrum.offload(f, ...)
-  return core.spawn(f, ...):join()
+  return spawn(f, ...):join()
 end
 
 --- Calls f(...) after so many seconds; cancel() of what it returns stops that.
 function thrum.timer(seconds, f, ...)
   local args, n = { ... }, select("#", ...)
-  return core.go(function()
-    core.sleep(seconds)
+  return go(function()
+    sleep(seconds)
     return f((table.unpack or unpack)(args, 1, n))
   end)
 end
@@ -46,7 +44,7 @@ Scope.__index = Scope
 -- Runs f, and tells the scope how it ended.
 local function watch(scope, g)
   scope.all[#scope.all + 1] = g
-  core.go(function()
+  go(function()
     local ok, err = pcall(g.join, g)
     scope.ended:send({ ok = ok, err = err })
   end)
@@ -55,12 +53,12 @@ end
 
 --- A G of this state that the scope waits for.
 function Scope:go(f, ...)
-  return watch(self, core.go(f, ...))
+  return watch(self, go(f, ...))
 end
 
 --- One in a state of its own.
 function Scope:spawn(f, ...)
-  return watch(self, core.spawn(f, ...))
+  return watch(self, spawn(f, ...))
 end
 
 function Scope:cancel()
@@ -99,7 +97,7 @@ Scope.__close = Scope.wait
 --- scope() is for `local s <close> = thrum.scope()`.
 function thrum.scope(f, ...)
   local scope = setmetatable(
-    { all = {}, ended = core.localchannel(1), waited = 0 }, Scope)
+    { all = {}, ended = localchannel(1), waited = 0 }, Scope)
   if not f then
     return scope
   end

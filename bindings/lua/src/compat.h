@@ -52,8 +52,8 @@ static inline void lua_rawsetp(lua_State* L, int at, const void* key) {
 /* LuaJIT has most of 5.2's C API, plain 5.1 has not. */
 #if LUA_VERSION_NUM < 502 && !defined(LUAJIT)
 #define has_upvalue_ids 0
-#define lua_upvalueid(L, f, n) ((void*)0)
-#define lua_upvaluejoin(L, f, n, g, m) ((void)0)
+#define lua_upvalueid(L, f, n) ((void)(f), (void)(n), (void*)0)
+#define lua_upvaluejoin(L, f, n, g, m) ((void)(n))
 void luaL_traceback(lua_State* L, lua_State* of, const char* msg, int level);
 #else
 #define has_upvalue_ids 1

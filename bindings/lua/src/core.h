@@ -19,9 +19,18 @@
 #include <thrum/thrum.h>
 #include "compat.h"
 
+/* Of address space for each G's C stack. Lua allows 200 calls of C functions within
+ * each other, and gsub's frame has a buffer of 1 KiB, before 5.4 of 8. */
+#if LUA_VERSION_NUM >= 504
+#define STACK (1u << 20)
+#else
+#define STACK (4u << 20)
+#endif
+
 #define HIDDEN __attribute__((visibility("hidden")))
 
 struct island;
+struct snapshot;
 
 /* ---- object.c: handles ------------------------------------------------------- */
 enum kind {
@@ -97,7 +106,7 @@ struct packer {
   const char* what;
   char path[256];
   int busy;
-  int code, learned; /* there was a function; modules were looked at */
+  int code, global, learned; /* there was a function; modules were looked at */
 };
 
 struct island {
@@ -110,7 +119,9 @@ struct island {
   _Atomic int held;  /* an M has the domain */
   int live;
   struct green *lives, *spares;
-  struct green root; /* isolated: of the spawned function */
+  struct green root;         /* isolated: of the spawned function */
+  struct snapshot* snapshot; /* isolated: what it was when it was new */
+  int untouched;             /* isolated: nothing of it was within reach */
   unsigned spawns;
   int base;                    /* isolated: KiB it had when it was new */
   struct island *next, *older; /* house lock */
@@ -140,7 +151,7 @@ HIDDEN void hog_interrupt(struct island* isl);
 HIDDEN void hog_track(lua_State* L, struct island* isl);
 /* reset.c: a pooled state becomes as good as new; 0: it cannot. */
 HIDDEN void reset_prepare(lua_State* L);
-HIDDEN int reset(lua_State* L);
+HIDDEN int reset(lua_State* L, struct snapshot* s);
 
 /* ---- green.c, spawn.c ---------------------------------------------------------- */
 struct outcome {
@@ -186,7 +197,9 @@ HIDDEN int canceled_at(lua_State* L, int at);
 
 /* ---- parcel.c, unparcel.c ---------------------------------------------------------- */
 struct parcel {
-  uint32_t size, refs, values, objects; /* objects stand before the bytes */
+  uint32_t size, values, objects; /* objects stand before the bytes */
+  uint16_t refs;   /* something is referred to */
+  uint16_t global; /* it leads to globals, modules or handles */
   struct object* object[];
 };
 

@@ -108,29 +108,31 @@ static int pack_values(lua_State* L) {
   return 0;
 }
 
-/* Packs copies of g's values, on L: the state is not packing, and may raise. */
-static void share_values(lua_State* L, struct island* isl, struct outcome* o) {
-  lua_State* T = o->green->L;
-  luaL_checkstack(L, o->count + 4, "too many values");
-  luaL_checkstack(T, o->count, "too many values");
+static void push_packing(lua_State* L, struct island* isl, struct outcome* o) {
   lua_pushlightuserdata(L, isl);
   lua_pushlightuserdata(L, o);
   lua_pushcclosure(L, pack_values, 2);
-  for (int i = 1; i <= o->count; ++i) {
+}
+
+/* Copies of what T has above its handler, on L. */
+static void copy_values(lua_State* T, lua_State* L, int n) {
+  luaL_checkstack(L, n + 4, "too many values");
+  luaL_checkstack(T, n, "too many values");
+  for (int i = 1; i <= n; ++i) {
     lua_pushvalue(T, i + 1);
   }
-  if (T != L) {
-    lua_xmove(T, L, o->count);
-  }
-  lua_call(L, o->count, 0);
+  lua_xmove(T, L, n);
 }
 
 static int share_protected(lua_State* L) {
   struct outcome* o = lua_touserdata(L, 1);
-  share_values(L, island_here(L), o);
+  push_packing(L, island_here(L), o);
+  copy_values(o->green->L, L, o->count);
+  lua_call(L, o->count, 0);
   return 0;
 }
 
+/* Of a G that has ended; L is not its own. */
 static void share(lua_State* L, struct island* isl, struct outcome* o) {
   lua_pushlightuserdata(L, isl);
   lua_pushcclosure(L, share_protected, 1);
@@ -138,6 +140,19 @@ static void share(lua_State* L, struct island* isl, struct outcome* o) {
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
     lua_pop(L, 1);
   }
+}
+
+/* The G's own last act in Lua. */
+static void share_own(lua_State* L, struct island* isl, struct outcome* o) {
+  if (!lua_checkstack(L, o->count + 4)) {
+    return;
+  }
+  push_packing(L, isl, o);
+  for (int i = 1; i <= o->count; ++i) {
+    lua_pushvalue(L, i + 1);
+  }
+  lua_pcall(L, o->count, 0, 0);
+  lua_settop(L, o->count + 1);
 }
 
 static void green_main(void* arg) {
@@ -150,9 +165,7 @@ static void green_main(void* arg) {
   o->failed = status != LUA_OK;
   o->canceled = o->failed && canceled_at(L, -1);
   if (o->wanted) {
-    o->green = g;
-    share(L, g->isl, o);
-    lua_settop(L, o->count + 1);
+    share_own(L, g->isl, o);
   }
 }
 
@@ -282,13 +295,7 @@ static int push_values(lua_State* L, struct island* isl, struct outcome* o) {
   if (!o->green) {
     return 0;
   }
-  lua_State* T = o->green->L;
-  luaL_checkstack(L, o->count, "too many values");
-  luaL_checkstack(T, o->count, "too many values");
-  for (int i = 1; i <= o->count; ++i) {
-    lua_pushvalue(T, i + 1);
-  }
-  lua_xmove(T, L, o->count);
+  copy_values(o->green->L, L, o->count);
   return o->count;
 }
 

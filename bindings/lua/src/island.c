@@ -35,6 +35,7 @@ int island_domain(struct island* isl) {
   isl->opts.struct_size = sizeof isl->opts;
   isl->opts.domain = isl->domain;
   isl->opts.drop = green_drop;
+  isl->opts.stack_size = isl->house->owned ? 0 : STACK;
   return code;
 }
 
@@ -226,9 +227,7 @@ static int run_plain(struct island* isl, struct outcome* o) {
   settle(isl);
   int stuck = code == THRUM_EDEADLOCK;
   for (int tries = 0; code == THRUM_EDEADLOCK && tries < 100; ++tries) {
-    for (struct green* g = isl->lives; g; g = g->next) {
-      thrum_cancel(l.rt, g->out->g);
-    }
+    thrum_cancel(l.rt, l.g); /* and it the others, when it ends */
     code = thrum_run(l.rt, wait_for, &l);
     settle(isl);
   }

@@ -25,6 +25,7 @@ static struct island* island_make(lua_State* L) {
   struct island* isl = lua_newuserdatauv(L, sizeof *isl, 1);
   memset(isl, 0, sizeof *isl);
   thrum_config_init(&isl->config, sizeof isl->config);
+  isl->config.stack_size = STACK;
   lua_newtable(L);
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");
@@ -50,7 +51,8 @@ static int setup(lua_State* L) {
   }
   isl->config.procs = (uint32_t)field(L, "procs", 1);
   isl->config.slice_ns = (int64_t)field(L, "slice", 1e9);
-  isl->config.stack_size = field(L, "stack_size", 1);
+  uint64_t stack = field(L, "stack_size", 1);
+  isl->config.stack_size = stack > STACK ? stack : STACK;
   lua_getfield(L, 1, "preempt");
   isl->preempt = lua_toboolean(L, -1);
   return 0;

@@ -121,8 +121,12 @@ void object_type(lua_State* L, struct island* isl, enum kind kind,
       {"__gc", collect}, {"__eq", equal}, {"__tostring", text}, {NULL, NULL}};
   lua_newtable(L);
   methods_set(L, isl, common);
-  methods_set(L, isl, methods);
-  lua_pushvalue(L, -1);
+  lua_newtable(L); /* apart: what a script can reach are methods to read */
+  for (const luaL_Reg* m = methods; m->name; ++m) {
+    lua_pushlightuserdata(L, isl);
+    lua_pushcclosure(L, m->func, 1);
+    lua_setfield(L, m->name[0] == '_' ? -3 : -2, m->name);
+  }
   lua_setfield(L, -2, "__index");
   lua_pushstring(L, names[kind]);
   lua_setfield(L, -2, "__name");

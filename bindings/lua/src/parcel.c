@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "core.h"
+#include <stdio.h>
 #include <string.h>
 
 /* Tables within tables. The C stack of a G and Lua's own have room for it. */
@@ -103,12 +104,16 @@ static int put_seen(struct packer* p, const void* key, unsigned char tag) {
 }
 
 /* ---- Where it failed -------------------------------------------------------------- */
-/* Puts the key at `at` in front of the path. */
-static void blame(lua_State* L, struct packer* p, int at) {
-  char step[64];
+/* Puts a step in front of the path. */
+static void blame_step(struct packer* p, const char* step) {
   char rest[sizeof p->path];
-  const char* form = "[?]";
   memcpy(rest, p->path, sizeof rest);
+  snprintf(p->path, sizeof p->path, "%.60s%.*s", step,
+           (int)sizeof p->path - 64, rest);
+}
+
+static void blame(lua_State* L, struct packer* p, int at) {
+  const char* form;
   if (lua_type(L, at) == LUA_TSTRING) {
     form = lua_pushfstring(L, ".%s", lua_tostring(L, at));
   } else if (lua_type(L, at) == LUA_TNUMBER) {
@@ -118,14 +123,7 @@ static void blame(lua_State* L, struct packer* p, int at) {
   } else {
     form = lua_pushfstring(L, "[%s]", luaL_typename(L, at));
   }
-  size_t n = strlen(form);
-  n = n < sizeof step ? n : sizeof step - 1;
-  memcpy(p->path, form, n);
-  size_t left = sizeof p->path - 1 - n;
-  size_t m = strlen(rest);
-  m = m < left ? m : left;
-  memcpy(p->path + n, rest, m);
-  p->path[n + m] = 0;
+  blame_step(p, form);
   lua_pop(L, 1);
 }
 
@@ -140,6 +138,7 @@ static int put_known(lua_State* L, struct packer* p, int at) {
   size_t n;
   const char* name =
       lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+  p->global |= name != NULL;
   int done = name ? (put_sized(p, P_KNOWN, name, n) < 0 ? -1 : 1) : 0;
   lua_pop(L, 2);
   return done;
@@ -171,6 +170,7 @@ static int pack_pairs(lua_State* L, struct island* isl, int at, int depth,
 static int pack_table(lua_State* L, struct island* isl, int at, int depth) {
   struct packer* p = &isl->pack;
   if (is_globals(L, at)) {
+    p->global = 1;
     return put_tag(p, P_GLOBALS);
   }
   if (canceled_at(L, at)) {
@@ -227,7 +227,7 @@ static int pack_upvalue(lua_State* L, struct island* isl, int at, int n,
   }
   if (pack(L, isl, lua_gettop(L), depth) < 0) {
     lua_pushfstring(L, "(upvalue '%s')", name);
-    blame(L, p, lua_gettop(L));
+    blame_step(p, lua_tostring(L, -1));
     lua_pop(L, 1);
     return -1;
   }
@@ -289,6 +289,7 @@ static int pack_object(struct packer* p, struct object* o) {
     p->objects = more;
     p->objects_room = room;
   }
+  p->global = 1;
   p->objects[p->count++] = o;
   return put_tag(p, P_OBJECT) < 0 || put(p, &o, sizeof o) < 0 ? -1 : 0;
 }
@@ -357,7 +358,8 @@ static struct parcel* seal(struct packer* p, int n) {
     return NULL;
   }
   made->size = (uint32_t)p->size;
-  made->refs = p->refs;
+  made->refs = p->refs != 0;
+  made->global = p->global != 0;
   made->values = (uint32_t)n;
   made->objects = p->count;
   for (uint32_t i = 0; i < p->count; ++i) {
@@ -388,7 +390,7 @@ struct parcel* parcel_pack(lua_State* L, struct island* isl, int first, int n) {
     luaL_error(L, "a finalizer must not send");
   }
   p->size = p->count = p->seen_count = p->refs = 0;
-  p->code = p->learned = 0;
+  p->code = p->global = p->learned = 0;
   p->what = NULL;
   if (++p->round == 0) { /* it has been that often: nothing is seen */
     memset(p->seen, 0, p->seen_room * sizeof *p->seen);

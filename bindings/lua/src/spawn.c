@@ -9,16 +9,6 @@
 #define POOL 256
 
 /* ---- States ------------------------------------------------------------------- */
-static void* allocate(void* arg, void* p, size_t old, size_t size) {
-  (void)arg;
-  (void)old;
-  if (size == 0) {
-    thrum_free(p);
-    return NULL;
-  }
-  return thrum_realloc(p, size);
-}
-
 static void set_path(lua_State* L, const char* name, const char* path) {
   if (path) {
     lua_getglobal(L, "package");
@@ -51,14 +41,21 @@ static int furnish(lua_State* L) {
   return 0;
 }
 
-/* LuaJIT takes no allocator of others on 64 bits. */
-static lua_State* state_new(void) {
-#ifdef LUAJIT
-  return luaL_newstate();
+#ifdef LUAJIT /* takes nobody's allocator on 64 bits */
+static lua_State* state_new(void) { return luaL_newstate(); }
 #else
-  return lua_newstate(allocate, NULL);
-#endif
+static void* allocate(void* arg, void* p, size_t old, size_t size) {
+  (void)arg;
+  (void)old;
+  if (size == 0) {
+    thrum_free(p);
+    return NULL;
+  }
+  return thrum_realloc(p, size);
 }
+
+static lua_State* state_new(void) { return lua_newstate(allocate, NULL); }
+#endif
 
 /* On the G's own stack and core: 0 if there is no memory. */
 static int open_state(struct island* isl) {
@@ -144,7 +141,7 @@ void island_recycle(struct island* isl) {
   lua_State* L = isl->L;
   if (L) {
     lua_settop(L, 1);
-    int good = reset(L);
+    int good = isl->untouched || reset(L, isl->snapshot);
     if (good && (lua_gc(L, LUA_GCCOUNT, 0) > 2 * isl->base + 64 ||
                  ++isl->spawns % 64 == 0)) {
       lua_gc(L, LUA_GCCOLLECT, 0);
@@ -161,6 +158,7 @@ void island_recycle(struct island* isl) {
 static int body(lua_State* L) {
   struct island* isl = island_here(L);
   struct green* g = &isl->root;
+  isl->untouched = !g->order->global;
   int n = parcel_unpack(L, isl, g->order);
   parcel_free(g->order);
   g->order = NULL;

@@ -278,7 +278,7 @@ static void learn_module(lua_State* L, const char* name) {
 
 /* Value -> name, of what package.loaded has now. */
 void known_learn(lua_State* L) {
-  luaL_checkstack(L, 12, NULL);
+  luaL_checkstack(L, 12, "too many values");
   lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
   int loaded = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, loaded); lua_pop(L, 1)) {

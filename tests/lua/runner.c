@@ -1,0 +1,47 @@
+/* runner FILE.lua [PROCS]: a host that embeds Lua and the module, so that the
+ * tests run where no interpreter can load it: in the sanitizers' builds. The
+ * globals of the tests are made by check.lua beside the file.
+ * SPDX-License-Identifier: MIT
+ */
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+int luaopen_thrum(lua_State* L);
+
+static int preload(lua_State* L) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "preload");
+  lua_pushcfunction(L, luaopen_thrum);
+  lua_setfield(L, -2, "thrum");
+  return 0;
+}
+
+static int run(lua_State* L, const char* dir, const char* name) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  if (luaL_loadfile(L, path) || lua_pcall(L, 0, 0, 0)) {
+    const char* text = lua_tostring(L, -1);
+    fprintf(stderr, "%s: %s\n", name, text ? text : "(an error)");
+    return 1;
+  }
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  lua_State* L = luaL_newstate();
+  if (argc < 3 || !L) {
+    return 2;
+  }
+  luaL_openlibs(L);
+  lua_pushcfunction(L, preload);
+  lua_call(L, 0, 0);
+  lua_pushinteger(L, argc > 3 ? argv[3][0] - '0' : 2);
+  lua_setglobal(L, "PROCS");
+  int bad = run(L, argv[1], "check.lua") || run(L, argv[1], argv[2]);
+  lua_close(L);
+  return bad;
+}
