@@ -194,10 +194,6 @@ do
   eq(ended, 5)
 end
 
-if PROCS then
-  local err = fails("could never end", thrum.run, function() thrum.channel():recv() end)
-end
-
 fails("only inside a G", yield)
 fails("function expected", function() thrum.run(7) end)
 test("bad arguments", function()

@@ -203,17 +203,6 @@ void island_end(struct island* isl) {
 }
 
 /* ---- run and pump ----------------------------------------------------------------------- */
-struct lent {
-  thrum_rt* rt;
-  thrum_g g;
-};
-
-static void wait_for(void* arg) {
-  struct lent* l = arg;
-  thrum_shield(1);
-  thrum_join(l->rt, l->g, THRUM_FOREVER);
-}
-
 /* The M that ran the last G has let the domain go: the state is ours again. */
 static void settle(struct island* isl) {
   while (atomic_load_explicit(&isl->held, memory_order_acquire)) {
@@ -221,17 +210,12 @@ static void settle(struct island* isl) {
   }
 }
 
+/* The thread is not lent: a G of another state that computes without end would
+ * keep it. */
 static int run_plain(struct island* isl, struct outcome* o) {
-  struct lent l = {isl->house->rt, o->g};
-  int code = thrum_run(l.rt, wait_for, &l);
+  int code = thrum_join(isl->house->rt, o->g, THRUM_FOREVER);
   settle(isl);
-  int stuck = code == THRUM_EDEADLOCK;
-  for (int tries = 0; code == THRUM_EDEADLOCK && tries < 100; ++tries) {
-    thrum_cancel(l.rt, l.g); /* and it the others, when it ends */
-    code = thrum_run(l.rt, wait_for, &l);
-    settle(isl);
-  }
-  return stuck && code == 0 ? THRUM_EDEADLOCK : code;
+  return code;
 }
 
 /* The thread waits for work as it would for anything else. */
