@@ -82,7 +82,7 @@ test("select errors", function()
   fails("none of recv", thrum.select, { {} })
   fails("thrum.channel expected", thrum.select, { { recv = 1 } })
   fails("cannot send a coroutine", thrum.select,
-    { { send = thrum.channel(1), { 1 } }, { send = thrum.channel(), coroutine.create(print) } })
+    { { send = thrum.channel(1), { 1 } }, { send = thrum.channel(), coroutine.create(function() end) } })
   fails("could never end", thrum.select, {})
 end)
 

@@ -81,7 +81,7 @@ local function everything(round)
     use("table.pack", function() assert(table.pack(1, both(2)).n == 2) end)
     use("table.unpack", function() assert(select("#", table.unpack({}, 1, 3)) == 3) end)
   end
-  if table.move then
+  if table.move and not jit then
     use("table.move", function()
       assert(table.move(setmetatable({}, { __index = function(_, k) return both(k) end }), 1, 3, 1, {})[3] == 3)
     end)
@@ -122,7 +122,7 @@ local function everything(round)
     co = coroutine.create(function() both() return coroutine.status(co) end)
     assert(select(2, coroutine.resume(co)) == "running")
   end)
-  use("coroutine.running", function() assert(coroutine.running()) end)
+  use("coroutine.running", function() assert(coroutine.wrap(function() return coroutine.running() end)()) end)
   use("coroutine.isyieldable", function() if coroutine.isyieldable then coroutine.isyieldable() end end)
   use("coroutine.close", function()
     if coroutine.close then assert(coroutine.close(coroutine.create(both))) end

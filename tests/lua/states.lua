@@ -210,5 +210,5 @@ test("bad arguments", function()
     local f = io.stdout
     spawn(function() end, 1, { 0, { x = function() return f end } })
   end)
-  fails("cannot send a coroutine", spawn, function() end, coroutine.create(print))
+  fails("cannot send a coroutine", spawn, function() end, coroutine.create(function() end))
 end)

@@ -198,8 +198,8 @@ HIDDEN int canceled_at(lua_State* L, int at);
 /* ---- parcel.c, unparcel.c ---------------------------------------------------------- */
 struct parcel {
   uint32_t size, values, objects; /* objects stand before the bytes */
-  uint16_t refs;   /* something is referred to */
-  uint16_t global; /* it leads to globals, modules or handles */
+  uint16_t refs;                  /* something is referred to */
+  uint16_t global;                /* it leads to globals, modules or handles */
   struct object* object[];
 };
 

@@ -221,17 +221,14 @@ void green_unboxed(lua_State* L, struct island* isl, struct outcome* o) {
  * in their place. */
 int green_go(lua_State* L, struct island* isl, int first) {
   int n = lua_gettop(L) - first + 1;
+  struct outcome* o = outcome_new(L, isl->house);
+  object_push(L, isl, &o->head);
+  lua_insert(L, first);
   struct green* g = green_take(L, isl);
   if (!lua_checkstack(g->L, n + 2)) {
     green_give(isl, g);
     return luaL_error(L, "too many arguments");
   }
-  g->next = isl->spares; /* until nothing can fail: outcome_new may raise */
-  isl->spares = g;
-  struct outcome* o = outcome_new(L, isl->house);
-  object_push(L, isl, &o->head);
-  lua_insert(L, first);
-  isl->spares = g->next;
   lua_xmove(L, g->L, n);
   object_retain(&o->head);
   o->home = isl;

@@ -108,8 +108,8 @@ static int put_seen(struct packer* p, const void* key, unsigned char tag) {
 static void blame_step(struct packer* p, const char* step) {
   char rest[sizeof p->path];
   memcpy(rest, p->path, sizeof rest);
-  snprintf(p->path, sizeof p->path, "%.60s%.*s", step,
-           (int)sizeof p->path - 64, rest);
+  snprintf(p->path, sizeof p->path, "%.60s%.*s", step, (int)sizeof p->path - 64,
+           rest);
 }
 
 static void blame(lua_State* L, struct packer* p, int at) {
@@ -251,6 +251,7 @@ static int pack_function(lua_State* L, struct island* isl, int at, int depth) {
   if (depth == 0) {
     return fail(p, "functions nested too deep");
   }
+  p->global |= LUA_VERSION_NUM < 502; /* there every function has globals */
   uint32_t size = 0;
   if (put_tag(p, P_FUNCTION) < 0) {
     return -1;

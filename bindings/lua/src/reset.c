@@ -57,8 +57,7 @@ static void note_entry(lua_State* L, struct snapshot* s) {
     luaL_error(L, "not enough memory");
   }
   s->entry = more;
-  s->entry[s->entries++] =
-      (struct entry){print_of(L, -2), print_of(L, -1)};
+  s->entry[s->entries++] = (struct entry){print_of(L, -2), print_of(L, -1)};
 }
 
 /* The list at 1 has a table and its copy, and so on. */
