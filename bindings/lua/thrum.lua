@@ -110,4 +110,6 @@ function thrum.scope(f, ...)
   scope:wait(results[2] == nil and "nil" or results[2])
 end
 
+package.loaded["thrum.net"] = thrum.net
+
 return thrum

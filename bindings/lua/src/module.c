@@ -6,6 +6,8 @@
 #include "thrum_lua.h"
 #include <string.h>
 
+int luaopen__thrum(lua_State* L); /* made by SWIG */
+
 static const char island_key = 0;
 
 struct island* island_of(lua_State* L) {
@@ -78,9 +80,15 @@ void module_core(lua_State* L, struct island* isl) {
   static const struct {
     enum kind kind;
     const luaL_Reg* methods;
-  } types[] = {{CHANNEL, channel_methods},     {GREEN, green_methods},
-               {MUTEX, mutex_methods},         {WAITGROUP, waitgroup_methods},
-               {SEMAPHORE, semaphore_methods}, {BUFFER, buffer_methods}};
+  } types[] = {{CHANNEL, channel_methods},
+               {GREEN, green_methods},
+               {MUTEX, mutex_methods},
+               {WAITGROUP, waitgroup_methods},
+               {SEMAPHORE, semaphore_methods},
+               {BUFFER, buffer_methods},
+               {CONN, conn_methods},
+               {LISTENER, listener_methods},
+               {UDP, udp_methods}};
   if (isl->isolated) {
     lua_pushlightuserdata(L, isl);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &island_key);
@@ -92,6 +100,16 @@ void module_core(lua_State* L, struct island* isl) {
   for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i) {
     methods_set(L, isl, parts[i]);
   }
+#ifdef THRUM_LUA_FLAT
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "preload");
+  lua_pushcfunction(L, luaopen__thrum);
+  lua_setfield(L, -2, "thrum.flat");
+  lua_pop(L, 2);
+#endif
+  lua_newtable(L);
+  methods_set(L, isl, net_functions);
+  lua_setfield(L, -2, "net");
   canceled_push(L);
   lua_setfield(L, -2, "canceled");
   lua_pushstring(L, thrum_version_string());
