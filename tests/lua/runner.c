@@ -41,6 +41,9 @@ int main(int argc, char** argv) {
   lua_call(L, 0, 0);
   lua_pushinteger(L, argc > 3 ? argv[3][0] - '0' : 2);
   lua_setglobal(L, "PROCS");
+  /* Preemption needs a signal and is for the tests of it. */
+  lua_pushboolean(L, strcmp(argv[2], "preempt.lua") == 0);
+  lua_setglobal(L, "PREEMPT");
   int bad = run(L, argv[1], "check.lua") || run(L, argv[1], argv[2]);
   lua_close(L);
   return bad;

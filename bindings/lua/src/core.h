@@ -159,6 +159,7 @@ struct outcome {
   struct house* house; /* owned */
   struct island* home; /* compared, and followed at home only; NULL: isolated */
   struct green* green; /* at home: values are on its stack; NULL: none */
+  struct green* runs;  /* at home: until it has ended */
   thrum_g g;
   /* Written before the G ends; others read them after a join. */
   int done, failed, canceled, count;

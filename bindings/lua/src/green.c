@@ -176,6 +176,7 @@ void green_drop(void* arg) {
   struct island* isl = g->isl;
   struct outcome* o = g->out;
   g->out = NULL;
+  o->runs = NULL;
   if (o->count < 0) {
     o->failed = o->canceled = 1;
     o->count = 0;
@@ -235,11 +236,13 @@ int green_go(lua_State* L, struct island* isl, int first) {
   o->boxed = 1;
   o->count = -1;
   g->out = o;
+  o->runs = g;
   enlist(isl, g);
   int code = thrum_spawn(isl->house->rt, &isl->opts, green_main, g, &o->g);
   if (code < 0) {
     delist(isl, g);
     g->out = NULL;
+    o->runs = NULL;
     o->boxed = 0;
     object_release(&o->head);
     green_give(isl, g);
@@ -329,6 +332,9 @@ static int join(lua_State* L) {
 static int cancel(lua_State* L) {
   struct outcome* o = outcome_at(L);
   int code = thrum_cancel(o->house->rt, o->g);
+  if (o->home == island_here(L) && o->runs && o->house->preempt) {
+    hog_preempt(NULL, o->runs); /* it may be in a loop */
+  }
   lua_pushboolean(L, code == 0);
   return 1;
 }

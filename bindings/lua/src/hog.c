@@ -70,11 +70,16 @@ static int resume_error(lua_State* L, const char* text) {
   return 2;
 }
 
-static int resumable(lua_State* L, lua_State* co) {
+/* NULL: it can be resumed. */
+static const char* not_resumable(lua_State* L, lua_State* co) {
   lua_Debug at;
-  return co != L && (lua_status(co) == LUA_YIELD ||
-                     (lua_status(co) == LUA_OK && !lua_getstack(co, 0, &at) &&
-                      lua_gettop(co) > 0));
+  int status = lua_status(co);
+  if (co == L || (status == LUA_OK && lua_getstack(co, 0, &at))) {
+    return "cannot resume non-suspended coroutine";
+  }
+  return status == LUA_YIELD || (status == LUA_OK && lua_gettop(co) > 0)
+             ? NULL
+             : "cannot resume dead coroutine";
 }
 
 /* coroutine.resume, which tells the G where it is. */
@@ -84,13 +89,12 @@ static int resume(lua_State* L) {
   luaL_argcheck(L, co, 1, "coroutine expected");
   int n = lua_gettop(L) - 1;
   int results;
-  if (!lua_checkstack(co, n)) {
-    return resume_error(L, "too many arguments to resume");
+  const char* why = not_resumable(L, co);
+  if (!why && !lua_checkstack(co, n)) {
+    why = "too many arguments to resume";
   }
-  if (!resumable(L, co)) {
-    return resume_error(L, co == L || lua_status(co) == LUA_OK
-                               ? "cannot resume non-suspended coroutine"
-                               : "cannot resume dead coroutine");
+  if (why) {
+    return resume_error(L, why);
   }
   lua_xmove(L, co, n);
   struct green* g = isl->cur;
