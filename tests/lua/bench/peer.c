@@ -1,0 +1,167 @@
+/* What Lua Lanes does, in little: a pthread with a lua_State of its own per job,
+ * and a queue that is a third state behind a mutex, through which values are
+ * copied from state to state. peer SUBJECT N: prints ns per operation.
+ * SPDX-License-Identifier: MIT
+ */
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static lua_State* state_new(void) {
+  lua_State* L = luaL_newstate();
+  if (!L) {
+    abort();
+  }
+  luaL_openlibs(L);
+  return L;
+}
+
+/* ---- spawn: a thread and a state per job ---------------------------------------- */
+static void* job(void* arg) {
+  lua_State* L = state_new();
+  if (luaL_loadstring(L, arg) || lua_pcall(L, 0, 0, 0)) {
+    abort();
+  }
+  lua_close(L);
+  return NULL;
+}
+
+static double spawn(int n) {
+  enum { AT_ONCE = 8 };
+  double began = now_ns();
+  for (int done = 0; done < n; done += AT_ONCE) {
+    pthread_t all[AT_ONCE];
+    for (int i = 0; i < AT_ONCE; ++i) {
+      if (pthread_create(&all[i], NULL, job, (void*)"return")) {
+        abort();
+      }
+    }
+    for (int i = 0; i < AT_ONCE; ++i) {
+      pthread_join(all[i], NULL);
+    }
+  }
+  return (now_ns() - began) / n;
+}
+
+/* ---- messages through a keeper state ----------------------------------------------- */
+enum { CAPACITY = 64 };
+
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t more, room;
+  lua_State* keeper; /* [1]: the values, by number */
+  int head, tail;
+} q = {PTHREAD_MUTEX_INITIALIZER,
+       PTHREAD_COND_INITIALIZER,
+       PTHREAD_COND_INITIALIZER,
+       NULL,
+       0,
+       0};
+
+static void copy(lua_State* from, lua_State* to, int at) {
+  switch (lua_type(from, at)) {
+    case LUA_TNUMBER:
+      if (lua_isinteger(from, at)) {
+        lua_pushinteger(to, lua_tointeger(from, at));
+      } else {
+        lua_pushnumber(to, lua_tonumber(from, at));
+      }
+      break;
+    case LUA_TBOOLEAN:
+      lua_pushboolean(to, lua_toboolean(from, at));
+      break;
+    case LUA_TSTRING: {
+      size_t n;
+      const char* text = lua_tolstring(from, at, &n);
+      lua_pushlstring(to, text, n);
+      break;
+    }
+    default:
+      lua_newtable(to);
+      at = lua_absindex(from, at);
+      for (lua_pushnil(from); lua_next(from, at); lua_pop(from, 1)) {
+        copy(from, to, -2);
+        copy(from, to, -1);
+        lua_rawset(to, -3);
+      }
+  }
+}
+
+static int send(lua_State* L) {
+  pthread_mutex_lock(&q.lock);
+  while (q.tail - q.head == CAPACITY) {
+    pthread_cond_wait(&q.room, &q.lock);
+  }
+  copy(L, q.keeper, 1);
+  lua_rawseti(q.keeper, 1, ++q.tail);
+  pthread_cond_signal(&q.more);
+  pthread_mutex_unlock(&q.lock);
+  return 0;
+}
+
+static int recv(lua_State* L) {
+  pthread_mutex_lock(&q.lock);
+  while (q.tail == q.head) {
+    pthread_cond_wait(&q.more, &q.lock);
+  }
+  lua_rawgeti(q.keeper, 1, ++q.head);
+  copy(q.keeper, L, -1);
+  lua_pop(q.keeper, 1);
+  lua_pushnil(q.keeper);
+  lua_rawseti(q.keeper, 1, q.head);
+  pthread_cond_signal(&q.room);
+  pthread_mutex_unlock(&q.lock);
+  return 1;
+}
+
+static void* run(void* arg) {
+  lua_State* L = state_new();
+  lua_register(L, "send", send);
+  lua_register(L, "recv", recv);
+  if (luaL_loadstring(L, arg) || lua_pcall(L, 0, 0, 0)) {
+    abort();
+  }
+  lua_close(L);
+  return NULL;
+}
+
+static double messages(int n, const char* value) {
+  char from[256], to[256];
+  pthread_t a, b;
+  q.keeper = luaL_newstate();
+  lua_newtable(q.keeper);
+  snprintf(from, sizeof from, "local v = %s for _ = 1, %d do send(v) end",
+           value, n);
+  snprintf(to, sizeof to, "for _ = 1, %d do recv() end", n);
+  double began = now_ns();
+  pthread_create(&a, NULL, run, from);
+  pthread_create(&b, NULL, run, to);
+  pthread_join(a, NULL);
+  pthread_join(b, NULL);
+  return (now_ns() - began) / n;
+}
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    return 2;
+  }
+  int n = atoi(argv[2]);
+  double ns = strcmp(argv[1], "spawn") == 0 ? spawn(n)
+              : strcmp(argv[1], "message integer") == 0
+                  ? messages(n, "42")
+                  : messages(n, "{1, 2, {3, 4, 5}, x = 'a', "
+                                "y = {z = true, w = 2.5}}");
+  printf("%f\n", ns);
+  return 0;
+}
