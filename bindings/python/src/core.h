@@ -108,6 +108,8 @@ typedef int (*wait_fn)(void* object, void* arg, int64_t deadline);
  * keeps the GIL and switches to the next G's thread state. A thread gives the
  * GIL up first, and the main one looks at signals in between. */
 HIDDEN int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline);
+/* Raises that nobody may wait here; returns INTERRUPTED. */
+HIDDEN int raise_no_wait(void);
 /* Raises what a code means and returns NULL. */
 HIDDEN PyObject* raise_code(struct state* s, int code);
 /* The timeout of a call with `want` arguments before it: one more, or

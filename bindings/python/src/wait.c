@@ -7,16 +7,20 @@
 /* How long a thread waits before it looks at signals. */
 #define LOOK_NS 20000000
 
+int raise_no_wait(void) {
+  PyErr_SetString(PyExc_RuntimeError,
+                  "this must not wait: it is offloaded, at the very end of a "
+                  "Task, or a native green thread");
+  return INTERRUPTED;
+}
+
 int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline) {
   struct green* g = green_here();
   if (g && !g->apart) {
     return fn(object, arg, deadline);
   }
   if (thrum_self() && deadline != THRUM_TRY) {
-    PyErr_SetString(PyExc_RuntimeError,
-                    "this must not wait: it is offloaded, at the very end of a "
-                    "Task, or a native green thread");
-    return INTERRUPTED;
+    return raise_no_wait();
   }
   int code = fn(object, arg, THRUM_TRY);
   while (code == THRUM_EAGAIN && deadline != THRUM_TRY) {
@@ -63,6 +67,16 @@ PyObject* raise_code(struct state* s, int code) {
     case THRUM_EFORKED:
       type = PyExc_RuntimeError;
       break;
+  }
+  if (type == s->Error && code > -1000) {
+    /* The system's: OSError makes its subclass of the number. */
+    PyObject* error =
+        PyObject_CallFunction(PyExc_OSError, "is", -code, thrum_strerror(code));
+    if (error) {
+      PyErr_SetObject((PyObject*)Py_TYPE(error), error);
+      Py_DECREF(error);
+    }
+    return NULL;
   }
   PyErr_SetString(type, thrum_strerror(code));
   return NULL;
