@@ -23,7 +23,7 @@ typedef struct task Task;
 struct state {
   PyInterpreterState* interp;
   PyObject *Error, *Timeout, *Closed, *Deadlock, *Cancelled;
-  PyTypeObject *RuntimeType, *TaskType, *ChannelType;
+  PyTypeObject *RuntimeType, *TaskType, *ChannelType, *ConnType;
   PyObject* runtimes; /* set of all that are not stopped */
   Runtime* current;   /* of `go` outside a G: the innermost entered; borrowed */
   PyThreadState** spare;
@@ -108,6 +108,9 @@ typedef int (*wait_fn)(void* object, void* arg, int64_t deadline);
  * keeps the GIL and switches to the next G's thread state. A thread gives the
  * GIL up first, and the main one looks at signals in between. */
 HIDDEN int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline);
+/* The same for a call that must not be begun twice: a thread looks at signals
+ * only when it is over. */
+HIDDEN int wait_whole(wait_fn fn, void* object, void* arg, int64_t deadline);
 /* Raises that nobody may wait here; returns INTERRUPTED. */
 HIDDEN int raise_no_wait(void);
 /* Raises what a code means and returns NULL. */
@@ -125,5 +128,8 @@ HIDDEN extern PyType_Spec channel_spec;
 HIDDEN PyObject* select_cases(PyObject* module, PyObject* const* args,
                               Py_ssize_t n);
 HIDDEN extern PyType_Spec* const sync_specs[];
+
+/* ---- net.c: adds its types and functions to the module; < 0: an exception --- */
+HIDDEN int net_add(PyObject* module);
 
 #endif

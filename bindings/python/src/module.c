@@ -173,6 +173,9 @@ static int module_exec(PyObject* module) {
     }
     Py_DECREF(type);
   }
+  if (net_add(module) < 0) {
+    return -1;
+  }
   if (PyModule_AddStringConstant(module, "version", thrum_version_string()) ||
       PyModule_AddStringConstant(module, "build_info", thrum_build_info()) ||
       PyModule_AddObject(module, "FOREVER",

@@ -37,6 +37,22 @@ int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline) {
   return code;
 }
 
+int wait_whole(wait_fn fn, void* object, void* arg, int64_t deadline) {
+  struct green* g = green_here();
+  int code;
+  if (g && !g->apart) {
+    return fn(object, arg, deadline);
+  }
+  if (thrum_self()) {
+    return raise_no_wait();
+  }
+  Py_BEGIN_ALLOW_THREADS code = fn(object, arg, deadline);
+  Py_END_ALLOW_THREADS if (code < 0 && PyErr_CheckSignals() < 0) {
+    code = INTERRUPTED;
+  }
+  return code;
+}
+
 PyObject* raise_code(struct state* s, int code) {
   PyObject* type = s->Error;
   switch (code) {

@@ -1,0 +1,449 @@
+"""Sockets that look blocking and park the Task alone.
+
+    def handle(stream: net.Stream) -> None:
+        with stream:
+            for line in stream.makefile("rb"):
+                stream.sendall(line)
+
+    with net.listen(("127.0.0.1", 8080)) as listener:
+        listener.serve(handle)
+
+An address is (host, port), or the path of a Unix socket. Threads may use them, too,
+and block as threads do. Errors are OSErrors, as of sockets; ClosedError once this
+end is closed; Timeout. One Task may read while another one writes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket as _socket
+import ssl
+from types import TracebackType
+from typing import IO, Any, Callable, Iterator, Literal, Union
+
+from . import _core
+from ._core import ClosedError, Mutex, poll_fd
+from ._scope import scope
+
+__all__ = ["Address", "Datagrams", "Listener", "Stream", "TLSStream", "connect",
+           "datagrams", "listen", "poll_fd", "resolve"]
+
+Address = Union[tuple[str, int], str, "os.PathLike[str]"]
+Buffer = Union[bytes, bytearray, memoryview]
+_CHUNK = 65536
+
+
+def _split(address: Address) -> tuple[str | None, int]:
+    """For _core: a host and its port, or a path and -1."""
+    if isinstance(address, tuple):
+        host, port = address[:2]
+        return host or None, port
+    path = os.fspath(address)
+    return path if path[:1] == "@" or "/" in path else f"./{path}", -1
+
+
+def _no_name(error: OSError, host: str | None) -> OSError:
+    """What the socket module would raise for a name that does not exist."""
+    if error.errno == 61:  # ENODATA, which no call on a socket gives
+        return _socket.gaierror(_socket.EAI_NONAME, f"no address of {host!r}")
+    return error
+
+
+def resolve(host: str, port: int = 0,
+            timeout: float | None = None) -> list[tuple[str, int]]:
+    """The addresses of a name, in the order in which to try them."""
+    try:
+        return _core.resolve(host, port, timeout)
+    except OSError as error:
+        raise _no_name(error, host) from None
+
+
+class _Raw(io.RawIOBase):
+    """What io's buffers stand on."""
+
+    def __init__(self, stream: _Stream, mode: str) -> None:
+        self._stream = stream
+        self._reads, self._writes = "r" in mode, "w" in mode
+        stream._files += 1
+
+    def readable(self) -> bool:
+        return self._reads
+
+    def writable(self) -> bool:
+        return self._writes
+
+    def readinto(self, buffer: Any) -> int:
+        return self._stream.recv_into(buffer)
+
+    def write(self, data: Any) -> int:
+        return self._stream.send(data)
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._stream._file_closed()
+
+
+class _Stream:
+    """What a plain and a TLS stream have in common."""
+
+    _files = 0
+    _wanted_closed = False
+
+    def recv(self, n: int, timeout: float | None = None) -> bytes:
+        raise NotImplementedError
+
+    def recv_into(self, buffer: Any, timeout: float | None = None) -> int:
+        raise NotImplementedError
+
+    def send(self, data: Buffer, timeout: float | None = None) -> int:
+        raise NotImplementedError
+
+    def sendall(self, data: Buffer, timeout: float | None = None) -> None:
+        raise NotImplementedError
+
+    def fileno(self) -> int:
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        raise NotImplementedError
+
+    def recv_exactly(self, n: int, timeout: float | None = None) -> bytes:
+        """n bytes; EOFError if the stream ends before."""
+        end = _core.now() + int(timeout * 1e9) if timeout is not None else 0
+        pieces = bytearray(n)
+        room = memoryview(pieces)
+        while room:
+            left = max(end - _core.now(), 0) / 1e9 if end else None
+            got = self.recv_into(room, left)
+            if not got:
+                raise EOFError(f"{len(room)} of {n} bytes are missing")
+            room = room[got:]
+        return bytes(pieces)
+
+    def recv_all(self) -> bytes:
+        """Everything up to the end of the stream."""
+        return b"".join(iter(lambda: self.recv(_CHUNK), b""))
+
+    def makefile(self, mode: str = "r", buffering: int | None = None,
+                 **text: Any) -> IO[Any]:
+        """A file, as of sockets. It belongs to one Task at a time.
+
+        The stream itself closes when it and all its files are closed.
+        """
+        raw = _Raw(self, mode)
+        if buffering == 0:
+            return raw  # type: ignore[return-value]
+        size = buffering or io.DEFAULT_BUFFER_SIZE
+        buffer: Any
+        if raw.readable() and raw.writable():
+            buffer = io.BufferedRWPair(raw, raw, size)
+        elif raw.writable():
+            buffer = io.BufferedWriter(raw, size)
+        else:
+            buffer = io.BufferedReader(raw, size)
+        return buffer if "b" in mode else io.TextIOWrapper(buffer, **text)
+
+    def close(self) -> None:
+        """Ends it, once its files are closed; waits on it raise ClosedError."""
+        self._wanted_closed = True
+        if self._files <= 0:
+            self._close()
+
+    def _file_closed(self) -> None:
+        self._files -= 1
+        if self._wanted_closed:
+            self.close()
+
+    def __exit__(self, kind: type[BaseException] | None,
+                 error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Stream(_core.Conn, _Stream):
+    """A connection: TCP, a Unix socket, a pipe."""
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<thrum.net.Stream fd={self.fileno()}>"
+
+    recv = _core.Conn.recv
+    recv_into = _core.Conn.recv_into
+    send = _core.Conn.send
+    sendall = _core.Conn.sendall
+    fileno = _core.Conn.fileno
+    _close = _core.Conn.close
+    close = _Stream.close
+
+    @property
+    def local(self) -> Any:
+        """This end's address."""
+        return self.address(False)
+
+    @property
+    def peer(self) -> Any:
+        """The other end's address."""
+        return self.address(True)
+
+    def getsockname(self) -> Any:
+        return self.address(False)
+
+    def getpeername(self) -> Any:
+        return self.address(True)
+
+    def shutdown(self, how: int = _socket.SHUT_WR) -> None:
+        """Ends writing (SHUT_WR): the peer reads to the end. SHUT_RDWR: closes."""
+        if how == _socket.SHUT_WR:
+            self.shutdown_write()
+        elif how == _socket.SHUT_RDWR:
+            self._close()
+        else:
+            raise ValueError("reading alone cannot be ended")
+
+    def sendfile(self, file: IO[bytes], offset: int = 0,
+                 count: int | None = None) -> int:
+        """Sends a part of a file without a copy in Python: bytes sent."""
+        if count is None:
+            count = max(os.fstat(file.fileno()).st_size - offset, 0)
+        return self.sendfile_fd(file.fileno(), offset, count)
+
+    def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
+        """As of sockets."""
+        with _socket.socket(fileno=os.dup(self.fileno())) as other:
+            other.setsockopt(level, option, value)
+
+    def tls(self, context: ssl.SSLContext | None = None, *,
+            server_hostname: str | None = None, server_side: bool = False,
+            timeout: float | None = None) -> TLSStream:
+        """A TLS stream over this one, after the handshake."""
+        if context is None:
+            context = ssl.create_default_context()
+        return TLSStream(self, context, server_hostname, server_side, timeout)
+
+
+class TLSStream(_Stream):
+    """TLS over a Stream, by ssl.MemoryBIO."""
+
+    def __init__(self, stream: Stream, context: ssl.SSLContext,
+                 server_hostname: str | None = None, server_side: bool = False,
+                 timeout: float | None = None) -> None:
+        self._stream = stream
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._in, self._out, server_side,
+                                     server_hostname)
+        # OpenSSL's object is nobody's for two at a time; records leave in order.
+        self._object, self._sends, self._reads = Mutex(), Mutex(), Mutex()
+        self._fed = 0
+        self._call(self._ssl.do_handshake, timeout)
+
+    def _flush(self, timeout: float | None) -> None:
+        with self._sends:
+            data = self._out.read()
+            if data:
+                self._stream.sendall(data, timeout)
+
+    def _feed(self, fed: int, timeout: float | None) -> None:
+        """More from the peer, unless somebody else has fed since."""
+        with self._reads:
+            if self._fed == fed:
+                data = self._stream.recv(_CHUNK, timeout)
+                self._in.write(data) if data else self._in.write_eof()
+                self._fed += 1
+
+    def _call(self, call: Callable[..., Any], timeout: float | None,
+              *args: Any) -> Any:
+        while True:
+            with self._object:
+                fed = self._fed
+                try:
+                    result = call(*args)
+                    more = False
+                except ssl.SSLWantReadError:
+                    more = True
+            self._flush(timeout)
+            if not more:
+                return result
+            self._feed(fed, timeout)
+
+    def recv(self, n: int, timeout: float | None = None) -> bytes:
+        """What is there, 1 to n bytes; b'' at the end of the stream."""
+        try:
+            data: bytes = self._call(self._ssl.read, timeout, n)
+            return data
+        except ssl.SSLZeroReturnError:
+            return b""
+
+    def recv_into(self, buffer: Any, timeout: float | None = None) -> int:
+        """The same into a buffer: bytes read."""
+        room = memoryview(buffer).cast("B")
+        if not room:
+            return 0
+        try:
+            got: int = self._call(self._ssl.read, timeout, len(room), room)
+            return got
+        except ssl.SSLZeroReturnError:
+            return 0
+
+    def send(self, data: Buffer, timeout: float | None = None) -> int:
+        """Sends at least a byte: bytes sent."""
+        sent: int = self._call(self._ssl.write, timeout, data) if data else 0
+        return sent
+
+    def sendall(self, data: Buffer, timeout: float | None = None) -> None:
+        """Sends all of it."""
+        left = memoryview(data).cast("B")
+        while left:
+            left = left[self.send(left, timeout):]
+
+    def shutdown(self, how: int = _socket.SHUT_WR) -> None:
+        """Tells the peer that no more comes; SHUT_RDWR: closes."""
+        if how == _socket.SHUT_RDWR:
+            self._close()
+            return
+        with self._object:
+            try:
+                self._ssl.unwrap()
+            except (ssl.SSLError, OSError):
+                pass  # the peer's own goodbye is not waited for
+        self._flush(None)
+
+    def _close(self) -> None:
+        try:
+            self.shutdown()
+        except (OSError, EOFError, RuntimeError):
+            pass  # gone already, or nobody may wait here
+        self._stream.close()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._stream.settimeout(seconds)
+
+    def gettimeout(self) -> float | None:
+        return self._stream.gettimeout()
+
+    def version(self) -> str | None:
+        """"TLSv1.3", for one."""
+        return self._ssl.version()
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """As of ssl."""
+        return self._ssl.getpeercert(binary_form)
+
+    def selected_alpn_protocol(self) -> str | None:
+        """As of ssl."""
+        return self._ssl.selected_alpn_protocol()
+
+    def __enter__(self) -> TLSStream:
+        return self
+
+
+class Listener(_core.Listener):
+    """Where connections come in."""
+
+    address: Address
+
+    def serve(self, handle: Callable[[Stream], Any]) -> None:
+        """A Task of handle(stream) for each connection, until it is closed.
+
+        Waits for all of them in the end. An error of one does not end the others:
+        it goes to thrum.excepthook.
+        """
+        from . import excepthook
+
+        def one(stream: Stream) -> None:
+            try:
+                with stream:
+                    handle(stream)
+            except Exception as error:
+                task = _core.current_task()
+                assert task is not None
+                excepthook(task, error)
+
+        with scope() as tasks:
+            for stream in self:
+                tasks.go(one, stream)
+
+    def __iter__(self) -> Iterator[Stream]:
+        while True:
+            try:
+                stream: Stream = self.accept()
+            except ClosedError:
+                return
+            yield stream
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None,
+                 error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Datagrams(_core.Datagrams):
+    """A UDP socket."""
+
+    def send(self, data: Buffer, to: tuple[str, int] | None = None,
+             timeout: float | None = None) -> None:
+        """Sends one datagram; to None: to where it is connected."""
+        if to is None:
+            self.send_to(data, None, 0, timeout)
+            return
+        try:
+            self.send_to(data, to[0], to[1], timeout)
+        except ValueError:  # a name
+            host, port = resolve(*to, timeout=timeout)[0]
+            self.send_to(data, host, port, timeout)
+
+    def connect(self, to: tuple[str, int]) -> None:
+        """From now on it sends there, and receives from there alone."""
+        self.connect_to(*resolve(*to)[0])
+
+    def __enter__(self) -> Datagrams:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None,
+                 error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+
+def connect(address: Address, timeout: float | None = None) -> Stream:
+    """Connects. Of a name's addresses the first to answer wins."""
+    host, port = _split(address)
+    try:
+        stream: Stream = Stream.dial(host, port, timeout)
+        return stream
+    except OSError as error:
+        raise _no_name(error, host) from None
+
+
+def listen(address: Address, backlog: int = 0, *,
+           reuse_port: bool = False) -> Listener:
+    """Listens. Port 0: any, see Listener.port. Host "": on all addresses."""
+    host, port = _split(address)
+    flags: Literal[0, 1] = 1 if reuse_port else 0
+    try:
+        if port >= 0 and (backlog or flags):  # which takes no names
+            host = resolve(host, port)[0][0] if host else "::"
+        listener: Listener = Listener.listen(Stream, host, port, backlog, flags)
+    except OSError as error:
+        raise _no_name(error, host) from None
+    listener.address = (host or "", listener.port) if port >= 0 else address
+    return listener
+
+
+def datagrams(address: tuple[str, int] = ("0.0.0.0", 0)) -> Datagrams:
+    """A UDP socket at an address; port 0: any."""
+    host, port = resolve(*address)[0]
+    made: Datagrams = Datagrams.bind(host, port, 0)
+    return made

@@ -1,0 +1,278 @@
+"""thrum.net: streams, files, listeners, datagrams, TLS."""
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+import thrum
+from thrum import go, net
+
+
+def echo(stream):
+    while data := stream.recv(65536):
+        stream.sendall(data)
+
+
+@pytest.fixture
+def server(rt):
+    """The address of an echo server."""
+    with net.listen(("127.0.0.1", 0)) as listener:
+        rt.go(listener.serve, echo)
+        yield ("127.0.0.1", listener.port)
+
+
+def test_what_is_sent_comes_back(rt, server):
+    def one(n):
+        with net.connect(server) as stream:
+            assert stream.peer == server and stream.local[0] == "127.0.0.1"
+            data = os.urandom(n)
+            sends = go(stream.sendall, data)
+            assert stream.recv_exactly(n) == data
+            sends.join()
+            stream.shutdown()
+            assert stream.recv(1) == b""
+            return n
+
+    def main():
+        sizes = [1, 2, 5000, 300_000, 2_000_000]
+        return [t.result() for t in [go(one, n) for n in sizes]] == sizes
+    assert rt.run(main)
+
+
+def test_threads_use_it_too(rt, server):
+    with net.connect(server, timeout=5) as stream:
+        stream.send(b"abc")
+        room = bytearray(3)
+        assert stream.recv_into(room) == 3 and room == b"abc"
+        thread = threading.Thread(target=lambda: (time.sleep(0.05),
+                                                  stream.sendall(b"late")))
+        thread.start()
+        assert stream.recv(10) == b"late"
+        thread.join()
+        with pytest.raises(thrum.Timeout):
+            stream.recv(10, timeout=0.03)
+
+
+def test_timeouts_and_ends(rt, server):
+    def main():
+        stream = net.connect(server)
+        with pytest.raises(thrum.Timeout):
+            stream.recv(1, timeout=0.001)
+        with pytest.raises(TimeoutError):
+            stream.recv(1, 0)
+        stream.settimeout(0.001)
+        assert stream.gettimeout() == 0.001
+        with pytest.raises(thrum.Timeout):
+            stream.recv_into(bytearray(1))
+        with thrum.timeout(0.001), pytest.raises(thrum.Timeout):
+            stream.recv(1, timeout=60)
+        with pytest.raises(thrum.Timeout):
+            stream.recv_exactly(2, timeout=0.001)
+        stream.settimeout(None)
+        waits = go(stream.recv, 1)
+        thrum.yield_()
+        stream.close()
+        assert isinstance(waits.exception(), thrum.ClosedError)
+        assert stream.fileno() == -1
+        with pytest.raises(thrum.ClosedError):
+            stream.send(b"x")
+        other = net.connect(server)
+        waits = go(other.recv, 1)
+        thrum.yield_()
+        waits.cancel()
+        assert isinstance(waits.exception(), thrum.Cancelled)
+        other.send(b"y")  # the stream has come to no harm
+        assert other.recv(1) == b"y"
+        other.shutdown()
+        with pytest.raises(EOFError):
+            other.recv_exactly(1)
+    rt.run(main)
+
+
+def test_bad_input(rt):
+    def main():
+        with pytest.raises(ConnectionRefusedError):
+            net.connect(("127.0.0.1", 1))
+        with pytest.raises(socket.gaierror):
+            net.connect(("no-such-name.invalid", 1))
+        with pytest.raises(ValueError):
+            net.connect(("127.0.0.1", 70000))
+        with pytest.raises(FileNotFoundError):
+            net.connect("/nowhere/at/all")
+        with pytest.raises(TypeError):
+            net.connect(7)
+        with net.listen(("127.0.0.1", 0)) as listener:
+            with pytest.raises(OSError, match="in use"):
+                net.listen(("127.0.0.1", listener.port))
+            with net.connect(("", listener.port)) as stream:
+                with pytest.raises(ValueError):
+                    stream.recv(-1)
+                with pytest.raises(TypeError):
+                    stream.sendall("text")
+                with pytest.raises(ValueError):
+                    stream.shutdown(socket.SHUT_RD)
+        with pytest.raises(TypeError):
+            net.Stream()
+    rt.run(main)
+
+
+def test_without_a_runtime():
+    with pytest.raises(RuntimeError, match="no runtime here"):
+        net.connect(("127.0.0.1", 1))
+
+
+def test_files(rt, server, tmp_path):
+    def main():
+        with net.connect(server) as stream:
+            with stream.makefile("rw", encoding="utf-8") as file:
+                for n in range(200):
+                    print("line", n, file=file, flush=True)
+                    assert file.readline() == f"line {n}\n"
+            with stream.makefile("wb") as out, stream.makefile("rb", 64) as into:
+                out.write(b"x" * 1000 + b"\n")
+                out.flush()
+                assert into.readline() == b"x" * 1000 + b"\n"
+            path = tmp_path / "data"
+            path.write_bytes(bytes(range(256)) * 2000)
+            with path.open("rb") as file:
+                sends = go(stream.sendfile, file, 256)
+                got = stream.recv_exactly(256 * 1999)
+                assert sends.result() == 256 * 1999
+            assert got == bytes(range(256)) * 1999
+        stream = net.connect(server)
+        file = stream.makefile("rb")
+        stream.close()  # the file goes on
+        assert stream.fileno() != -1
+        file.close()
+        assert stream.fileno() == -1
+    rt.run(main)
+
+
+def test_unix_sockets(rt, tmp_path):
+    path = str(tmp_path / "socket")
+
+    def main():
+        with net.listen(path) as listener:
+            server = go(listener.serve, echo)
+            with net.connect(path) as stream:
+                stream.sendall(b"here")
+                assert stream.recv_exactly(4) == b"here"
+                assert stream.peer == path
+        server.join()
+        with net.listen("@thrum-test-%d" % os.getpid()) as listener:
+            with net.connect(listener.address):
+                listener.accept(timeout=5).close()
+    rt.run(main)
+
+
+def test_an_error_of_one_connection_is_reported(rt, monkeypatch):
+    told = []
+    monkeypatch.setattr(thrum, "excepthook",
+                        lambda task, error: told.append(error))
+
+    def main():
+        with net.listen(("127.0.0.1", 0)) as listener:
+            server = go(listener.serve, lambda stream: 1 / 0)
+            for _ in range(2):
+                with net.connect(("127.0.0.1", listener.port)) as stream:
+                    assert stream.recv(1) == b""
+        server.join()
+    rt.run(main)
+    assert [type(e) for e in told] == [ZeroDivisionError] * 2
+
+
+def test_adopt_and_poll(rt):
+    def main():
+        a, b = socket.socketpair()
+        with net.Stream.adopt(a.detach()) as stream:
+            assert net.poll_fd(b, 2) == 2
+            with pytest.raises(thrum.Timeout):
+                net.poll_fd(b, 1, timeout=0.001)
+            stream.sendall(b"x")
+            assert net.poll_fd(b, 1) & 1
+            stream.wait(2)
+        b.close()
+        with pytest.raises(OSError):
+            net.Stream.adopt(-1)
+    rt.run(main)
+
+
+def test_datagrams(rt):
+    def main():
+        with net.datagrams(("127.0.0.1", 0)) as a, net.datagrams() as b:
+            b.send(b"one", a.address)
+            data, sender = a.recv(100)
+            assert data == b"one" and sender[1] == b.address[1]
+            a.connect(("localhost", b.address[1]))
+            a.send(b"two")
+            assert b.recv(2) == (b"tw", a.address)
+            b.send(b"", ("localhost", a.address[1]))
+            assert a.recv(5)[0] == b""
+            with pytest.raises(thrum.Timeout):
+                a.recv(1, timeout=0.001)
+    rt.run(main)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    if not shutil.which("openssl"):
+        pytest.skip("there is no openssl to make a certificate")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                    "-keyout", path, "-out", f"{path}.crt", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost"], check=True,
+                   capture_output=True)
+    with open(path, "a") as file:
+        file.write(open(f"{path}.crt").read())
+    return path
+
+
+def test_tls(rt, certificate):
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.load_cert_chain(certificate)
+    theirs = ssl.create_default_context(cafile=f"{certificate}.crt")
+
+    def handle(stream):
+        with stream.tls(ours, server_side=True) as secure:
+            echo(secure)
+
+    def one(port, n):
+        data = os.urandom(n)
+        with net.connect(("127.0.0.1", port)) as plain:
+            with plain.tls(theirs, server_hostname="localhost") as stream:
+                assert stream.version() == "TLSv1.3"
+                sends = go(stream.sendall, data)  # beside the receive
+                assert stream.recv_exactly(n) == data
+                sends.join()
+                with stream.makefile("rwb") as file:
+                    file.write(b"line\n")
+                    file.flush()
+                    assert file.readline() == b"line\n"
+                stream.shutdown()
+                assert stream.recv(1) == b""
+
+    def main():
+        with net.listen(("127.0.0.1", 0)) as listener:
+            server = go(listener.serve, handle)
+            with thrum.scope() as tasks:
+                for n in (1, 100_000, 3_000_000):
+                    tasks.go(one, listener.port, n)
+            with net.connect(("127.0.0.1", listener.port)) as plain:
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    plain.tls(theirs, server_hostname="other.example")
+        server.join()
+
+    told = []
+    before, thrum.excepthook = thrum.excepthook, lambda t, e: told.append(e)
+    try:
+        rt.run(main)
+    finally:
+        thrum.excepthook = before
+    assert all(isinstance(e, ssl.SSLError) for e in told)  # of the last one
