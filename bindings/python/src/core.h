@@ -79,10 +79,13 @@ HIDDEN void green_drop(void* arg);
 HIDDEN int green_key_make(void);
 HIDDEN Task* task_spawn(struct state* s, Runtime* rt, PyObject* const* args,
                         Py_ssize_t n, PyObject* kwnames);
+HIDDEN int task_wait_code(Task* t, int64_t deadline); /* raises nothing */
 HIDDEN int task_wait(struct state* s, Task* t, int64_t deadline);
 HIDDEN PyObject* task_answer(struct state* s, Task* t);
 HIDDEN PyObject* offload(PyObject* module, PyObject* const* args, Py_ssize_t n,
                          PyObject* kwnames);
+HIDDEN PyObject* native_call(PyObject* module, PyObject* const* args,
+                             Py_ssize_t n);
 
 /* ---- runtime.c ------------------------------------------------------------- */
 struct runtime {
@@ -98,7 +101,14 @@ HIDDEN extern PyType_Spec runtime_spec;
 HIDDEN Runtime* runtime_here(struct state* s);
 HIDDEN PyObject* shutdown_all(PyObject* module, PyObject* none);
 HIDDEN PyObject* forked(PyObject* module, PyObject* none);
+
+/* ---- stacks.c ------------------------------------------------------------- */
 HIDDEN PyObject* stacks(PyObject* module, PyObject* runtime);
+/* Raises Cancelled in all Tasks, at their next bytecode. */
+HIDDEN void interrupt_all(Runtime* rt);
+/* No Task can ever go on. */
+HIDDEN int deadlocked(Runtime* rt);
+HIDDEN void deadlock_report(Runtime* rt);
 
 /* ---- wait.c: how calls wait, and what their codes mean --------------------- */
 typedef int (*wait_fn)(void* object, void* arg, int64_t deadline);

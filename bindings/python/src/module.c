@@ -112,6 +112,8 @@ static PyMethodDef functions[] = {
      "offload(fn, /, *args, **kwargs)\n--\n\nfn(*args, **kwargs) beside the "
      "others, for calls that block or give the GIL up. It must not wait by "
      "thrum's own means."},
+    {"native_call", (PyCFunction)(void (*)(void))native_call, METH_FASTCALL,
+     NULL},
     {"current_task", current, METH_NOARGS,
      "current_task()\n--\n\nThe Task that this is; None in a thread."},
     {"current_runtime", here, METH_NOARGS,

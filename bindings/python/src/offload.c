@@ -1,4 +1,5 @@
-/* offload: a call beside the domain, for code that blocks or gives the GIL up.
+/* Calls beside the domain: offload, for Python that blocks or gives the GIL up,
+ * and native functions.
  * SPDX-License-Identifier: MIT
  */
 #include "core.h"
@@ -44,4 +45,32 @@ PyObject* offload(PyObject* module, PyObject* const* args, Py_ssize_t n,
     stay_outside();
   }
   return c ? result : PyErr_NoMemory();
+}
+
+/* native_call(function, argument): both are addresses, the function's type is
+ * void (*)(void*). Meanwhile the G has nothing of Python's and moves between Ms as
+ * any other does. */
+PyObject* native_call(PyObject* module, PyObject* const* args, Py_ssize_t n) {
+  (void)module;
+  void* fn = n == 2 ? PyLong_AsVoidPtr(args[0]) : NULL;
+  void* arg = fn ? PyLong_AsVoidPtr(args[1]) : NULL;
+  if (PyErr_Occurred()) {
+    return NULL;
+  }
+  if (!fn) {
+    PyErr_SetString(PyExc_ValueError, "the function is NULL");
+    return NULL;
+  }
+  struct green* g = green_here();
+  if (!g || g->apart || thrum_domain_leave() < 0) {
+    PyErr_SetString(PyExc_RuntimeError, "only inside a Task");
+    return NULL;
+  }
+  g->apart = 1; /* of Python code that it calls back */
+  ((thrum_fn)fn)(arg);
+  g->apart = 0;
+  if (thrum_domain_enter() < 0) {
+    stay_outside();
+  }
+  Py_RETURN_NONE;
 }

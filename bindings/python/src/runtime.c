@@ -2,8 +2,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include "core.h"
-#include <frameobject.h>
-#include <stdlib.h>
 
 /* Deep C recursion inside Python (compile, json, repr, sorted) takes up to that
  * much; it is address space until it is used. */
@@ -11,6 +9,8 @@
 #define LEAST_STACK (256u << 10)
 /* Others wait at most so long for a G that is outside thrum. */
 #define HANDOVER_NS 2000000
+/* How often run() looks for a deadlock. */
+#define LOOK_AGAIN_NS 500000000
 
 /* ---- The domain's hooks: on an M's own stack ---------------------------------- */
 static int acquire(void* arg) {
@@ -125,6 +125,26 @@ static PyObject* runtime_go(PyObject* self, PyObject* const* args, Py_ssize_t n,
                                kwnames);
 }
 
+/* Looks for a deadlock now and then. It takes two verdicts in a row: a G that is
+ * on its way from one wait to the next counts as waiting. */
+static int root_wait(struct state* s, Task* root) {
+  int code, verdicts = 0;
+  do {
+    code = task_wait_code(root, thrum_after(LOOK_AGAIN_NS));
+    verdicts =
+        code == THRUM_ETIMEDOUT && deadlocked(root->runtime) ? verdicts + 1 : 0;
+  } while (code == THRUM_ETIMEDOUT && verdicts < 2);
+  if (verdicts == 2) {
+    root->seen = 1;
+    deadlock_report(root->runtime);
+    code = THRUM_EDEADLOCK;
+  }
+  if (code < 0) {
+    raise_code(s, code);
+  }
+  return code;
+}
+
 static PyObject* runtime_run(PyObject* self, PyObject* const* args,
                              Py_ssize_t n, PyObject* kwnames) {
   struct state* s = state_of(self);
@@ -137,7 +157,7 @@ static PyObject* runtime_run(PyObject* self, PyObject* const* args,
     return NULL;
   }
   PyObject* result = NULL;
-  int code = task_wait(s, root, THRUM_FOREVER);
+  int code = root_wait(s, root);
   if (code == INTERRUPTED) {
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
@@ -233,97 +253,7 @@ static PyObject* runtime_live(PyObject* self, void* none) {
   return PyBool_FromLong(PySet_Contains(state_of(self)->runtimes, self) == 1);
 }
 
-/* ---- Who does what ------------------------------------------------------------------- */
-struct row {
-  Task* task; /* owned */
-  unsigned state;
-  const char* reason; /* the library's text: a wait's reason is static */
-  int64_t since;
-};
-
-struct rows {
-  struct row* at;
-  size_t n, room;
-};
-
-/* With the GIL, so that no green ends meanwhile; nothing of Python's but the
- * count is touched, for that could run code and let one end. */
-static void note(void* arg, const thrum_g_info* info) {
-  struct rows* rows = arg;
-  if (!info->domain || !info->arg) {
-    return;
-  }
-  Task* t = ((struct green*)info->arg)->task;
-  if (!t) {
-    return; /* about to end */
-  }
-  if (rows->n == rows->room) {
-    size_t room = rows->room ? 2 * rows->room : 64;
-    void* more = realloc(rows->at, room * sizeof *rows->at);
-    if (!more) {
-      return;
-    }
-    rows->at = more;
-    rows->room = room;
-  }
-  rows->at[rows->n++] = (struct row){(Task*)Py_NewRef(t), info->state,
-                                     info->reason, info->since_ns};
-}
-
-static void rows_free(struct rows* rows) {
-  for (size_t i = 0; i < rows->n; ++i) {
-    Py_DECREF(rows->at[i].task);
-  }
-  free(rows->at);
-}
-
-/* stacks(runtime): [(task, frame or None, state, reason, seconds)]; seconds 0:
- * the runtime does not keep the time. */
-PyObject* stacks(PyObject* module, PyObject* runtime) {
-  static const char* const words[] = {"", "runnable", "running", "waiting",
-                                      "blocking"};
-  struct state* s = PyModule_GetState(module);
-  if (!PyObject_TypeCheck(runtime, s->RuntimeType)) {
-    PyErr_SetString(PyExc_TypeError, "a Runtime is needed");
-    return NULL;
-  }
-  struct rows rows = {0};
-  int code = thrum_g_each(((Runtime*)runtime)->rt, note, &rows);
-  PyObject* list = code < 0 ? raise_code(s, code) : PyList_New(0);
-  int64_t now = thrum_now();
-  for (size_t i = 0; list && i < rows.n; ++i) {
-    struct row* row = &rows.at[i];
-    struct green* g = row->task->green;
-    PyObject* frame =
-        g && g->ts ? (PyObject*)PyThreadState_GetFrame(g->ts) : NULL;
-    PyObject* entry = Py_BuildValue(
-        "OOssd", row->task, frame ? frame : Py_None,
-        words[row->state <= THRUM_STATE_BLOCKING ? row->state : 0], row->reason,
-        row->since ? (double)(now - row->since) / 1e9 : 0.0);
-    Py_XDECREF(frame);
-    if (!entry || PyList_Append(list, entry) < 0) {
-      Py_CLEAR(list);
-    }
-    Py_XDECREF(entry);
-  }
-  rows_free(&rows);
-  return list;
-}
-
 /* ---- The end of the interpreter, and forks -------------------------------------------- */
-static void interrupt_all(Runtime* rt) {
-  struct rows rows = {0};
-  if (thrum_g_each(rt->rt, note, &rows) == 0) {
-    for (size_t i = 0; i < rows.n; ++i) {
-      struct green* g = rows.at[i].task->green;
-      if (g && g->ts) {
-        PyThreadState_SetAsyncExc(g->ts->thread_id, rt->state->Cancelled);
-      }
-    }
-  }
-  rows_free(&rows);
-}
-
 /* Nobody may want the GIL once the interpreter ends: CPython would end that M on
  * a G's stack. First asks, then interrupts what computes, then leaves behind what
  * blocks in C. */

@@ -187,14 +187,17 @@ static int join(void* rt, void* g, int64_t deadline) {
 }
 
 /* 0: it has a result or an error. */
-int task_wait(struct state* s, Task* t, int64_t deadline) {
+int task_wait_code(Task* t, int64_t deadline) {
   if (ended(t)) {
     return 0;
   }
   int code = wait_call(join, t->runtime->rt, &t->g, deadline);
-  if (code == 0 && !ended(t)) {
-    code = THRUM_ECLOSED; /* lost with its domain */
-  }
+  /* Without one it is lost with its domain. */
+  return code == 0 && !ended(t) ? THRUM_ECLOSED : code;
+}
+
+int task_wait(struct state* s, Task* t, int64_t deadline) {
+  int code = task_wait_code(t, deadline);
   if (code < 0) {
     raise_code(s, code);
   }
@@ -271,6 +274,11 @@ static PyObject* task_cancelled(PyObject* self, PyObject* none) {
   Task* t = (Task*)self;
   return PyBool_FromLong(t->error && PyErr_GivenExceptionMatches(
                                          t->error, state_of(self)->Cancelled));
+}
+
+static PyObject* task_runtime(PyObject* self, void* none) {
+  (void)none;
+  return Py_NewRef((PyObject*)((Task*)self)->runtime);
 }
 
 static PyObject* task_name(PyObject* self, void* none) {
@@ -399,9 +407,11 @@ static PyMethodDef methods[] = {
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {0}};
 
-static PyGetSetDef properties[] = {{"name", task_name, task_set_name,
-                                    "For people; the function's name.", NULL},
-                                   {0}};
+static PyGetSetDef properties[] = {
+    {"name", task_name, task_set_name, "For people; the function's name.",
+     NULL},
+    {"runtime", task_runtime, NULL, "Where it runs.", NULL},
+    {0}};
 
 static PyMemberDef members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(Task, weak), READONLY, NULL},

@@ -28,8 +28,10 @@ thread may want it. thrum has locks of its own.
 from __future__ import annotations
 
 import atexit as _atexit
+import importlib as _importlib
 import os as _os
 import threading as _threading
+from typing import TYPE_CHECKING, Any as _Any
 
 from . import _core
 from ._core import (
@@ -43,14 +45,34 @@ from ._stacks import dump, excepthook
 from ._sync import Once, RWLock
 from ._run import parallelism, run
 
+if TYPE_CHECKING:
+    from . import net
+    from ._asyncio import block_on, to_async
+    from ._native import go_native
+
 __version__ = version
 __all__ = [
     "Cancelled", "Channel", "ClosedError", "Cond", "DeadlockError", "Error",
     "Mutex", "Once", "RWLock", "Runtime", "Scope", "Semaphore", "Task",
-    "Timeout", "WaitGroup", "build_info", "current_runtime", "current_task",
-    "dump", "excepthook", "go", "offload", "parallelism", "run", "scope",
-    "select", "shield", "sleep", "timeout", "version", "yield_",
+    "Timeout", "WaitGroup", "block_on", "build_info", "current_runtime",
+    "current_task", "dump", "excepthook", "go", "go_native", "net", "offload",
+    "parallelism", "run", "scope", "select", "shield", "sleep", "timeout",
+    "to_async", "version", "yield_",
 ]
+
+# What takes long to import comes when it is first used.
+_LATER = {"block_on": "_asyncio", "to_async": "_asyncio",
+          "go_native": "_native", "net": "net"}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _importlib.import_module(f"{__name__}.{_LATER[name]}")
+    value = module if name == _LATER[name] else getattr(module, name)
+    globals()[name] = value
+    return value
+
 
 # Runtimes stop before the interpreter waits for its threads and takes itself
 # apart; atexit alone comes too late for that, but is public.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import traceback
 from typing import Any, TextIO
 
@@ -33,3 +35,18 @@ def excepthook(task: Task[Any], error: BaseException) -> None:
     print(f"Exception in thrum.Task {task.name}, which nobody joined:",
           file=sys.stderr)
     traceback.print_exception(error, file=sys.stderr)
+
+
+def alone() -> bool:
+    """Nothing but Tasks can wake a Task: no other thread, no signal's handler."""
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if callable(handler) and handler is not signal.default_int_handler:
+            return False
+    return threading.active_count() == 1
+
+
+def deadlock(runtime: Runtime) -> None:
+    """Says on stderr what run() is about to raise."""
+    print("thrum: deadlock: every Task waits for another one", file=sys.stderr)
+    dump(sys.stderr, runtime)
