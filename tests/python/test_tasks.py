@@ -247,3 +247,9 @@ def test_a_blocking_call_does_not_freeze_the_others(rt):
         assert not blocked.done()
         blocked.join()
     rt.run(main)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="3.12 has them")
+def test_interpreters_need_312():
+    with pytest.raises(RuntimeError, match="3.12"):
+        thrum.Runtime(interpreters=1)

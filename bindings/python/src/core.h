@@ -23,7 +23,7 @@ typedef struct task Task;
 struct state {
   PyInterpreterState* interp;
   PyObject *Error, *Timeout, *Closed, *Deadlock, *Cancelled;
-  PyTypeObject *RuntimeType, *TaskType, *ChannelType, *ConnType;
+  PyTypeObject *RuntimeType, *TaskType, *ChannelType, *ConnType, *PortType;
   PyObject* runtimes; /* set of all that are not stopped */
   Runtime* current;   /* of `go` outside a G: the innermost entered; borrowed */
   PyThreadState** spare;
@@ -39,6 +39,8 @@ static inline struct state* state_of(PyObject* self) {
 
 /* ---- tstate.c: thread states and who has them ------------------------------ */
 struct carrier {
+  struct state* s;       /* an M has one for each interpreter it ran */
+  struct carrier* next;  /* of the same M */
   PyThreadState* home;   /* current when no green's is */
   PyThreadState* active; /* current, while this M has the GIL */
   struct green* green;   /* whose `active` is; NULL: nobody's */
@@ -53,11 +55,12 @@ struct green {
 };
 
 HIDDEN struct carrier* carrier_here(struct state* s);
-HIDDEN void carrier_end(struct state* s);
+HIDDEN void carriers_end(void);
 HIDDEN void carrier_switch(struct state* s, struct carrier* c, struct green* g);
 HIDDEN void carrier_home(struct state* s, struct carrier* c);
 HIDDEN void tstate_begin(PyThreadState* ts);
 HIDDEN void tstate_forget(struct state* s);
+HIDDEN void tstate_free_spares(struct state* s);
 HIDDEN int finalizing(void);
 /* gilstate.c: PyGILState_Ensure on this thread is to find ts. */
 HIDDEN void gilstate_repair(PyThreadState* ts);
@@ -94,11 +97,16 @@ struct runtime {
   thrum_domain* domain;
   thrum_spawn_opts opts; /* of every spawn */
   struct state* state;
-  Runtime* outer; /* state->current before this was entered; owned */
+  Runtime* outer;         /* state->current before this was entered; owned */
+  struct interp* interps; /* owned; NULL: none */
+  unsigned interp_count;
+  int attached; /* of a further interpreter: the main one's stops it */
 };
 
 HIDDEN extern PyType_Spec runtime_spec;
 HIDDEN Runtime* runtime_here(struct state* s);
+/* Another one on the same Ps and Ms, for this interpreter. */
+HIDDEN Runtime* runtime_attach(struct state* s, thrum_rt* rt);
 HIDDEN PyObject* shutdown_all(PyObject* module, PyObject* none);
 HIDDEN PyObject* forked(PyObject* module, PyObject* none);
 
@@ -138,6 +146,20 @@ HIDDEN extern PyType_Spec channel_spec;
 HIDDEN PyObject* select_cases(PyObject* module, PyObject* const* args,
                               Py_ssize_t n);
 HIDDEN extern PyType_Spec* const sync_specs[];
+
+/* ---- port.c --------------------------------------------------------------- */
+HIDDEN extern PyType_Spec port_spec;
+HIDDEN thrum_chan* port_chan_new(uint32_t cap); /* NULL: no memory */
+HIDDEN PyObject* port_of(PyTypeObject* type, thrum_chan* chan); /* retains */
+
+/* ---- interp.c: own-GIL interpreters of a runtime, a domain each ------------- */
+HIDDEN int interps_new(Runtime* rt, unsigned n); /* < 0: an exception */
+/* When the runtime has stopped. */
+HIDDEN void interps_end(Runtime* rt);
+/* Interrupts all Tasks there. */
+HIDDEN void interps_interrupt(Runtime* rt);
+HIDDEN PyObject* interp_attach(PyObject* module, PyObject* args);
+HIDDEN PyObject* interp_port(PyObject* runtime, PyObject* args);
 
 /* ---- net.c: adds its types and functions to the module; < 0: an exception --- */
 HIDDEN int net_add(PyObject* module);

@@ -124,6 +124,7 @@ static PyMethodDef functions[] = {
     {"shield", shield, METH_O, NULL},
     {"cancel_clear", cancel_clear, METH_NOARGS, NULL},
     {"now", now, METH_NOARGS, NULL},
+    {"attach", interp_attach, METH_VARARGS, NULL},
     {"stacks", stacks, METH_O, NULL},
     {"shutdown", shutdown_all, METH_NOARGS, NULL},
     {"forked", forked, METH_NOARGS, NULL},
@@ -164,8 +165,10 @@ static int module_exec(PyObject* module) {
   s->RuntimeType = type_new(module, &runtime_spec);
   s->TaskType = type_new(module, &task_spec);
   s->ChannelType = type_new(module, &channel_spec);
+  s->PortType = type_new(module, &port_spec);
   if (!s->runtimes || !s->Error || !s->Timeout || !s->Closed || !s->Deadlock ||
-      !s->Cancelled || !s->RuntimeType || !s->TaskType || !s->ChannelType) {
+      !s->Cancelled || !s->RuntimeType || !s->TaskType || !s->ChannelType ||
+      !s->PortType) {
     return -1;
   }
   for (int i = 0; sync_specs[i]; ++i) {
@@ -196,7 +199,7 @@ static int module_exec(PyObject* module) {
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, module_exec},
 #if PY_VERSION_HEX >= 0x030c0000
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
     {0, NULL}};
 

@@ -42,24 +42,44 @@ static void switch_to(void* arg, void* from, void* to) {
   }
 }
 
-static void thread_ends(void* arg) { carrier_end(arg); }
+static void thread_ends(void* none) {
+  (void)none;
+  carriers_end();
+}
+
+static int stop_until(Runtime* rt, int64_t deadline);
 
 /* ---- Making one ------------------------------------------------------------------ */
-static PyObject* runtime_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
-  static char* names[] = {"procs", "stack_size", "handover", NULL};
-  struct state* s = PyType_GetModuleState(type);
-  unsigned procs = 0;
-  unsigned long long stack = STACK;
-  PyObject* handover = NULL;
+/* The domain, and what every spawn asks for. Once it is in the set of all it stays
+ * until it has stopped. */
+static int runtime_open(Runtime* self, int64_t handover) {
   thrum_domain_ops ops = {.struct_size = sizeof ops,
                           .flags = THRUM_DOMAIN_HOST_LOCK,
-                          .handover_ns = HANDOVER_NS,
+                          .handover_ns = handover,
                           .acquire = acquire,
                           .release = release,
                           .switch_to = switch_to};
-  if (!PyArg_ParseTupleAndKeywords(args, kw, "|$IKO", names, &procs, &stack,
-                                   &handover) ||
-      (handover && nanoseconds(handover, &ops.handover_ns) < 0)) {
+  int code = thrum_domain_new(self->rt, &ops, self, &self->domain);
+  self->opts.struct_size = sizeof self->opts;
+  self->opts.domain = self->domain;
+  self->opts.drop = green_drop;
+  if (code == 0 && PySet_Add(self->state->runtimes, (PyObject*)self) < 0) {
+    code = INTERRUPTED;
+  }
+  return code;
+}
+
+static PyObject* runtime_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
+  static char* names[] = {"procs", "stack_size", "handover", "interpreters",
+                          NULL};
+  struct state* s = PyType_GetModuleState(type);
+  unsigned procs = 0, interps = 0;
+  unsigned long long stack = STACK;
+  PyObject* seconds = NULL;
+  int64_t handover = HANDOVER_NS;
+  if (!PyArg_ParseTupleAndKeywords(args, kw, "|$IKOI", names, &procs, &stack,
+                                   &seconds, &interps) ||
+      (seconds && nanoseconds(seconds, &handover) < 0)) {
     return NULL;
   }
   thrum_config config;
@@ -73,25 +93,45 @@ static PyObject* runtime_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
   self->state = s;
   int code = thrum_rt_new(&self->rt, &config);
   if (code == 0) {
-    code = thrum_on_thread(self->rt, NULL, thread_ends, s);
+    code = thrum_on_thread(self->rt, NULL, thread_ends, NULL);
   }
   if (code == 0) {
-    code = thrum_domain_new(self->rt, &ops, self, &self->domain);
+    code = runtime_open(self, handover);
   }
-  if (code < 0 || PySet_Add(s->runtimes, (PyObject*)self) < 0) {
-    if (code < 0) {
-      raise_code(s, code);
-    }
+  if (code < 0) {
+    raise_code(s, code);
     if (self->rt) {
       thrum_rt_stop(self->rt, THRUM_FOREVER);
     }
     Py_DECREF(self);
     return NULL;
   }
-  self->opts.struct_size = sizeof self->opts;
-  self->opts.domain = self->domain;
-  self->opts.drop = green_drop;
+  if (interps && interps_new(self, interps) < 0) {
+    PyObject *kind, *error, *trace;
+    PyErr_Fetch(&kind, &error, &trace);
+    stop_until(self, THRUM_FOREVER);
+    Py_DECREF(self);
+    PyErr_Restore(kind, error, trace);
+    return NULL;
+  }
   return (PyObject*)self;
+}
+
+Runtime* runtime_attach(struct state* s, thrum_rt* rt) {
+  Runtime* self = (Runtime*)s->RuntimeType->tp_alloc(s->RuntimeType, 0);
+  if (!self) {
+    return NULL;
+  }
+  thrum_rt_retain(rt);
+  self->rt = rt;
+  self->state = s;
+  self->attached = 1;
+  int code = runtime_open(self, HANDOVER_NS);
+  if (code < 0) {
+    raise_code(s, code);
+    Py_CLEAR(self);
+  }
+  return self;
 }
 
 /* Not before it has stopped: until then the set of all refers to it. */
@@ -193,6 +233,7 @@ static int stop_until(Runtime* rt, int64_t deadline) {
     }
   }
   if (code == 0) {
+    interps_end(rt);
     PySet_Discard(rt->state->runtimes, (PyObject*)rt);
   }
   return code == THRUM_EAGAIN ? INTERRUPTED : code;
@@ -208,6 +249,10 @@ static PyObject* runtime_stop(PyObject* self, PyObject* args, PyObject* kw) {
   }
   if (thrum_self()) {
     PyErr_SetString(PyExc_RuntimeError, "stop() inside a Task");
+    return NULL;
+  }
+  if (((Runtime*)self)->attached) {
+    PyErr_SetString(PyExc_RuntimeError, "it belongs to another interpreter");
     return NULL;
   }
   int code = stop_until((Runtime*)self, deadline);
@@ -263,9 +308,15 @@ PyObject* shutdown_all(PyObject* module, PyObject* none) {
   PyObject* all = PySequence_List(s->runtimes);
   for (Py_ssize_t i = 0; all && i < PyList_GET_SIZE(all); ++i) {
     Runtime* rt = (Runtime*)PyList_GET_ITEM(all, i);
-    if (stop_until(rt, thrum_after(50000000)) == THRUM_ETIMEDOUT) {
+    if (!rt->attached &&
+        stop_until(rt, thrum_after(50000000)) == THRUM_ETIMEDOUT) {
       interrupt_all(rt);
-      if (stop_until(rt, thrum_after(150000000)) == THRUM_ETIMEDOUT) {
+      interps_interrupt(rt);
+      /* CPython aborts if an interpreter is left: those are waited for, as it
+       * waits for their threads. */
+      if (stop_until(rt, rt->interp_count
+                             ? THRUM_FOREVER
+                             : thrum_after(150000000)) == THRUM_ETIMEDOUT) {
         thrum_domain_close(rt->domain);
       }
     }
@@ -301,11 +352,18 @@ static PyMethodDef methods[] = {
     {"stop", (PyCFunction)(void (*)(void))runtime_stop,
      METH_VARARGS | METH_KEYWORDS,
      "stop(timeout=None)\n--\n\nCancels all that runs, and waits for its end."},
+    {"port_", interp_port, METH_VARARGS, NULL},
     {"__enter__", runtime_enter, METH_NOARGS, NULL},
     {"__exit__", runtime_exit, METH_VARARGS, NULL},
     {0}};
 
+static PyObject* runtime_interps(PyObject* self, void* none) {
+  (void)none;
+  return PyLong_FromUnsignedLong(((Runtime*)self)->interp_count);
+}
+
 static PyGetSetDef properties[] = {
+    {"interpreters", runtime_interps, NULL, "How many beside this one.", NULL},
     {"procs", runtime_procs, NULL, "How many green threads may run at once.",
      NULL},
     {"live", runtime_live, NULL, "It has not been stopped.", NULL},
@@ -313,11 +371,13 @@ static PyGetSetDef properties[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc,
-     "Runtime(*, procs=0, stack_size=1 MiB, handover=0.002)\n\n"
+     "Runtime(*, procs=0, stack_size=1 MiB, handover=0.002, "
+     "interpreters=0)\n\n"
      "Green threads on `procs` cores (0: all there are). While one is outside "
      "thrum for longer than `handover` seconds the others go on beside it. "
      "Used "
-     "in a `with` it is what go() spawns in, and stops at the end."},
+     "in a `with` it is what go() spawns in, and stops at the end. "
+     "`interpreters` (3.12): so many more, with a GIL each, for go_remote()."},
     {Py_tp_new, runtime_new},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},

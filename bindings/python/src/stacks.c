@@ -13,6 +13,7 @@ struct row {
 };
 
 struct rows {
+  thrum_domain* of; /* others belong to other interpreters */
   struct row* at;
   size_t n, room;
 };
@@ -21,7 +22,7 @@ struct rows {
  * count is touched, for that could run code and let one end. */
 static void note(void* arg, const thrum_g_info* info) {
   struct rows* rows = arg;
-  if (!info->domain || !info->arg) {
+  if (info->domain != rows->of || !info->arg) {
     return;
   }
   Task* t = ((struct green*)info->arg)->task;
@@ -58,7 +59,7 @@ PyObject* stacks(PyObject* module, PyObject* runtime) {
     PyErr_SetString(PyExc_TypeError, "a Runtime is needed");
     return NULL;
   }
-  struct rows rows = {0};
+  struct rows rows = {.of = ((Runtime*)runtime)->domain};
   int code = thrum_g_each(((Runtime*)runtime)->rt, note, &rows);
   PyObject* list = code < 0 ? raise_code(s, code) : PyList_New(0);
   int64_t now = thrum_now();
@@ -83,7 +84,7 @@ PyObject* stacks(PyObject* module, PyObject* runtime) {
 
 /* ---- The end ---------------------------------------------------------------- */
 void interrupt_all(Runtime* rt) {
-  struct rows rows = {0};
+  struct rows rows = {.of = rt->domain};
   if (thrum_g_each(rt->rt, note, &rows) == 0) {
     for (size_t i = 0; i < rows.n; ++i) {
       struct green* g = rows.at[i].task->green;
@@ -114,10 +115,10 @@ static void look(void* arg, const thrum_g_info* info) {
 }
 
 /* Every G waits for another one, without a time limit, and nothing outside can
- * wake one: no other thread of Python's, no handler of a signal. */
+ * wake one: no other interpreter, no thread of Python's, no handler of a signal. */
 int deadlocked(Runtime* rt) {
-  int stuck = 1;
-  if (thrum_g_each(rt->rt, look, &stuck) < 0 || !stuck ||
+  int stuck = !rt->interp_count;
+  if (!stuck || thrum_g_each(rt->rt, look, &stuck) < 0 || !stuck ||
       thrum_next_wake(rt->rt) != THRUM_FOREVER) {
     return 0;
   }

@@ -6,15 +6,26 @@
 #include <structmember.h>
 #include <unistd.h>
 
-static uint32_t green_key;
+static _Atomic(uint32_t) green_key;
 
+/* Several interpreters may import this at once: the first key counts. */
 int green_key_make(void) {
-  return green_key ? 0 : thrum_local_new(NULL, &green_key);
+  uint32_t none = 0, key;
+  if (atomic_load_explicit(&green_key, memory_order_relaxed)) {
+    return 0;
+  }
+  int code = thrum_local_new(NULL, &key);
+  if (code == 0) {
+    atomic_compare_exchange_strong_explicit(
+        &green_key, &none, key, memory_order_relaxed, memory_order_relaxed);
+  }
+  return code;
 }
 
 /* Of the calling G; NULL in a thread and in a native G. */
 struct green* green_here(void) {
-  return thrum_local_get(green_key);
+  return thrum_local_get(
+      atomic_load_explicit(&green_key, memory_order_relaxed));
 }
 
 static PyObject* take_error(void) {
@@ -72,7 +83,8 @@ static void green_main(void* arg) {
   struct state* s = g->task->runtime->state;
   unsigned forks = s->forks;
   tstate_begin(g->ts);
-  if (thrum_local_set(green_key, g) == 0) {
+  if (thrum_local_set(atomic_load_explicit(&green_key, memory_order_relaxed),
+                      g) == 0) {
     call(g);
   } else {
     PyErr_NoMemory();

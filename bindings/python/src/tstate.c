@@ -52,6 +52,14 @@ static void tstate_give(struct state* s, PyThreadState* ts) {
   PyThreadState_Delete(ts);
 }
 
+void tstate_free_spares(struct state* s) {
+  while (s->spares) {
+    PyThreadState_Delete(s->spare[--s->spares]);
+  }
+  PyMem_Free(s->spare);
+  s->spare = NULL;
+}
+
 /* In the child of a fork CPython has deleted all thread states but one. */
 void tstate_forget(struct state* s) { s->spares = 0; }
 
@@ -74,33 +82,52 @@ void tstate_begin(PyThreadState* ts) {
 #endif
 }
 
+/* The one that was used last comes first: most Ms know one interpreter. */
+static struct carrier* carrier_find(struct state* s) {
+  for (struct carrier** at = &here; *at; at = &(*at)->next) {
+    struct carrier* c = *at;
+    if (c->s == s) {
+      *at = c->next;
+      c->next = here;
+      here = c;
+      return c;
+    }
+  }
+  return NULL;
+}
+
 /* On the M's own stack, or in a G that cannot park meanwhile. */
 struct carrier* carrier_here(struct state* s) {
-  if (!here) {
-    struct carrier* c = PyMem_RawCalloc(1, sizeof *c);
+  struct carrier* c = here;
+  if (c && c->s == s) {
+    return c;
+  }
+  c = carrier_find(s);
+  if (!c) {
+    c = PyMem_RawCalloc(1, sizeof *c);
     PyThreadState* home = c ? PyThreadState_New(s->interp) : NULL;
     if (!home) {
       PyMem_RawFree(c);
       return NULL;
     }
+    c->s = s;
     c->home = home;
+    c->next = here;
     here = c;
   }
-  return here;
+  return c;
 }
 
 /* The last act of an M. */
-void carrier_end(struct state* s) {
-  struct carrier* c = here;
-  (void)s;
-  if (!c || finalizing()) {
-    return;
+void carriers_end(void) {
+  while (here && !finalizing()) {
+    struct carrier* c = here;
+    here = c->next;
+    PyEval_RestoreThread(c->home);
+    PyThreadState_Clear(c->home);
+    PyThreadState_DeleteCurrent();
+    PyMem_RawFree(c);
   }
-  here = NULL;
-  PyEval_RestoreThread(c->home);
-  PyThreadState_Clear(c->home);
-  PyThreadState_DeleteCurrent();
-  PyMem_RawFree(c);
 }
 
 static void make_current(struct state* s, struct carrier* c, PyThreadState* ts,

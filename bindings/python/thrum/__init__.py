@@ -48,21 +48,23 @@ from ._run import parallelism, run
 if TYPE_CHECKING:
     from . import net
     from ._asyncio import block_on, to_async
+    from ._interpreters import Port, go_remote
     from ._native import go_native
 
 __version__ = version
 __all__ = [
     "Cancelled", "Channel", "ClosedError", "Cond", "DeadlockError", "Error",
-    "Mutex", "Once", "RWLock", "Runtime", "Scope", "Semaphore", "Task",
+    "Mutex", "Once", "Port", "RWLock", "Runtime", "Scope", "Semaphore", "Task",
     "Timeout", "WaitGroup", "block_on", "build_info", "current_runtime",
-    "current_task", "dump", "excepthook", "go", "go_native", "net", "offload",
-    "parallelism", "run", "scope", "select", "shield", "sleep", "timeout",
-    "to_async", "version", "yield_",
+    "current_task", "dump", "excepthook", "go", "go_native", "go_remote",
+    "net", "offload", "parallelism", "run", "scope", "select", "shield", "sleep",
+    "timeout", "to_async", "version", "yield_",
 ]
 
 # What takes long to import comes when it is first used.
 _LATER = {"block_on": "_asyncio", "to_async": "_asyncio",
-          "go_native": "_native", "net": "net"}
+          "go_native": "_native", "go_remote": "_interpreters",
+          "Port": "_interpreters", "net": "net"}
 
 
 def __getattr__(name: str) -> _Any:

@@ -5,26 +5,32 @@ from __future__ import annotations
 import sys
 from typing import Any, Callable, Literal, TypeVar
 
-from ._core import Runtime
+from ._core import Runtime, current_runtime
 
 T = TypeVar("T")
 
 
-def run(main: Callable[..., T], /, *args: Any, procs: int = 0, **kwargs: Any) -> T:
+def run(main: Callable[..., T], /, *args: Any, procs: int = 0,
+        interpreters: int = 0, **kwargs: Any) -> T:
     """Runs main(*args, **kwargs) as a Task of a new Runtime, and stops it.
 
     What else still runs when main has ended is cancelled. Ctrl-C cancels main
     and is raised here once it has ended.
     """
-    with Runtime(procs=procs) as runtime:
+    with Runtime(procs=procs, interpreters=interpreters) as runtime:
         return runtime.run(main, *args, **kwargs)
 
 
 def parallelism() -> Literal["native", "interpreters", "free-threaded"]:
     """What runs in parallel here.
 
-    "native": code that gives the GIL up, and native green threads. "free-threaded":
-    Python too.
+    "native": code that gives the GIL up, and C functions. "interpreters": Python,
+    too, by go_remote() in this Runtime. "free-threaded": all Python.
     """
     enabled = getattr(sys, "_is_gil_enabled", lambda: True)
-    return "native" if enabled() else "free-threaded"
+    if not enabled():
+        return "free-threaded"
+    try:
+        return "interpreters" if current_runtime().interpreters else "native"
+    except RuntimeError:  # there is none
+        return "native"
