@@ -52,6 +52,7 @@ struct green {
   Task* task;                  /* owned */
   PyObject *args, *kwargs, *context; /* owned until the call is over */
   int apart;                         /* inside offload: must not park */
+  int held; /* locks of threading, as debug_locks counts them */
 };
 
 HIDDEN struct carrier* carrier_here(struct state* s);

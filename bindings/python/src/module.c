@@ -27,7 +27,7 @@ static PyObject* yield(PyObject* module, PyObject* none) {
 static int sleep_call(void* ns, void* none, int64_t deadline) {
   (void)none;
   if (green_here()) {
-    return thrum_sleep(*(int64_t*)ns);
+    return deadline == THRUM_TRY ? THRUM_EAGAIN : thrum_sleep(*(int64_t*)ns);
   }
   /* A thread sleeps in slices, as wait_call wants it. */
   int64_t end = *(int64_t*)ns;
@@ -91,6 +91,28 @@ static PyObject* shield(PyObject* module, PyObject* delta) {
   return in_green(module, thrum_shield((int32_t)by));
 }
 
+/* can_park(): in a Task that is not offloaded. */
+static PyObject* can_park(PyObject* module, PyObject* none) {
+  (void)module;
+  (void)none;
+  struct green* g = green_here();
+  return PyBool_FromLong(g && !g->apart);
+}
+
+/* hold(delta): of locks of threading, for debug_locks. */
+static PyObject* hold(PyObject* module, PyObject* delta) {
+  (void)module;
+  struct green* g = green_here();
+  long by = PyLong_AsLong(delta);
+  if (by == -1 && PyErr_Occurred()) {
+    return NULL;
+  }
+  if (g) {
+    g->held += (int)by;
+  }
+  Py_RETURN_NONE;
+}
+
 static PyObject* cancel_clear(PyObject* module, PyObject* none) {
   (void)none;
   return in_green(module, thrum_cancel_clear());
@@ -121,6 +143,8 @@ static PyMethodDef functions[] = {
     {"select_cases", (PyCFunction)(void (*)(void))select_cases, METH_FASTCALL,
      NULL},
     {"limit", limit, METH_O, NULL},
+    {"can_park", can_park, METH_NOARGS, NULL},
+    {"hold", hold, METH_O, NULL},
     {"shield", shield, METH_O, NULL},
     {"cancel_clear", cancel_clear, METH_NOARGS, NULL},
     {"now", now, METH_NOARGS, NULL},

@@ -14,9 +14,30 @@ int raise_no_wait(void) {
   return INTERRUPTED;
 }
 
+/* < 0: warnings are errors. */
+static int warn_of_locks(struct green* g) {
+  PyObject* name = PyObject_GetAttrString((PyObject*)g->task, "name");
+  int code = name ? PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                                     "Task %U waits while it holds %d lock(s) "
+                                     "of threading",
+                                     name, g->held)
+                  : -1;
+  Py_XDECREF(name);
+  return code;
+}
+
 int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline) {
   struct green* g = green_here();
   if (g && !g->apart) {
+    if (g->held && deadline != THRUM_TRY) {
+      int code = fn(object, arg, THRUM_TRY);
+      if (code != THRUM_EAGAIN) {
+        return code;
+      }
+      if (warn_of_locks(g) < 0) {
+        return INTERRUPTED;
+      }
+    }
     return fn(object, arg, deadline);
   }
   if (thrum_self() && deadline != THRUM_TRY) {

@@ -48,23 +48,26 @@ from ._run import parallelism, run
 if TYPE_CHECKING:
     from . import net
     from ._asyncio import block_on, to_async
+    from ._debug import debug_locks
     from ._interpreters import Port, go_remote
     from ._native import go_native
+    from ._patch import patch
 
 __version__ = version
 __all__ = [
     "Cancelled", "Channel", "ClosedError", "Cond", "DeadlockError", "Error",
     "Mutex", "Once", "Port", "RWLock", "Runtime", "Scope", "Semaphore", "Task",
     "Timeout", "WaitGroup", "block_on", "build_info", "current_runtime",
-    "current_task", "dump", "excepthook", "go", "go_native", "go_remote",
-    "net", "offload", "parallelism", "run", "scope", "select", "shield", "sleep",
+    "current_task", "debug_locks", "dump", "excepthook", "go", "go_native", "go_remote",
+    "net", "offload", "parallelism", "patch", "run", "scope", "select", "shield", "sleep",
     "timeout", "to_async", "version", "yield_",
 ]
 
 # What takes long to import comes when it is first used.
 _LATER = {"block_on": "_asyncio", "to_async": "_asyncio",
           "go_native": "_native", "go_remote": "_interpreters",
-          "Port": "_interpreters", "net": "net"}
+          "Port": "_interpreters", "debug_locks": "_debug", "net": "net",
+          "patch": "_patch"}
 
 
 def __getattr__(name: str) -> _Any:
@@ -82,4 +85,6 @@ try:
     _threading._register_atexit(_core.shutdown)  # type: ignore[attr-defined]
 except (AttributeError, RuntimeError):
     _atexit.register(_core.shutdown)
+if _os.environ.get("THRUM_DEBUG") == "locks":
+    __getattr__("debug_locks")()
 _os.register_at_fork(after_in_child=_core.forked)

@@ -1,0 +1,313 @@
+"""patch() and debug_locks(), each in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAD = """
+import thrum
+thrum.patch()
+import queue, select, selectors, socket, subprocess, sys, threading, time
+
+def beside(wait, wake=lambda: None):
+    '''Others run while wait() waits, on one P whose thread never changes.'''
+    steps = []
+    def other():
+        for _ in range(5):
+            steps.append(1)
+            thrum.yield_()
+        wake()
+    task = thrum.go(other)
+    result = wait()
+    task.join()
+    assert len(steps) == 5
+    return result
+
+def run(main):
+    with thrum.Runtime(procs=1, handover=60.0) as rt:
+        rt.run(main)
+    print("fine")
+"""
+
+
+@pytest.fixture
+def patched(script):
+    def run(body):
+        lines = ["    " + line for line in body.strip("\n").splitlines()]
+        text = HEAD + "\ndef main():\n" + "\n".join(lines) + "\nrun(main)\n"
+        done = subprocess.run([sys.executable, "-c", text], capture_output=True,
+                              text=True, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+    return run
+
+
+def test_locks(patched):
+    patched("""
+lock = threading.Lock()
+with lock:
+    assert lock.locked() and not lock.acquire(False)
+    assert not lock.acquire(timeout=0.001)
+assert not lock.locked()
+try:
+    lock.release()
+except RuntimeError:
+    pass
+lock.acquire()
+assert beside(lock.acquire, lock.release)
+rlock = threading.RLock()
+inside = []
+def body():
+    with rlock, rlock:
+        inside.append(1)
+        thrum.yield_()
+        assert inside == [1]
+        inside.pop()
+for task in [thrum.go(body) for _ in range(10)]:
+    task.join()
+try:
+    rlock.release()
+except RuntimeError:
+    pass
+condition = threading.Condition()
+def wake():
+    with condition:
+        condition.notify_all()
+with condition:
+    assert beside(condition.wait, wake)
+    assert not condition.wait(0.001)
+event = threading.Event()
+assert beside(event.wait, event.set)
+assert beside(lambda: threading.Barrier(1).wait()) == 0
+""")
+
+
+def test_threads_are_tasks(patched):
+    patched("""
+seen = []
+def body(n):
+    thrum.sleep(0.001)
+    seen.append((n, threading.current_thread().name, threading.get_ident()))
+threads = [threading.Thread(target=body, args=(n,), name=f"t{n}")
+           for n in range(5)]
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+    assert not t.is_alive()
+assert sorted(n for n, _, _ in seen) == list(range(5))
+assert sorted(name for _, name, _ in seen) == [f"t{n}" for n in range(5)]
+assert sorted(i for _, _, i in seen) == sorted(t.ident for t in threads)
+slow = threading.Thread(target=thrum.sleep, args=(0.05,))
+slow.start()
+slow.join(0.001)
+assert slow.is_alive()
+slow.join()
+local = threading.local()
+local.x = 1
+def other():
+    assert not hasattr(local, "x")
+thread = threading.Thread(target=other)
+thread.start()
+thread.join()
+timer = threading.Timer(0.001, seen.append, ("timer",))
+timer.start()
+timer.join()
+assert seen[-1] == "timer"
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(3) as pool:
+    assert list(pool.map(abs, range(-20, 0))) == list(range(20, 0, -1))
+""")
+
+
+def test_queues_and_time(patched):
+    patched("""
+q = queue.Queue(1)
+assert beside(q.get, lambda: q.put(5)) == 5
+q.put(1)
+beside(lambda: q.put(2), q.get)
+s = queue.SimpleQueue()
+assert beside(s.get, lambda: s.put(6)) == 6
+beside(lambda: time.sleep(0.01))
+began = time.monotonic()
+time.sleep(0.01)
+assert time.monotonic() - began >= 0.01
+""")
+
+
+def test_sockets(patched):
+    patched("""
+a, b = socket.socketpair()
+assert beside(lambda: a.recv(10), lambda: b.send(b"x")) == b"x"
+a.settimeout(0.001)
+assert a.gettimeout() == 0.001
+try:
+    a.recv(1)
+except socket.timeout:
+    pass
+a.setblocking(False)
+try:
+    a.recv(1)
+except BlockingIOError:
+    pass
+a.setblocking(True)
+data = bytes(3_000_000)
+task = thrum.go(a.sendall, data)
+got = bytearray()
+while len(got) < len(data):
+    got += b.recv(1 << 20)
+task.join()
+server = socket.create_server(("127.0.0.1", 0))
+address = server.getsockname()
+held = []
+client, peer = beside(server.accept,
+                      lambda: held.append(socket.create_connection(address)))
+with client, held[0] as other, client.makefile("rwb") as file:
+    file.write(b"line\\n")
+    file.flush()
+    assert other.recv(100) == b"line\\n"
+    other.sendall(b"back\\n")
+    assert file.readline() == b"back\\n"
+server.close()
+try:
+    socket.create_connection(address)
+except ConnectionRefusedError:
+    pass
+u, v = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in "uv")
+v.bind(("localhost", 0))
+assert beside(lambda: v.recvfrom(10),
+              lambda: u.sendto(b"d", v.getsockname()))[0] == b"d"
+u.close(); v.close(); a.close(); b.close()
+""")
+
+
+def test_select(patched):
+    patched("""
+a, b = socket.socketpair()
+wake = lambda: b.send(b"x")
+assert beside(lambda: select.select([a], [], []), wake) == ([a], [], [])
+assert a.recv(5) == b"x"
+assert select.select([a], [], [], 0.001) == ([], [], [])
+poll = select.poll()
+poll.register(a, select.POLLIN)
+assert beside(poll.poll, wake) == [(a.fileno(), select.POLLIN)]
+a.recv(5)
+assert poll.poll(1) == []
+for kind in (selectors.DefaultSelector, selectors.PollSelector,
+             selectors.SelectSelector):
+    with kind() as selector:
+        selector.register(a, selectors.EVENT_READ, "data")
+        assert beside(selector.select, wake)[0][0].data == "data"
+        a.recv(5)
+        assert selector.select(0.001) == []
+import asyncio
+async def coroutine():
+    await asyncio.sleep(0.01)
+    return 3
+assert beside(lambda: asyncio.run(coroutine())) == 3
+a.close(); b.close()
+""")
+
+
+def test_processes(patched):
+    patched("""
+assert beside(lambda: subprocess.run(["sleep", "0.05"]).returncode) == 0
+done = beside(lambda: subprocess.run(["sh", "-c", "echo out; echo err >&2"],
+                                     capture_output=True, text=True))
+assert (done.stdout, done.stderr) == ("out\\n", "err\\n")
+try:
+    subprocess.run(["sleep", "60"], timeout=0.01)
+except subprocess.TimeoutExpired:
+    pass
+assert subprocess.Popen(["sh", "-c", "exit 3"]).wait() == 3
+""")
+
+
+def test_http_by_the_standard_library(patched):
+    patched("""
+import http.server, urllib.request
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.path.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+serving = thrum.go(server.serve_forever)
+port = server.server_address[1]
+def get(n):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{n}") as page:
+        return page.read()
+tasks = [thrum.go(get, n) for n in range(20)]
+assert [t.result() for t in tasks] == [f"/{n}".encode() for n in range(20)]
+server.shutdown()
+serving.join()
+server.server_close()
+""")
+
+
+def test_threads_of_the_program_are_left_alone(script):
+    code, out, err, _ = script("""
+        import thrum
+        thrum.patch()
+        import queue, threading, time
+        q = queue.Queue()
+        t = threading.Thread(target=lambda: (time.sleep(0.01), q.put(1)))
+        t.start()
+        assert q.get(timeout=10) == 1
+        t.join()
+        assert not t.is_alive()
+        print(threading.current_thread() is threading.main_thread())
+    """)
+    assert (code, out, err) == (0, "True\n", "")
+
+
+def test_one_part_alone(script):
+    code, out, err, _ = script("""
+        import threading, time
+        lock = threading.Lock
+        import thrum
+        thrum.patch(threading=False)
+        assert threading.Lock is lock and "thrum" in time.sleep.__module__
+        try:
+            thrum.patch(thraeding=False)
+        except TypeError as error:
+            print(error)
+    """)
+    assert (code, out, err) == (0, "patch() knows no thraeding\n", "")
+
+
+def test_debug_names_who_waits_with_a_lock(script):
+    code, out, err, _ = script("""
+        import threading, warnings
+        import thrum
+        thrum.debug_locks()
+        lock, other = threading.Lock(), threading.Lock()
+        rlock = threading.RLock()
+        def careless():
+            with lock:
+                thrum.sleep(0.001)
+        def nested():
+            with lock, other:
+                thrum.Channel().recv(timeout=0.001)
+        def careful():
+            with lock, rlock, rlock:
+                thrum.Channel(1).send(1)  # which need not wait
+            thrum.sleep(0.001)
+        def main():
+            for fn in (careless, careful, nested):
+                with warnings.catch_warnings(record=True) as told:
+                    warnings.simplefilter("always")
+                    try:
+                        thrum.go(fn).join()
+                    except thrum.Timeout:
+                        pass
+                print(*[w.message for w in told], sep="; ")
+        thrum.run(main)
+    """)
+    assert (code, err) == (0, "")
+    assert out == ("Task careless waits while it holds 1 lock(s) of threading\n\n"
+                   "Task nested waits while it holds 2 lock(s) of threading\n")
