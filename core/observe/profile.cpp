@@ -29,10 +29,10 @@ u32 rate_now(const Profiler* p, u32 rate) {
 
 // Has a quota been used up since this was last asked? With the lock held.
 bool was_throttled(Profiler* p, i64 ns) {
-  if (ns < kMayThrottle || !p->throttle.n) {
+  if (ns < kMayThrottle || !p->groups.count) {
     return false;
   }
-  u64 now = os::throttle_read(p->throttle);
+  u64 now = os::groups_throttled(p->groups).ns;
   bool more = now != p->throttled;
   p->throttled = now;
   p->thinned.store(more ? kThin : 1, relaxed);
@@ -155,7 +155,7 @@ void no_end(Lens*) {}  // the profile ends
 
 void end(Profile* at) {
   Profiler* p = of(at);
-  os::throttle_close(p->throttle);
+  os::groups_close(p->groups);
   mem::free(p->met);
   mem::free(p->pending);
   mem::free(p);
@@ -177,8 +177,8 @@ void find_own(void* arg, u64 lo, u64 hi, u64, const char*) {
 
 void open_throttle(void* arg) {
   auto* p = static_cast<Profiler*>(arg);
-  os::throttle_open(p->throttle);
-  p->throttled = os::throttle_read(p->throttle);
+  os::groups_open(p->groups, "");
+  p->throttled = os::groups_throttled(p->groups).ns;
 }
 
 Profiler* make(Runtime* rt) {

@@ -8,7 +8,7 @@
 #pragma once
 #include "observe/text.hpp"
 #include "os/calls.hpp"
-#include "os/cpu_share.hpp"
+#include "os/cgroup.hpp"
 #include "sched/profile.hpp"
 #include "sched/recorder.hpp"
 
@@ -46,7 +46,7 @@ struct Profiler : Profile, Lens {
   Met* met;                // lock: kStacks, by hash
   u64 dropped;             // lock: had no room
   Pending* pending;        // kPendings, by slot
-  os::Throttle throttle;   // lock
+  os::CpuGroups groups;    // lock
   u64 throttled;           // lock: as it was last read
   Atomic<u32> thinned;     // lock writes: so much less is drawn: a quota bites
 };
