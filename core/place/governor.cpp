@@ -11,6 +11,8 @@ namespace {
 constexpr i64 kEvery = 1'000'000'000;
 // A runtime that lives shorter opens no file for this.
 constexpr i64 kFirst = 100'000'000;
+// Where the program says how many Ps, and nothing limits: no files are kept open.
+constexpr i64 kSeldom = 10'000'000'000;
 
 // The CPUs that the maker of the runtime had, until sysmon's own mask changes
 // (a cpuset, taskset -a): the host may have pinned the thread that started it.
@@ -49,6 +51,14 @@ void open(Governor* g) {
   g->opened = true;
 }
 
+void close(Governor* g) {
+  if (g->opened) {
+    Locked held(g->lock);
+    os::groups_close(g->groups);
+    g->opened = false;
+  }
+}
+
 i64 look(Govern* seam, Runtime* rt, i64 now) {
   Governor* g = governor_of(seam);
   if (!g->at) {
@@ -60,15 +70,17 @@ i64 look(Govern* seam, Runtime* rt, i64 now) {
     }
     follow(g, rt);
     g->at = now + kEvery;
+    if (!g->opts.follows && !g->budget.quota_milli) {
+      close(g);
+      g->at = now + kSeldom;
+    }
   }
   return g->at;
 }
 
 void free_governor(Govern* seam) {
   Governor* g = governor_of(seam);
-  if (g->opened) {
-    os::groups_close(g->groups);
-  }
+  close(g);
   g->opts.source.give(g, sizeof *g);
 }
 

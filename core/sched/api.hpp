@@ -67,6 +67,15 @@ inline bool must_check(M* m, G* g) {
 }
 int park(M*& m, const char* reason, i64 deadline);
 
+// ---- rank.cpp: classes, and mutexes that lend theirs -----------------------------
+u8 rank_of_caller(M* m);               // now; kNormal: not a G
+u8 rank_of_queue(const WaitQueue& q);  // of the highest of the first 64
+// Under the lock of a mutex that `who` (sync.hpp) holds: it gets `rank` until it
+// unlocks, if that is higher than its own. `again`: this mutex lends to it already.
+// True: it lends now.
+bool rank_lend(M* m, u64 who, u8 rank, bool again);
+void rank_back(M* m);  // the caller has unlocked one that lent
+
 // ---- timers.cpp ----------------------------------------------------------------
 // The clock of the caller: virtual in a G of a deterministic runtime.
 i64 now_of(M* m);

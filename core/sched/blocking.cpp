@@ -38,8 +38,7 @@ void let_go(M* m) {
 void declare(M* m, Body* b) {
   Runtime* rt = m->rt;
   P* p = m->p;
-  bool work = p->queued() || rt->global_count.load(relaxed) ||
-              rt->wanting.load(relaxed);
+  bool work = p->queued() || between(rt) || rt->wanting.load(relaxed);
   // The clock costs as much as all the rest: it is read when it may matter.
   b->rare()->block_since = work ? cpu_ticks() : 0;
   m->declared_at.store(b->rare()->block_since, relaxed);
@@ -70,7 +69,7 @@ M* come_back(M*& m) {
   }
   // It counts as blocking until it has a P or is queued: a deadlock verdict in
   // between would see nobody.
-  if (m->p || (g->flags & kRouted)) {
+  if (m->p || ((g->flags & kRouted) && (tied(g) || seeded(rt)))) {
     if (!m->p) {  // bound to this M, or inside its domain
       void* held = g->body->held_sp;
       publish(g->body->held_sp, THRUM_SPILLED_SP());

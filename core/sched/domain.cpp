@@ -396,10 +396,7 @@ int domain_leave(M*& m) {
     return kEPERM;
   }
   g->ext->outside = true;
-  g->flags &= static_cast<u8>(~kRouted);
-  if (g->body->pin || seeded(m->rt)) {
-    g->flags |= kRouted;
-  }
+  unroute(m->rt, g);
   m->after = After{.kind = AfterKind::route, .g = g};
   m = switch_away(m, g->body);
   return 0;

@@ -112,6 +112,12 @@ constexpr u8 kStarted = 4;    // has a body
 constexpr u8 kHibernate = 8;  // THRUM_G_HIBERNATE
 constexpr u8 kSampled = 16;   // its latency is measured: metrics.cpp
 
+// ---- G::rank: classes, THRUM_PRIO_* ----------------------------------------------
+constexpr u8 kNormal = 0;
+constexpr u8 kHigh = 1;
+constexpr u8 kLow = 2;
+constexpr u32 kRanks = 3;
+
 struct Asleep;
 struct Body;
 struct Ext;
@@ -128,7 +134,7 @@ struct alignas(kCacheLine) G {
   u32 slot;             // const
   Atomic<State> state;  // owner; observers read
   u8 affinity;          // const after spawn
-  u8 priority;          // const after spawn
+  Atomic<u8> rank;      // atomic: its class, see rank.hpp
   u8 flags;             // owner
   Body* body;           // owner; null before it first runs, and while it
                         // hibernates; seen

@@ -15,4 +15,10 @@ struct Govern {
   void (*free)(Govern* g);  // sysmon has ended
 };
 
+inline void govern_free(Govern* g) {
+  if (g) {
+    g->free(g);
+  }
+}
+
 }  // namespace thrum

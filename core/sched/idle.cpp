@@ -24,7 +24,8 @@ bool go_idle(M* m) {
   {
     Locked held(rt->lock);
     // slow: run_ended ends our call under this lock.
-    if (rt->wanting_head || !rt->global.empty() || !m->pinned.empty() ||
+    if (rt->wanting_head || !rt->global.empty() ||
+        rt->ranked_count.load(relaxed) || !m->pinned.empty() ||
         m->leaving.load(relaxed) || (m->slow.load(relaxed) & kSlowStop) ||
         p->attention.load(relaxed)) {
       return false;

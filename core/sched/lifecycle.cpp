@@ -46,9 +46,7 @@ void destroy(Runtime* rt) {
   const mem::Source from = rt->config.source;
   observer_free(rt);
   source_free(rt);
-  if (Govern* g = rt->config.govern) {
-    g->free(g);
-  }
+  govern_free(rt->config.govern);
   for (u32 slot = 0; slot < rt->table.end; ++slot) {
     G* g = table_g(rt->table, slot);
     if (!g || !(g->word.load(relaxed) & kLive)) {
@@ -271,9 +269,7 @@ bool leave_stop(Runtime* rt) {
 int rt_new(Runtime** out, const Config& config) {
   Runtime* rt = fork_ready() ? config.source.make<Runtime>() : nullptr;
   if (!rt) {
-    if (Govern* g = config.govern) {
-      g->free(g);
-    }
+    govern_free(config.govern);
     return kENOMEM;
   }
   rt->epoch = os::fork_epoch();
@@ -288,6 +284,8 @@ int rt_new(Runtime** out, const Config& config) {
   rt->trace = 0xcbf29ce484222325u;
   rt->fence_all = os::fence_all_register();
   rt->wake_ticks = ticks_of(kWakeCost);
+  rt->slice_ticks = rt->wake_ticks * static_cast<u64>(config.slice_ns) /
+                    static_cast<u64>(kWakeCost);
   rt->long_ticks = rt->wake_ticks * kLongCall / kWakeCost;
   rt->ns_per_tick = (u64{kWakeCost} << 32) / rt->wake_ticks;
   rt->quick_ticks = 4 * rt->long_ticks;

@@ -7,7 +7,7 @@
 // queues; the global queue; the world outside (source.hpp); other Ps.
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
-#include "sched/ready.hpp"
+#include "sched/rank.hpp"
 #include "sched/source.hpp"
 
 namespace thrum {
@@ -128,7 +128,7 @@ void stop_spinning(M* m) {
 }
 
 bool has_work(Runtime* rt) {
-  if (rt->global_count.load(relaxed)) {
+  if (between(rt)) {
     return true;
   }
   u32 n = rt->p_count.load(acquire);
@@ -149,7 +149,7 @@ void drop_p(M* m) {
   P* p = leave_p(m);
   stop_spinning(m);
   // With timers too: somebody must sleep until they are due.
-  if (p->queued() || rt->global_count.load(relaxed) ||
+  if (p->queued() || between(rt) ||
       (owns_threads(rt) && p->earliest.load(relaxed) != kForever)) {
     give_p(rt, p, false);
     return;
@@ -242,6 +242,12 @@ G* find_runnable(M* m, bool may_wait) {
         return nullptr;
       }
     } else {
+      if (THRUM_UNLIKELY(rank_waits(m, p))) {
+        if (G* g = rank_pick(m, p)) {
+          found(m);
+          return g;
+        }
+      }
       if (--p->fair_in == 0) {
         if (G* g = pick_fair(m, p)) {
           found(m);

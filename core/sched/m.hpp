@@ -73,6 +73,7 @@ constexpr u32 kSlowWorld = 32;    // its G has stopped the world
 constexpr u32 kSlowDebug = 64;    // the runtime is in debug mode
 constexpr u32 kSlowForked = 128;  // the parent's; this is a child (fork.cpp)
 constexpr u32 kSlowPoll = 256;    // is to look at the world (source.hpp)
+constexpr u32 kSlowRank = 512;    // Gs of a class wait or run (rank.cpp)
 
 constexpr u32 kCpuWords = 16;  // 1024 CPUs
 

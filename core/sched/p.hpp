@@ -63,6 +63,7 @@ constexpr u32 kAttnSlice = 4;     // the slice is over (sysmon)
 constexpr u32 kAttnTimers = 8;    // timers are due (sysmon)
 constexpr u32 kAttnWorld = 16;    // the world stops
 constexpr u32 kAttnSignals = 32;  // preemption or overflow went on or off
+constexpr u32 kAttnRank = 64;     // a G of a higher class waits
 
 // A place in the host's code that declares blocking calls.
 struct BlockSite {
@@ -96,6 +97,9 @@ struct P {
   u32 streak;             // owner: hand-overs in a row
   u32 sample_in;          // owner: readies until one is measured
   Choice choice;          // owner
+  u64 spent[kRanks];      // owner: on each class, see rank.cpp
+  u64 rank_since;         // owner: cpu_ticks, not paid for since; 0: nothing
+  Atomic<u8> rank_on;     // owner writes: the class that it serves
   u64 sampled;            // owner: cpu_ticks at the last fairness tick
   Atomic<u32> mean_run;   // owner: ticks per dispatch, smoothed; 0: unknown
 

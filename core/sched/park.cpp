@@ -8,6 +8,7 @@
 // word, and commit_park's RMW returns it.
 // SPDX-License-Identifier: MIT
 #include "sched/enter.hpp"
+#include "sched/rank.hpp"
 
 namespace thrum {
 
@@ -186,8 +187,9 @@ void commit_late(M* m, const After& a, u64 old) {
 void leave_for_loop(M*& m) {
   G* g = m->cur;
   g->state.store(State::runnable, relaxed);
-  m->after = After{
-      .kind = g->flags & kRouted ? AfterKind::route : AfterKind::yield, .g = g};
+  m->after = After{.kind = g->flags & kRouted || rank_now(g) ? AfterKind::route
+                                                             : AfterKind::yield,
+                   .g = g};
   m = switch_away(m, g->body);
 }
 
@@ -201,7 +203,7 @@ int yield_slow(M*& m, G* g) {
 }
 
 AfterKind slice_end(M* m, G* g) {
-  return g->flags & kRouted                  ? AfterKind::route
+  return g->flags & kRouted || rank_now(g)   ? AfterKind::route
          : m->rt->global_count.load(relaxed) ? AfterKind::behind
                                              : AfterKind::yield;
 }

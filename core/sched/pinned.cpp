@@ -133,7 +133,7 @@ G* take_pinned(M* m) {
   if (m->rt->preempt_on.load(relaxed)) {
     sysmon_prompt(m->rt);  // it may have rested since before m had its P
   }
-  bool others = m->p->queued() || m->rt->global_count.load(relaxed);
+  bool others = m->p->queued() || between(m->rt);
   if (m->slow.load(relaxed) & kSlowLocked) {
     // A yield is a yield: the others need the P on another M.
     m->locked_served = !(others && m->locked_served);
@@ -208,9 +208,7 @@ int unlock_thread(M* m) {
   if (b->lock_pinned) {
     b->lock_pinned = false;
     b->pin = nullptr;
-    if (!seeded(m->rt) && !(g->ext && g->ext->domain && !g->ext->outside)) {
-      g->flags &= static_cast<u8>(~kRouted);
-    }
+    unroute(m->rt, g);
   }
   return 0;
 }

@@ -122,7 +122,7 @@ void unbind(M* m, G* g) {
   }
   b->bound = false;
   b->pin = nullptr;
-  g->flags &= static_cast<u8>(~kRouted);
+  unroute(m->rt, g);
   --m->bound_n;
 }
 

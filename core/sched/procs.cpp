@@ -150,6 +150,7 @@ void tally_of(P* p, mem::Tally& out) {
 
 void take_p(M* m, P* p) {
   m->p = p;
+  p->rank_since = 0;
   p->m.store(m, release);  // pairs with end_alone: m is made
   p->state.store(PState::running, relaxed);
   if (THRUM_UNLIKELY(m->signals_seen != m->rt->signals_set.load(relaxed))) {

@@ -11,6 +11,7 @@
 
 #include "mem/heap.hpp"
 #include "sched/domain.hpp"
+#include "sched/rank.hpp"
 #include "sched/source.hpp"
 
 namespace thrum {
@@ -29,14 +30,6 @@ void push_global(Runtime* rt, G* g) {
   rt->global_count.store(rt->global.count, relaxed);
 }
 
-// Work came from outside the Ps.
-void announce(Runtime* rt) {
-  if (!owns_threads(rt)) {
-    raise_wake_fd(rt);
-  }
-  wake_p(rt);
-}
-
 void queue(M* m, Runtime* rt, G* g, bool next) {
   M* pin = (g->flags & kStarted) ? body_of(g)->pin
                                  : (g->ext ? g->ext->pin : nullptr);
@@ -53,6 +46,8 @@ void queue(M* m, Runtime* rt, G* g, bool next) {
     if (!m || m->rt != rt) {
       announce(rt);
     }
+  } else if (THRUM_UNLIKELY(rank_now(g) != kNormal)) {
+    rank_put(m, rt, g);
   } else if (m && m->rt == rt && m->p) {
     G* behind = next ? m->p->runq.put_next(g) : g;
     if (behind) {
@@ -65,6 +60,13 @@ void queue(M* m, Runtime* rt, G* g, bool next) {
 }
 
 }  // namespace
+
+void announce(Runtime* rt) {
+  if (!owns_threads(rt)) {
+    raise_wake_fd(rt);
+  }
+  wake_p(rt);
+}
 
 void raise_wake_fd(Runtime* rt) {
   // One write until the next pump clears it. acq_rel: orders the queue's store
@@ -84,8 +86,7 @@ void push_batch(Runtime* rt, G** items, u32 n) {
 
 void push_unblocked(Runtime* rt, G* g) {
   Locked held(rt->lock);
-  rt->global.push(g);
-  rt->global_count.store(rt->global.count, relaxed);
+  push_between(rt, g);
   rt->blocking.fetch_sub(1, seq_cst);  // before g can run on
 }
 

@@ -13,6 +13,21 @@ void put_all(M* m, Fifo<G>& gs);  // plain ones of this runtime, behind
 // this P (`next`: before the others), or the global queue of its runtime.
 void route(M* m, G* g, bool next);
 void raise_wake_fd(Runtime* rt);
+void announce(Runtime* rt);  // work came from outside the Ps
+// Is g bound to a thread or inside its domain? Then its class counts for nothing.
+inline bool tied(const G* g) {
+  return g->body->pin || (g->ext && g->ext->domain && !g->ext->outside);
+}
+// By its owner: one reason less for kRouted.
+inline void unroute(Runtime* rt, G* g) {
+  if (!tied(g) && !seeded(rt) && (g->rank.load(relaxed) & 3) == kNormal) {
+    g->flags &= static_cast<u8>(~kRouted);
+  }
+}
+// What waits for any P, in the queues between them.
+inline u32 between(const Runtime* rt) {
+  return rt->global_count.load(relaxed) + rt->ranked_count.load(relaxed);
+}
 // To the global queue, in one step with the end of its declared blocking.
 void push_unblocked(Runtime* rt, G* g);
 
@@ -64,8 +79,7 @@ inline void maybe_wake(P* p) {
     return;
   }
   u64 mean = p->mean_run.load(relaxed);
-  if (mean &&
-      mean * (p->queued() + rt->global_count.load(relaxed)) < rt->wake_ticks) {
+  if (mean && mean * (p->queued() + between(rt)) < rt->wake_ticks) {
     return sysmon_prompt(rt);
   }
   wake_p(rt);

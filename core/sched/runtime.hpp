@@ -155,6 +155,9 @@ struct Runtime {
                    // a callback or a system call other than a wake
   Fifo<G> global;  // lock
   Atomic<u32> global_count;   // lock writes, anyone reads
+  Fifo<G> ranked[kRanks];     // lock: of the classes kHigh and kLow
+  Atomic<u32> ranked_count;   // lock writes, anyone reads: of both
+  Atomic<bool> ranks_used;    // atomic: a G of a class was spawned
   Fifo<G> starved;            // lock: no memory for their stacks
   Atomic<u32> starved_count;  // lock writes, anyone reads
 
@@ -180,6 +183,7 @@ struct Runtime {
   i64 collect_ns;           // const: an M that sleeps so long tidies its heap
   u64 long_ticks;           // const: a blocking call worth another M (50 us)
   u64 quick_ticks;          // const: a declared block that sysmon ends (200 us)
+  u64 slice_ticks;          // const: a slice, in cpu_ticks
   u64 wake_ticks;           // const: about what a wake costs, in cpu_ticks
   u64 ns_per_tick;          // const: 32.32
 

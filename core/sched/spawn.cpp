@@ -4,7 +4,7 @@
 
 #include "mem/heap.hpp"
 #include "sched/domain.hpp"
-#include "sched/ready.hpp"
+#include "sched/rank.hpp"
 
 namespace thrum {
 
@@ -81,11 +81,15 @@ int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
   publish<Ext*>(g->ext, nullptr);
   g->joiners = nullptr;
   g->affinity = 0;
-  g->priority = 0;
+  g->rank.store(0, relaxed);
   g->flags = rt->config.hibernate ? kHibernate : 0;
   if (opts) {
     g->affinity = opts->affinity;
-    g->priority = opts->priority;
+    if (THRUM_UNLIKELY(opts->priority != kNormal)) {
+      g->rank.store(rank_bits(opts->priority), relaxed);
+      g->flags |= kRouted;
+      rt->ranks_used.store(true, relaxed);
+    }
     g->flags |= opts->flags;
     if (opts->flags & kHibernate) {
       rt->scan.wanted.store(true, relaxed);

@@ -113,6 +113,9 @@ G* pick_fair(M* m, P* p) {
       now - rt->polled.load(relaxed) > rt->long_ticks) {
     source_prompt(m);
   }
+  if (THRUM_UNLIKELY(rt->ranked_count.load(relaxed))) {
+    m->slow.fetch_or(kSlowRank, relaxed);
+  }
   if (rt->wanting.load(relaxed)) {
     p->attention.fetch_or(kAttnWanted, relaxed);
     return nullptr;

@@ -26,6 +26,7 @@ namespace {
 constexpr u64 kWaiters = kMutexWaiters;
 constexpr u64 kWoken = kMutexWoken;
 constexpr u64 kStarving = kMutexStarving;
+constexpr u64 kLent = kMutexLent;
 
 constexpr i64 kStarvedAfter = 1'000'000;  // Go's starvationThresholdNs
 constexpr int kSpins = 4;                 // Go: active_spin 4, 30 pauses each
@@ -40,6 +41,14 @@ void let_go_in_child() { g_revoking.word.store(0, relaxed); }
 
 bool held(u64 v) { return v & ~kMutexFlags; }
 bool leaving(u64 v) { return v >> 32 == kMutexLeaving; }
+
+// Under the lock over the queue: the owner named in v gets the caller's class if
+// that is higher (priority inheritance). It holds on to it, so it cannot end.
+u64 lend(M* m, u64 v) {
+  u64 who = v & ~kMutexFlags;
+  bool lent = v & kLent;
+  return rank_lend(m, who, rank_of_caller(m), lent) ? v | kLent : v;
+}
 
 // Flags that speak of the queue, recomputed under the lock.
 u64 trim(const Mutex* x, u64 v) {
@@ -178,7 +187,7 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
       since = round = now_of(m);
     }
     stamp(m, round);
-    u64 to = v | kWaiters | (starving ? kStarving : 0);
+    u64 to = lend(m, v) | kWaiters | (starving ? kStarving : 0);
     int result = wait_queued(
         m, x->word, to, x->queue, w, me, reinterpret_cast<void*>(since), woken,
         [&] { return lock_queue(x); }, [&](u64 now) { return trim(x, now); });
@@ -216,7 +225,7 @@ THRUM_NOINLINE int mutex_unlock_slow(M* m, Mutex* x) {
   x->calm.store(0, relaxed);
   // Nobody to wake: no waiter, or one that is awake and will look for itself (and
   // hand over in order if it has waited long).
-  while (!(v & (1 | kStarving)) && (!(v & kWaiters) || (v & kWoken))) {
+  while (!(v & (1 | kStarving | kLent)) && (!(v & kWaiters) || (v & kWoken))) {
     u64 to = v & kMutexFlags & ~(kMutexBiased | kMutexRevoke);
     // release: pairs with the acquire of the next owner.
     if (x->word.word.compare_exchange_weak(v, to, release, relaxed)) {
@@ -224,6 +233,8 @@ THRUM_NOINLINE int mutex_unlock_slow(M* m, Mutex* x) {
     }
   }
   v = lock_queue(x) & kMutexFlags;
+  bool lent = v & kLent;
+  v &= ~kLent;
   bool hand = (v & kStarving) || head_waits_long(m, x);
   Waiter* w = hand || !(v & kWoken) ? pop_claimed(x->queue) : nullptr;
   v = trim(x, hand ? v | kStarving : v);
@@ -232,7 +243,13 @@ THRUM_NOINLINE int mutex_unlock_slow(M* m, Mutex* x) {
     w->wake->result = hand ? kHanded : 0;
     v |= hand ? w->data : kWoken;
   }
+  if (hand && rank_lend(m, w->data, rank_of_queue(x->queue), false)) {
+    v |= kLent;
+  }
   x->word.unlock(v);  // the last touch of x
+  if (lent) {
+    rank_back(m);
+  }
   if (w) {
     profile_unlock(m, since_of(w));
     ready(m, w->wake);

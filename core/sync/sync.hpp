@@ -111,6 +111,7 @@ constexpr u64 kMutexWoken = 4;     // a waiter was woken and has not had its try
 constexpr u64 kMutexStarving = 8;  // hand over in order; nobody barges
 constexpr u64 kMutexBiased = 16;   // the owner unlocks by plain stores
 constexpr u64 kMutexRevoke = 32;   // somebody waits for the end of that
+constexpr u64 kMutexLent = 32;     // not biased: its owner has a waiter's class
 constexpr u64 kMutexFlags = 63;
 // The upper half of the word while the owner of a biased mutex is about to let go;
 // no address looks like that.

@@ -1,0 +1,201 @@
+// Classes of Gs: whose turn it is, that nobody starves, and what a mutex lends. On
+// hosted runtimes, whose only thread is the test's.
+#include "sched/rank.hpp"
+
+#include <string>
+
+#include "../objects.hpp"
+
+using namespace unit;
+
+namespace {
+
+SpawnOpts of(u8 rank) {
+  SpawnOpts o;
+  o.priority = rank;
+  return o;
+}
+
+template <class F>
+G* go_as(Runtime* rt, u8 rank, F f) {
+  SpawnOpts o = of(rank);
+  u64 h = go_in(rt, std::move(f), &o);
+  REQUIRE(h != 0);
+  return g_at(rt, h);
+}
+
+u32 low_ones(Runtime* rt) { return rt->ranked[kLow].count; }
+u32 high_ones(Runtime* rt) { return rt->ranked[kHigh].count; }
+
+}  // namespace
+
+TEST_CASE("rank: high before normal before low") {
+  CHECK(above(kHigh, kNormal));
+  CHECK(above(kNormal, kLow));
+  CHECK(above(kHigh, kLow));
+  CHECK(!above(kNormal, kHigh));
+  for (u8 rank : {kNormal, kHigh, kLow}) {
+    CHECK(!above(rank, rank));
+  }
+}
+
+TEST_CASE(
+    "rank: they wait in queues of their own, and the higher begin first") {
+  Rt x(hosted());
+  std::string seen;
+  for (int i = 0; i < 2; ++i) {
+    go_as(x.rt, kLow, [&] { seen += 'l'; });
+    go_as(x.rt, kNormal, [&] { seen += 'n'; });
+    go_as(x.rt, kHigh, [&] { seen += 'h'; });
+  }
+  CHECK(low_ones(x.rt) == 2);
+  CHECK(high_ones(x.rt) == 2);
+  CHECK(x->ranked_count.load() == 4);
+  CHECK(x->global_count.load() == 2);
+  CHECK(has_work(x.rt));
+  CHECK(x.pump() == 0);
+  CHECK(seen.size() == 6);
+  CHECK(seen[0] == 'h');
+  CHECK(x->ranked_count.load() == 0);
+}
+
+TEST_CASE("rank: whoever saturates, the others go on") {
+  for (u8 busy : {kHigh, kNormal, kLow}) {
+    for (u8 rank : {kHigh, kNormal, kLow}) {
+      Rt x(hosted());
+      u32 steps = 0;
+      for (int i = 0; i < 3; ++i) {
+        go_as(x.rt, busy, [&] { until([&] { return steps >= 20; }); });
+      }
+      go_as(x.rt, rank, [&] {
+        for (; steps < 20; ++steps) {
+          (void)yield();
+        }
+      });
+      CHECK(x.pump() == 0);
+      CHECK(steps == 20);
+    }
+  }
+}
+
+TEST_CASE("rank: where there are no classes any more all is as it was") {
+  Rt x(hosted());
+  go_as(x.rt, kNormal, [&] {
+    go_as(x.rt, kHigh, [] {});
+    CHECK((this_m()->slow.load() & kSlowRank) != 0);
+    until([&] { return !(this_m()->slow.load() & kSlowRank); });
+    CHECK(my_p()->rank_on.load() == kNormal);
+  });
+  CHECK(x.pump() == 0);
+}
+
+TEST_CASE("rank: a higher one asks for the P at the next check") {
+  Rt x(hosted());
+  bool ran = false;
+  go_as(x.rt, kLow, [&] {
+    go_as(x.rt, kHigh, [&] { ran = true; });
+    CHECK((my_p()->attention.load() & kAttnRank) != 0);
+    CHECK(!ran);
+    (void)check_here();
+    CHECK(ran);
+    go_as(x.rt, kLow, [] {});
+    CHECK((my_p()->attention.load() & kAttnRank) == 0);
+  });
+  CHECK(x.pump() == 0);
+}
+
+TEST_CASE(
+    "rank: a mutex lends its waiter's class to the owner until it unlocks") {
+  Rt x(hosted());
+  Mutex lock_of{};
+  bool got = false;
+  go_as(x.rt, kLow, [&] {
+    REQUIRE(lock(lock_of) == 0);
+    CHECK(rank_now(me()) == kLow);
+    go_as(x.rt, kHigh, [&] {
+      REQUIRE(lock(lock_of) == 0);
+      got = true;
+      REQUIRE(unlock(lock_of) == 0);
+    });
+    until([&] { return rank_now(me()) == kHigh; });
+    CHECK(!got);
+    REQUIRE(unlock(lock_of) == 0);
+    CHECK(rank_now(me()) == kLow);
+    CHECK(me()->rank.load() == rank_bits(kLow));
+    until([&] { return got; });
+  });
+  CHECK(x.pump() == 0);
+  CHECK(got);
+  CHECK(lock_of.word.word.load() == 0);
+}
+
+// The classic: low holds, high waits, normal ones take all the time there is.
+TEST_CASE("rank: three classes, no inversion") {
+  Rt x(hosted());
+  Mutex lock_of{};
+  bool got = false;
+  G* low = nullptr;
+  low = go_as(x.rt, kLow, [&] {
+    REQUIRE(lock(lock_of) == 0);
+    (void)park();
+    REQUIRE(unlock(lock_of) == 0);
+  });
+  CHECK(x.pump() == 1);  // it holds, and waits
+  for (int i = 0; i < 3; ++i) {
+    go_as(x.rt, kNormal, [&] { until([&] { return got; }); });
+  }
+  u64 handle = handle_of(x->tag, low->slot, low->word.load());
+  go_as(x.rt, kNormal, [&, handle] {
+    CHECK(unpark(handle) == 0);
+    CHECK(low_ones(x.rt) == 1);  // ready, behind all normal ones
+    G* high = go_as(x.rt, kHigh, [&] {
+      REQUIRE(lock(lock_of) == 0);
+      got = true;
+      REQUIRE(unlock(lock_of) == 0);
+    });
+    (void)check_here();
+    // The high one has run and waits: what it waits for is among its like.
+    CHECK((high->word.load() & kPhase) != 0);
+    CHECK(rank_now(low) == kHigh);
+    CHECK(low_ones(x.rt) == 0);
+  });
+  CHECK(x.pump() == 0);
+  CHECK(got);
+}
+
+TEST_CASE("rank: two mutexes lend until both are unlocked") {
+  Rt x(hosted());
+  Mutex a{}, b{};
+  go_as(x.rt, kLow, [&] {
+    REQUIRE(lock(a) == 0);
+    REQUIRE(lock(b) == 0);
+    for (Mutex* m : {&a, &b}) {
+      go_as(x.rt, kHigh, [m] {
+        REQUIRE(lock(*m) == 0);
+        REQUIRE(unlock(*m) == 0);
+      });
+    }
+    until([&] { return me()->rank.load() >= 2 * kLentOne; });
+    REQUIRE(unlock(a) == 0);
+    CHECK(rank_now(me()) == kHigh);
+    REQUIRE(unlock(b) == 0);
+    CHECK(rank_now(me()) == kLow);
+  });
+  CHECK(x.pump() == 0);
+}
+
+TEST_CASE("rank: nobody of a lower class lends, nor does a thread") {
+  Rt x(hosted());
+  Mutex lock_of{};
+  go_as(x.rt, kHigh, [&] {
+    REQUIRE(lock(lock_of) == 0);
+    G* low = go_as(x.rt, kLow, [&] {
+      REQUIRE(lock(lock_of) == 0);
+      REQUIRE(unlock(lock_of) == 0);
+    });
+    until([&] { return (low->word.load() & kPhase) != 0; });
+    CHECK(me()->rank.load() == rank_bits(kHigh));
+    REQUIRE(unlock(lock_of) == 0);
+  });
+  CHECK(x.pump() == 0);
+}
