@@ -242,7 +242,7 @@ int profile_rate(Runtime* rt, Kind kind, u32 rate) {
       return err;
     }
     Recorder* r = rt->recorder.load(acquire);
-    r->lenses[kProfileLens].store(p, release);  // pairs with put
+    recorder_look(r, kProfileLens, p);  // or it is there already
   }
   return static_cast<int>(p->block_rate.exchange(rate, relaxed));
 }

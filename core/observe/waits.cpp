@@ -402,10 +402,7 @@ int waits_start(Runtime* rt, i64 column) {
   if (!w) {
     return kENOMEM;
   }
-  Lens* none = nullptr;
-  // release: pairs with the acquires of who finds it.
-  if (!r->lenses[kWaitsLens].compare_exchange_strong(none, w, acq_rel,
-                                                     acquire)) {
+  if (!recorder_look(r, kWaitsLens, w)) {
     end(w);
   }
   return 0;

@@ -48,39 +48,54 @@ THRUM_COLD Ring* ring_first(Recorder* r, P* p) {
   return ring;
 }
 
-// One place an event goes to, with what it costs to find it.
+// Where the events of one moment go; they share a reading of the clock.
 struct Sink {
   M* m;
   P* p;
   Runtime* rt;
   Recorder* r;  // null: only tools outside look
+  Ring* ring;   // null: there is none, or who has no P shares the one outside
   u64 ticks;
   bool tools;
 
-  Sink(M* by, Runtime* of)
+  THRUM_INLINE Sink(M* by, Runtime* of)
       : m(by && by->rt == of ? by : nullptr), p(m ? m->p : nullptr), rt(of),
-        r(recorder_on(of)), ticks(r ? cpu_ticks() : 0),
-        tools(g_probing.load(relaxed) & kAttached) {}
+        r(recorder_on(of)), ring(nullptr), ticks(0),
+        tools(g_probing.load(relaxed) & kAttached) {
+    if (THRUM_LIKELY(r != nullptr)) {
+      ticks = cpu_ticks();
+      if (THRUM_LIKELY(p != nullptr)) {
+        ring = r->rings[p->id].load(relaxed);
+        if (THRUM_UNLIKELY(!ring)) {
+          ring = ring_first(r, p);
+        }
+      }
+    }
+  }
 
   THRUM_INLINE void put(Event e, G* g, u64 arg) const {
     u64 handle = g ? handle_of(rt->tag, g->slot, g->word.load(relaxed)) : 0;
-    if (THRUM_LIKELY(r != nullptr)) {
-      if (THRUM_LIKELY(p != nullptr)) {
-        Ring* ring = r->rings[p->id].load(relaxed);
-        if (THRUM_LIKELY(ring || (ring = ring_first(r, p)))) {
-          ring->put(ticks, e, handle, arg);
-        }
-      } else {
-        Locked held(r->outside_lock);
-        r->outside->put(ticks, e, handle, arg);
-      }
+    if (THRUM_LIKELY(ring != nullptr)) {
+      ring->put(ticks, e, handle, arg);
+    }
+    if (THRUM_UNLIKELY(!p || tools || (r && r->seen.load(relaxed)))) {
+      put_else(e, g, handle, arg);
+    }
+  }
+
+  THRUM_NOINLINE void put_else(Event e, G* g, u64 handle, u64 arg) const {
+    if (r && !p) {
+      Locked held(r->outside_lock);
+      r->outside->put(ticks, e, handle, arg);
+    }
+    if (r) {
       for (const Atomic<Lens*>& at : r->lenses) {
-        if (Lens* lens = at.load(acquire)) {  // pairs with who sets it
+        if (Lens* lens = at.load(acquire)) {  // pairs with recorder_look
           lens->see(lens, m, p, ticks, e, g, arg);
         }
       }
     }
-    if (THRUM_UNLIKELY(tools)) {
+    if (tools) {
       probe_fire(e, handle, arg, p ? i64{p->id} : -1, m ? i64{m->id} : -1);
     }
   }
@@ -160,6 +175,15 @@ int recorder_start(Runtime* rt, u64 size) {
     g_probing.fetch_add(kTraced, relaxed);
   }
   return 0;
+}
+
+bool recorder_look(Recorder* r, u32 place, Lens* lens) {
+  Lens* none = nullptr;
+  // release: pairs with the acquires of who finds it.
+  bool mine =
+      r->lenses[place].compare_exchange_strong(none, lens, acq_rel, acquire);
+  r->seen.store(true, relaxed);
+  return mine;
 }
 
 void recorder_stop(Runtime* rt) {

@@ -26,6 +26,7 @@ struct Recorder {
   WordLock setting;  // who starts or stops
   u64 size;          // const after the first start: records in a ring
   Atomic<Lens*> lenses[kLenses];   // each once: until the runtime ends
+  Atomic<bool> seen;               // likewise: there is one
   u64 ticks0;                      // const after the first start: one moment
   i64 ns0;                         // on both clocks
   Atomic<Ring*> rings[kMaxProcs];  // owner of the P makes it
@@ -37,6 +38,8 @@ struct Recorder {
 // size: records per P, 0: 65,536; rounded up to a power of two. Idempotent.
 int recorder_start(Runtime* rt, u64 size);
 void recorder_stop(Runtime* rt);
+// Sets a lens, for good; false: another one is there already.
+bool recorder_look(Recorder* r, u32 place, Lens* lens);
 void recorder_free(Runtime* rt);
 
 }  // namespace thrum
