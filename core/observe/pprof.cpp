@@ -59,8 +59,7 @@ void add(Text& out, u32 field, const Proto& m) {
 
 // Fields of Profile.
 constexpr u32 kSampleType = 1, kSample = 2, kMapping = 3, kLocation = 4,
-              kFunction = 5, kString = 6, kTimeNanos = 9, kPeriodType = 11,
-              kPeriod = 12;
+              kFunction = 5, kString = 6, kPeriodType = 11, kPeriod = 12;
 
 // The first strings; those of functions and files follow.
 enum Word : u32 {
