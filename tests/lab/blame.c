@@ -94,12 +94,17 @@ static int put(const char* file, const char* text) {
   return done;
 }
 
-static int join_quota(const char* mount, const char* limit, const char* text) {
+/* text NULL: only the weight. */
+static int join(const char* mount, const char* limit, const char* text) {
   snprintf(group, sizeof group, "%s/thrum-lab-%d", mount, (int)getpid());
   if (mkdir(group, 0755) != 0) {
     return 0;
   }
-  if (put(limit, text) && put("cgroup.procs", "0")) {
+  /* Its weight among others, by either name: nothing but the cause is to count. */
+  if (!put("cpu.shares", "262144")) {
+    put("cpu.weight", "10000");
+  }
+  if ((text == NULL || put(limit, text)) && put("cgroup.procs", "0")) {
     return 1;
   }
   rmdir(group);
@@ -107,11 +112,13 @@ static int join_quota(const char* mount, const char* limit, const char* text) {
 }
 
 /* A child joins the group and measures; the group can go when it has ended. */
-static int in_quota(void) {
+static int in_group(int quota) {
   pid_t pid = fork();
   if (pid == 0) {
-    if (!join_quota("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "20000") &&
-        !join_quota("/sys/fs/cgroup", "cpu.max", "20000 100000")) {
+    if (!join("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us",
+              quota ? "20000" : NULL) &&
+        !join("/sys/fs/cgroup", "cpu.max", quota ? "20000 100000" : NULL) &&
+        quota) {
       printf("skipped: no control group may be made here\n");
       fflush(stdout);
       _exit(77);
@@ -150,8 +157,9 @@ int main(int argc, char** argv) {
       BENCH_FLAG_NUMBER("ms", "how long", &ms, 50),
   };
   lab_flags(argc, argv, flags, BENCH_COUNT(flags));
-  if (strcmp(cause, "quota") == 0) {
-    int code = in_quota();
+  int quota = strcmp(cause, "quota") == 0;
+  if (quota || strcmp(cause, "queue") == 0) {
+    int code = in_group(quota);
     if (code >= 0) {
       return code;
     }
