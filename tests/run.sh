@@ -155,14 +155,6 @@ if [ -z "$pythons" ]; then
   one python all skip 'there is no CPython 3.11 or later'
 fi
 
-# ---- Rust -------------------------------------------------------------------
-
-say 'Rust: the externs, the crates and their tests, from source and installed'
-need swig:swig bindgen:bindgen || true
-for step in $(sh tests/rust/run.sh --list); do
-  script rust "$step" sh tests/rust/run.sh "$step"
-done
-
 # ---- sanitizers -------------------------------------------------------------
 
 # All that runs thrum: the models check its headers in their own way, and the
@@ -194,6 +186,14 @@ only='capi|stress|conform|proc'  # conform reads the lists of all
 if build stress build/stress -Dstress=true -Dexamples=false; then
   suites stress build/stress --suite capi --suite conform --suite stress
 fi
+
+# ---- Rust -------------------------------------------------------------------
+
+say 'Rust: the externs, the crates and their tests, from source, installed, under stress'
+need swig:swig bindgen:bindgen || true
+for step in $(sh tests/rust/run.sh --list); do
+  script rust "$step" sh tests/rust/run.sh "$step"
+done
 
 # ---- the other mimalloc -----------------------------------------------------
 

@@ -71,7 +71,8 @@ impl RuntimeBuilder {
     }
 
     /// One OS thread, a virtual clock that jumps when all sleep, and an order of
-    /// events that the seed decides: the same seed replays the same run.
+    /// events that the seed decides: the same seed replays the same run. It has no world
+    /// outside: no sockets, no futures that others wake, and `offload` runs in place.
     pub fn deterministic(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -105,7 +106,9 @@ impl RuntimeBuilder {
             return Err(io_error(code.into()));
         };
         let runtime = Runtime { rt, lent: self.seed.is_some() };
-        offload::open(rt.as_ptr());
+        if !runtime.lent {
+            offload::open(rt.as_ptr());
+        }
         if self.overflow {
             // SAFETY: the runtime is there, and has no green thread yet.
             let code = unsafe { sys::thrum_overflow_enable(rt.as_ptr()) };
@@ -178,7 +181,8 @@ impl Runtime {
     /// Runs `f` as a green thread and waits for its end, as an OS thread waits.
     ///
     /// # Panics
-    /// As `f` does, and from a green thread.
+    /// As `f` does; from a green thread; if a deterministic runtime finds that all its
+    /// green threads wait for each other.
     pub fn run<F, T>(&self, f: F) -> T
     where
         F: FnOnce() -> T + Send,
@@ -190,39 +194,40 @@ impl Runtime {
         let begun =
             unsafe { SpawnBuilder::new().begin(self.rt.as_ptr(), sys::THRUM_PIN_STARTED, None, f) };
         let (shared, g) = expect(begun);
-        let code = if self.lent { self.join_lending(g) } else { self.join(g) };
+        let mut code = self.join(g);
+        let deadlock = code == sys::THRUM_EDEADLOCK;
+        if deadlock {
+            // Only a lent thread is told. f has to end before what it has borrowed.
+            // SAFETY: the runtime lives.
+            unsafe { sys::thrum_cancel(self.rt.as_ptr(), g) };
+            code = self.join(g);
+        }
         if code != 0 {
-            // f may be running, with what it has borrowed from our callers.
             eprintln!("thrum: run() can't wait for its green thread: {}", text(code));
             std::process::abort();
         }
+        assert!(!deadlock, "thrum: all green threads wait for each other");
         // SAFETY: this is the one handle.
         let result = unsafe { shared.packet().take() };
         result.expect("it has ended").unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     fn join(&self, g: sys::thrum_g) -> i32 {
-        // SAFETY: an OS thread waits; nothing can cancel it.
-        unsafe { sys::thrum_join(self.rt.as_ptr(), g, sys::THRUM_FOREVER) }
-    }
-
-    /// The same where green threads run on lent threads alone.
-    fn join_lending(&self, g: sys::thrum_g) -> i32 {
-        unsafe extern "C" fn wait(arg: *mut c_void) {
-            // SAFETY: join_lending's g and code, which outlive this G.
-            let (g, code) = unsafe { &mut *(arg as *mut (sys::thrum_g, i32)) };
-            // SAFETY: parking; shielded, for f must have ended.
+        /// Where green threads run on lent threads alone, one of them has to wait.
+        unsafe extern "C" fn wait(g: *mut c_void) {
+            // SAFETY: parking; shielded, so that it returns after the other's end.
             unsafe {
                 sys::thrum_shield(1);
-                *code = sys::thrum_join(ptr::null_mut(), *g, sys::THRUM_FOREVER);
+                sys::thrum_join(ptr::null_mut(), g as sys::thrum_g, sys::THRUM_FOREVER);
             }
         }
-        let mut waits = (g, 0);
-        let arg = ptr::addr_of_mut!(waits).cast();
-        // SAFETY: wait gets what it casts to.
-        match unsafe { sys::thrum_run(self.rt.as_ptr(), Some(wait), arg) } {
-            0 => waits.1,
-            code => code,
+        let rt = self.rt.as_ptr();
+        if self.lent {
+            // SAFETY: wait takes the handle itself for its argument.
+            unsafe { sys::thrum_run(rt, Some(wait), g as *mut c_void) }
+        } else {
+            // SAFETY: an OS thread waits; nothing can cancel it.
+            unsafe { sys::thrum_join(rt, g, sys::THRUM_FOREVER) }
         }
     }
 

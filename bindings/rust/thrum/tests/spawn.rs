@@ -363,6 +363,24 @@ fn a_seed_replays() {
 }
 
 #[test]
+fn a_deadlock_is_told_and_borrows_end() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let borrowed = Counted(drops.clone());
+    let told = catch_unwind(AssertUnwindSafe(|| {
+        Runtime::builder().deterministic(1).run(|| {
+            let _borrowed = &borrowed;
+            let (_tx, rx) = channel::<()>(0);
+            rx.recv()
+        })
+    }));
+    assert!(told.unwrap_err().downcast_ref::<&str>().unwrap().contains("each other"));
+    assert_eq!(drops.load(Ordering::Relaxed), 0);
+    // What blocks does so in place, there.
+    let outside = || offload(|| std::thread::sleep(MOMENT));
+    Runtime::builder().deterministic(1).run(outside);
+}
+
+#[test]
 fn futures_are_woken_from_anywhere() {
     use std::task::{Poll, Waker};
     run(|| {
