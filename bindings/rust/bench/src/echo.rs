@@ -18,7 +18,12 @@ const TIMED: Duration = Duration::from_millis(1500);
 
 pub fn serve(kind: &str) -> ExitCode {
     match kind {
-        "thrum" => serve_thrum(),
+        "thrum" => serve_thrum(|stream| drop(thrum::spawn(move || echo(stream)))),
+        "moves" => serve_thrum(|stream| {
+            // SAFETY: nothing of an OS thread's lives across its waits.
+            let spawned = unsafe { thrum::Builder::new().spawn_migratable(move || echo(stream)) };
+            drop(spawned.unwrap());
+        }),
         _ => serve_tokio(),
     }
     .map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
@@ -35,13 +40,12 @@ fn echo(mut stream: TcpStream) -> Result<()> {
     }
 }
 
-fn serve_thrum() -> Result<()> {
-    Runtime::builder().procs(PROCS as u32).run(|| {
+fn serve_thrum(start: fn(TcpStream)) -> Result<()> {
+    Runtime::builder().procs(PROCS as u32).run(move || {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         println!("{}", listener.local_addr().port());
         for stream in listener.incoming() {
-            let stream = stream?;
-            thrum::spawn(move || echo(stream));
+            start(stream?);
         }
         Ok(())
     })

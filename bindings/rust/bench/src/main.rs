@@ -71,12 +71,20 @@ const ROWS: &[Row] = &[
     Row {
         name: "echo_64",
         unit: "requests/s",
-        runs: &[("thrum", || echo::load("thrum", 64)), ("tokio", || echo::load("tokio", 64))],
+        runs: &[
+            ("thrum", || echo::load("thrum", 64)),
+            ("thrum, migratable", || echo::load("moves", 64)),
+            ("tokio", || echo::load("tokio", 64)),
+        ],
     },
     Row {
         name: "echo_1000",
         unit: "requests/s",
-        runs: &[("thrum", || echo::load("thrum", 1000)), ("tokio", || echo::load("tokio", 1000))],
+        runs: &[
+            ("thrum", || echo::load("thrum", 1000)),
+            ("thrum, migratable", || echo::load("moves", 1000)),
+            ("tokio", || echo::load("tokio", 1000)),
+        ],
     },
 ];
 
