@@ -66,7 +66,7 @@ build() {
   if [ -n "$only" ] && [ -e "$dir/options" ]; then
     compile "$dir" sources-unchanged.h
     targets=$(ninja -C "$dir" -t targets all |
-      sed -nE "s,^(tests/($only)_[a-z0-9_]+): .*,\\1,p")
+      sed -nE "s,^(tests/($only)_[a-z0-9_.+-]+): .*,\\1,p")
   fi
   only=
   if [ -e "$dir/options" ] && compile "$dir" "$targets"; then
@@ -133,7 +133,8 @@ need gcc:gcc g++:g++ meson:meson ninja:ninja-build pkg-config:pkg-config \
 }
 # Without these something is skipped, and says so.
 need git:git gdb:gdb clang:clang libclang-rt-14-dev clang-format-14:clang-format-14 \
-  relacy-dev spin:spin curl:curl wrk:wrk redis-cli:redis-tools || true
+  relacy-dev spin:spin curl:curl wrk:wrk redis-cli:redis-tools \
+  swig:swig lua5.4:lua5.4 liblua5.4-dev liblua5.3-dev liblua5.1-0-dev || true
 
 # ---- as it ships ------------------------------------------------------------
 
@@ -160,7 +161,7 @@ fi
 # All that runs thrum: the models check its headers in their own way, and the
 # ABI checks and the lints look at the tree and at the release build.
 programs='--suite unit --suite capi --suite conform --suite stress --suite proc
-  --suite examples --suite fuzz --timeout-multiplier 3'
+  --suite examples --suite fuzz --suite lua --timeout-multiplier 3'
 
 say 'ASan and UBSan, GCC'
 if build asan build/asan -Dsanitize=address -Doptimization=1; then
@@ -182,9 +183,10 @@ fi
 
 # Without the units: they count on a ring of 256 and on Gs that stay put.
 say 'stress build: rings of 4, a move at every resume'
-only='capi|stress|conform|proc'  # conform reads the lists of all
+only='capi|stress|conform|proc|lua/lua'  # conform reads the lists of all
 if build stress build/stress -Dstress=true -Dexamples=false; then
-  suites stress build/stress --suite capi --suite conform --suite stress
+  suites stress build/stress --suite capi --suite conform --suite stress \
+    --suite lua
 fi
 
 # ---- Rust -------------------------------------------------------------------
