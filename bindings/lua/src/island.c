@@ -291,9 +291,10 @@ static int pump(lua_State* L) {
   if (!isl->pumped) {
     return luaL_error(L, "this state has been used with run()");
   }
-  int code = thrum_pump(isl->house->rt, THRUM_TRY);
-  (void)code; /* a hosted runtime's timers; others need no help */
-  code = thrum_domain_pump(isl->domain, deadline);
+  if (thrum_wake_fd(isl->house->rt) >= 0) {
+    thrum_pump(isl->house->rt, THRUM_TRY); /* hosted: its timers, too */
+  }
+  int code = thrum_domain_pump(isl->domain, deadline);
   if (code == THRUM_EAGAIN) {
     code = 2;
   }
