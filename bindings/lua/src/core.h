@@ -180,7 +180,6 @@ HIDDEN int green_handler(lua_State* L);
 HIDDEN void green_unboxed(lua_State* L, struct island* isl, struct outcome* o);
 HIDDEN void green_share(lua_State* L, struct island* isl, struct outcome* o);
 HIDDEN struct outcome* outcome_new(lua_State* L, struct house* h);
-HIDDEN void outcome_report(const struct outcome* o, const char* text);
 HIDDEN void island_recycle(struct island* isl);
 
 /* ---- wait.c ---------------------------------------------------------------------- */

@@ -27,6 +27,16 @@ struct outcome* outcome_new(lua_State* L, struct house* h) {
 }
 
 /* ---- Greens ----------------------------------------------------------------------- */
+/* The text on top. */
+static void keep_trace(lua_State* L, struct outcome* o) {
+  size_t n;
+  const char* text = lua_tolstring(L, -1, &n);
+  o->trace = text ? thrum_alloc(n + 1) : NULL;
+  if (o->trace) {
+    memcpy(o->trace, text, n + 1);
+  }
+}
+
 /* Upvalue: the island. Keeps the traceback, leaves the error as it is. */
 int green_handler(lua_State* L) {
   struct island* isl = island_here(L);
@@ -42,12 +52,7 @@ int green_handler(lua_State* L) {
     text = lua_pushfstring(L, "(a %s)", luaL_typename(L, 1));
   }
   luaL_traceback(L, L, text, 1);
-  size_t n;
-  text = lua_tolstring(L, -1, &n);
-  o->trace = thrum_alloc(n + 1);
-  if (o->trace) {
-    memcpy(o->trace, text, n + 1);
-  }
+  keep_trace(L, o);
   lua_settop(L, 1);
   return 1;
 }
@@ -164,6 +169,9 @@ static void green_main(void* arg) {
   o->count = lua_gettop(L) - 1;
   o->failed = status != LUA_OK;
   o->canceled = o->failed && canceled_at(L, -1);
+  if (status == LUA_ERRMEM && !o->trace && lua_type(L, -1) == LUA_TSTRING) {
+    keep_trace(L, o); /* no handler runs then */
+  }
   if (o->wanted) {
     share_own(L, g->isl, o);
   }

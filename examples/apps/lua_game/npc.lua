@@ -43,12 +43,14 @@ end
 -- Keep all that they find, until there is no more.
 function life.hoarders(i)
   local found = {}
-  while true do
-    local ok = pcall(function() found[#found + 1] = ("gold"):rep(500 + #found) end)
+  local function find()
+    found[#found + 1] = ("gold"):rep(500 + #found)
     steps = steps + 1
-    if not ok then
+  end
+  while true do
+    if not pcall(find) then
       starved = starved + 1
-      found = {}
+      for k = #found, 1, -1 do found[k] = nil end
     end
     thrum.sleep(0.01 + math.random() * 0.05)
   end
