@@ -117,3 +117,21 @@ test("random values", function()
   there:close()
   echo:join()
 end)
+
+if V54 then
+  test("a finalizer that sends while something is packed", function()
+    local inner = thrum.channel(1000)
+    local sent, refused = 0, 0
+    for i = 1, 200 do
+      setmetatable({}, { __gc = function()
+        local ok = pcall(inner.send, inner, { i }, 0)
+        if ok then sent = sent + 1 else refused = refused + 1 end
+      end })
+      local v = { ("x"):rep(100), { i, { i } }, function() return i end }
+      local c = copy(v)
+      assert(c[1] == v[1] and c[2][2][1] == i and c[3]() == i)
+    end
+    collectgarbage()
+    eq(sent + refused, 200)
+  end)
+end

@@ -127,6 +127,7 @@ struct island {
   struct island *next, *older; /* house lock */
   const void* mt[KINDS];
   struct packer pack;
+  int sharing;         /* another packer is in its place: nobody else may run */
   thrum_config config; /* of the runtime to be made */
   int preempt;         /* wanted of it */
 };

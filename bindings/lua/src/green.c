@@ -286,7 +286,9 @@ void green_share(lua_State* L, struct island* isl, struct outcome* o) {
   if (o->done && o->green) {
     struct packer outer = isl->pack; /* this is in the middle of packing */
     memset(&isl->pack, 0, sizeof outer);
+    isl->sharing = 1;
     share(L, isl, o);
+    isl->sharing = 0;
     packer_free(&isl->pack);
     isl->pack = outer;
   }

@@ -12,8 +12,8 @@ static void yield_hook(lua_State* L, lua_Debug* at) {
   (void)at;
   lua_sethook(L, NULL, 0, 0);
   struct island* isl = island_of(L);
-  if (!isl || !isl->cur || wait_refused(L)) {
-    return;
+  if (!isl || !isl->cur || isl->pack.busy || isl->sharing || wait_refused(L)) {
+    return; /* the next slice will do */
   }
   if (thrum_yield() == THRUM_ECANCELED) {
     canceled_push(L);

@@ -387,7 +387,8 @@ static void shrink(struct packer* p) {
 
 struct parcel* parcel_pack(lua_State* L, struct island* isl, int first, int n) {
   struct packer* p = &isl->pack;
-  if (p->busy) {
+  /* Else the last one was cut short by a Lua error: out of memory. */
+  if (p->busy && (LUA_VERSION_NUM < 503 || wait_refused(L))) {
     luaL_error(L, "a finalizer must not send");
   }
   p->size = p->count = p->seen_count = p->refs = 0;
