@@ -186,6 +186,8 @@ do
           local ok = pcall(thrum.sleep, 1000)
           tries = tries + 1
         until tries == 3
+        local ok, err = pcall(go, yield)
+        assert(not ok and err == thrum.canceled)
         ended = ended + 1
       end)
     end
