@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """thrum's hot paths beside greenlet, gevent, asyncio and threads.
 
-usage: bench.py [--runs N] [SUBJECT...]     subjects: yield chan spawn
+usage: bench.py [--runs N] [SUBJECT...]     subjects: yield chan spawn hog
 
 Every run is a fresh process of this Python; sides alternate. Prints medians with
 their range, in ns per operation, and how many times as long the others take. A
 side whose package is not installed is skipped, with the reason. Operations: one
 yield, by one of two that take turns (its Python call and loop included); one send
 and its receive, between two; one that is made, runs and has ended, 100 live at
-once.
+once; the worst gap in naps of 1 ms beside a loop that never waits.
 """
 
 import argparse
@@ -202,9 +202,43 @@ def threading_spawn():
     return timed(n, loop)
 
 
+def worst_gap(sleep, start):
+    """In ns: of naps of 1 ms for a second, beside one that computes."""
+    stop, worst = [], 0
+
+    def hog():
+        while not stop:
+            pass
+    end = start(hog)
+    over = time.monotonic_ns() + 1_000_000_000
+    while (began := time.monotonic_ns()) < over:
+        sleep(0.001)
+        worst = max(worst, time.monotonic_ns() - began)
+    stop.append(True)
+    end()
+    return worst
+
+
+def thrum_hog():
+    import thrum
+    return thrum.run(lambda: worst_gap(
+        thrum.sleep, lambda hog: thrum.go(hog).join), procs=2)
+
+
+def threading_hog():
+    import threading
+
+    def start(hog):
+        thread = threading.Thread(target=hog)
+        thread.start()
+        return thread.join
+    return worst_gap(time.sleep, start)
+
+
 SUBJECTS = {"yield": ["thrum", "greenlet", "gevent", "asyncio"],
             "chan": ["thrum", "gevent", "asyncio", "threading"],
-            "spawn": ["thrum", "greenlet", "gevent", "asyncio", "threading"]}
+            "spawn": ["thrum", "greenlet", "gevent", "asyncio", "threading"],
+            "hog": ["thrum", "threading"]}
 
 
 def one(side, subject):

@@ -11,6 +11,10 @@
 #define THRUM_PYTHON_CORE_H
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#ifdef Py_GIL_DISABLED
+#error \
+    "a free-threaded CPython: Tasks that move between threads are unsound there"
+#endif
 #include <thrum/host.h>
 #include <thrum/thrum.h>
 
