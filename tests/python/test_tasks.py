@@ -253,3 +253,34 @@ def test_a_blocking_call_does_not_freeze_the_others(rt):
 def test_interpreters_need_312():
     with pytest.raises(RuntimeError, match="3.12"):
         thrum.Runtime(interpreters=1)
+
+
+def test_tasks_of_a_scope_spawn_in_it(rt):
+    def main():
+        seen = []
+
+        def visit(n, s):
+            sleep(0.0005)
+            seen.append(n)
+            if n < 6:
+                s.go(visit, n + 1, s)
+                s.go(visit, n + 1, s)
+        with thrum.scope() as s:
+            s.go(visit, 0, s)
+        assert sorted(seen) == sorted(n for n in range(7) for _ in range(2 ** n))
+        with pytest.raises(RuntimeError, match="not open"):
+            s.go(visit, 0, s)
+
+        def fails(s):
+            sleep(0.001)
+            1 / 0
+
+        def late(s):
+            try:
+                sleep(60)
+            finally:
+                s.go(sleep, 60)  # is cancelled at once
+        with pytest.raises(ZeroDivisionError), thrum.scope() as s:
+            s.go(late, s)
+            s.go(fails, s)
+    rt.run(main)

@@ -57,15 +57,18 @@ class Scope:
         self._runtime: Runtime | None = None
         self._error: BaseException | None = None
         self._limit: Any = None
-        self._closed = False
+        self._in_body = False
+        self._ended = False
 
     def go(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Task[T]:
-        """Spawns fn(*args, **kwargs) in this scope."""
-        if self._closed or self._runtime is None:
+        """Spawns fn(*args, **kwargs) in this scope. Its Tasks may, too."""
+        if self._ended or self._runtime is None:
             raise RuntimeError("this scope is not open")
         task = self._runtime.go(self._watch, fn, args, kwargs)
         task.name = getattr(fn, "__qualname__", repr(fn))
         self._live.add(task)
+        if self._error is not None:
+            task.cancel()
         return task
 
     def cancel(self) -> None:
@@ -88,7 +91,7 @@ class Scope:
         if self._error is None and not isinstance(error, Cancelled):
             self._error = error
             self.cancel()
-            if self._owner is not None and not self._closed:
+            if self._owner is not None and self._in_body:
                 self._owner.cancel()  # out of its body, to the end of the with
 
     def __enter__(self) -> Scope:
@@ -97,12 +100,13 @@ class Scope:
         if self._seconds is not None:
             self._limit = timeout(self._seconds)
             self._limit.__enter__()
+        self._in_body = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None,
                  error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self._closed = True
+        self._in_body = False
         raised = error
         if error is not None:
             self.cancel()
@@ -115,6 +119,7 @@ class Scope:
                 raised = raised or stop
                 self.cancel()
                 self._drain()
+        self._ended = True
         if self._limit is not None:
             self._limit.__exit__(None, None, None)
         if self._error is not None:
