@@ -5,7 +5,8 @@
 #
 # Installs what a bare Debian 12 lacks, builds thrum, then runs tgrep: one G per
 # file, results in order through channels; and httpd and kv under load, one G
-# per connection, beside Redis and twins in Go where those are installed.
+# per connection, beside Redis and twins in Go where those are installed; and the
+# examples in Python, where CPython 3.11 or newer is.
 set -eu
 cd "$(dirname "$0")/.."
 tree=${1:-/usr/include}
@@ -36,4 +37,5 @@ lines=$(wc -l <$matches)
 [ "$lines" -le 5 ] || echo "… $lines matching lines in $matches"
 sh examples/apps/httpd/show.sh $dir/examples/httpd
 sh examples/apps/kv/show.sh $dir/examples/kv
+sh examples/python/show.sh
 echo "next: $dir/examples/thrum_million, a million green threads at once (5 GiB)"
