@@ -1,5 +1,5 @@
 //! thrum beside its own C interface, tokio and may: the same work in each, in
-//! alternation, on two Ps (or threads). Prints medians and ratios.
+//! alternation, each in a process of its own, on two Ps (or threads). Prints medians and ratios.
 //!
 //! `cargo run --release [ROW...]`; rows: spawn_join spawn_many ping_pong yield echo_64
 //! echo_1000. `$ROUNDS`: how often each, 7. `$ONLY`: just that one, for a profile.
@@ -12,7 +12,7 @@ mod on_may;
 mod on_thrum;
 mod on_tokio;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 /// How many Ps, or threads.
 pub const PROCS: usize = 2;
@@ -93,14 +93,27 @@ fn median(numbers: &mut [f64]) -> f64 {
     numbers[numbers.len() / 2]
 }
 
+/// Measures in a process of its own: what another has left running is not there.
+fn apart(row: &str, name: &str) -> f64 {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let done = command.args(["measure", row, name]).output().unwrap();
+    String::from_utf8_lossy(&done.stdout).trim().parse().expect("a number")
+}
+
+fn measure(row: &str, name: &str) {
+    let row = ROWS.iter().find(|one| one.name == row).unwrap();
+    let run = row.runs.iter().find(|run| run.0 == name).unwrap();
+    println!("{}", run.1());
+}
+
 fn show(row: &Row, rounds: usize) {
     let only = std::env::var("ONLY").unwrap_or_default();
     let mut runs = row.runs.to_vec();
     runs.retain(|(name, _)| only.is_empty() || only == *name);
     let mut all = vec![Vec::new(); runs.len()];
     for _ in 0..rounds {
-        for (numbers, (_, measure)) in all.iter_mut().zip(&runs) {
-            numbers.push(measure());
+        for (numbers, (name, _)) in all.iter_mut().zip(&runs) {
+            numbers.push(apart(row.name, name));
         }
     }
     let medians: Vec<f64> = all.iter_mut().map(|numbers| median(numbers)).collect();
@@ -118,6 +131,10 @@ fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted.first().is_some_and(|word| word == "serve") {
         return echo::serve(&wanted[1]);
+    }
+    if wanted.first().is_some_and(|word| word == "measure") {
+        measure(&wanted[1], &wanted[2]);
+        return ExitCode::SUCCESS;
     }
     let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(7);
     println!("{}", thrum::build_info());
