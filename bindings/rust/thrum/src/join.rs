@@ -22,7 +22,7 @@ pub struct JoinHandle<T>(pub(crate) Handle<'static, T>);
 /// What [`JoinHandle`] and the handles of a scope are made of.
 pub(crate) struct Handle<'a, T> {
     shared: Arc<dyn Shared<T> + 'a>,
-    /// To be compared, and called while the green thread has not ended.
+    /// To be called while the green thread has not ended.
     rt: *mut sys::thrum_rt,
     g: sys::thrum_g,
 }
@@ -58,25 +58,22 @@ impl<'a, T> Handle<'a, T> {
     }
 
     pub(crate) fn join(mut self) -> thread::Result<T> {
-        if !self.is_finished() {
-            // SAFETY: a plain call.
-            if unsafe { sys::thrum_rt_current() } == self.rt {
-                self.join_neighbour();
-            } else {
-                return block_on(&mut self);
-            }
+        if !self.is_finished() && !self.join_neighbour() {
+            return block_on(&mut self);
         }
         // SAFETY: this is the one handle.
         unsafe { self.packet().take() }.expect("a green thread ends with a result")
     }
 
-    fn join_neighbour(&self) {
-        // SAFETY: parking; the runtime is the caller's own.
+    /// False: it is none of the calling green thread's runtime. (It has not ended, so
+    /// its runtime lives, and no other has the tag that is in the handle.)
+    fn join_neighbour(&self) -> bool {
+        // SAFETY: parking.
         let code = park(sys::THRUM_FOREVER, || unsafe {
             sys::thrum_join(std::ptr::null_mut(), self.g, sys::THRUM_FOREVER)
         });
         assert!(code != sys::THRUM_EDEADLOCK, "thrum: a green thread can't join itself");
-        crate::error::must(code);
+        code == 0
     }
 }
 

@@ -200,10 +200,11 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        // SAFETY: the caller's promise.
-        let (shared, g) = unsafe { self.begin(rt, affinity, None, f) }?;
+        // First: after the spawn each instruction is time in which others steal it.
         // SAFETY: a plain call.
         let home = if rt.is_null() { unsafe { sys::thrum_rt_current() } } else { rt };
+        // SAFETY: the caller's promise.
+        let (shared, g) = unsafe { self.begin(rt, affinity, None, f) }?;
         Ok(JoinHandle::new(shared, home, g))
     }
 
