@@ -9,7 +9,7 @@ use crate::spawn::Shared;
 use crate::sys;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::ptr::NonNull;
 use std::task::{Context, Poll};
 use std::{fmt, thread};
 
@@ -21,10 +21,11 @@ pub struct JoinHandle<T>(pub(crate) Handle<'static, T>);
 
 /// What [`JoinHandle`] and the handles of a scope are made of.
 pub(crate) struct Handle<'a, T> {
-    shared: Arc<dyn Shared<T> + 'a>,
+    /// A Box that is ours once the green thread has ended; see Packet::leave.
+    shared: NonNull<dyn Shared<T> + 'a>,
     /// To be called while the green thread has not ended.
     rt: *mut sys::thrum_rt,
-    g: sys::thrum_g,
+    pub(crate) g: sys::thrum_g,
 }
 
 // SAFETY: the function has gone when anybody else looks; the result goes to one of
@@ -35,7 +36,7 @@ unsafe impl<T: Send> Sync for Handle<'_, T> {}
 
 impl<'a, T> Handle<'a, T> {
     pub(crate) fn new(
-        shared: Arc<dyn Shared<T> + 'a>,
+        shared: NonNull<dyn Shared<T> + 'a>,
         rt: *mut sys::thrum_rt,
         g: sys::thrum_g,
     ) -> Self {
@@ -43,7 +44,8 @@ impl<'a, T> Handle<'a, T> {
     }
 
     fn packet(&self) -> &Packet<T> {
-        self.shared.packet()
+        // SAFETY: it is there as long as this handle.
+        unsafe { self.shared.as_ref() }.packet()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -61,8 +63,13 @@ impl<'a, T> Handle<'a, T> {
         if !self.is_finished() && !self.join_neighbour() {
             return block_on(&mut self);
         }
+        self.take()
+    }
+
+    /// The result of a green thread that has ended, once.
+    pub(crate) fn take(&mut self) -> thread::Result<T> {
         // SAFETY: this is the one handle.
-        unsafe { self.packet().take() }.expect("a green thread ends with a result")
+        unsafe { self.packet().take() }.expect("a green thread ends with one result")
     }
 
     /// False: it is none of the calling green thread's runtime. (It has not ended, so
@@ -77,28 +84,27 @@ impl<'a, T> Handle<'a, T> {
     }
 }
 
+impl<T> Drop for Handle<'_, T> {
+    fn drop(&mut self) {
+        if self.packet().leave() {
+            // SAFETY: the green thread has left it to us.
+            drop(unsafe { Box::from_raw(self.shared.as_ptr()) });
+        }
+    }
+}
+
 impl<T> Future for Handle<'_, T> {
     type Output = thread::Result<T>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<thread::Result<T>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<thread::Result<T>> {
         if !self.is_finished() && self.packet().register(cx.waker()) {
             return Poll::Pending;
         }
-        // SAFETY: this is the one handle.
-        let result = unsafe { self.packet().take() };
-        Poll::Ready(result.expect("polled after it was ready"))
+        Poll::Ready(self.take())
     }
 }
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(
-        shared: Arc<dyn Shared<T>>,
-        rt: *mut sys::thrum_rt,
-        g: sys::thrum_g,
-    ) -> JoinHandle<T> {
-        JoinHandle(Handle::new(shared, rt, g))
-    }
-
     /// Waits until it has ended and returns what it did, or the payload of its panic;
     /// of one that was cancelled that is [`Cancelled`](crate::Cancelled). Also from
     /// an OS thread, which then blocks.

@@ -14,8 +14,10 @@ use std::thread;
 const DONE: usize = 1;
 /// There is a waker; set by a handle that is polled.
 const WAKER: usize = 2;
+/// There is no handle any more; set once.
+const LEFT: usize = 4;
 /// One thread is inside [`Packet::unless_done`].
-const GUARDED: usize = 4;
+const GUARDED: usize = 8;
 
 pub(crate) struct Packet<T> {
     state: AtomicUsize,
@@ -40,23 +42,52 @@ impl<T> Packet<T> {
         self.state.load(Ordering::Acquire) & DONE != 0
     }
 
-    /// Leaves the result and wakes whoever polled for it.
+    /// Leaves the result and wakes whoever polled for it. Returns whether the handle
+    /// had gone: then the packet is the caller's, else the handle's from now on.
     ///
     /// # Safety
     /// Called once, by the green thread.
-    pub(crate) unsafe fn finish(&self, result: thread::Result<T>) {
+    pub(crate) unsafe fn finish(&self, result: thread::Result<T>) -> bool {
         // SAFETY: before DONE the result is ours.
         unsafe { *self.result.get() = Some(result) };
-        let before = self.state.fetch_or(DONE, Ordering::AcqRel);
-        if before & WAKER != 0 {
-            let waker = self.lock_waker().take();
+        let mut waker = None;
+        let mut state = self.state.load(Ordering::Acquire);
+        loop {
+            if state >= GUARDED {
+                // Who is between its look at DONE and its call counts on our being here.
+                thread::yield_now();
+                state = self.state.load(Ordering::Acquire);
+            } else if state & WAKER != 0 {
+                // What is registered later sets the bit again, and is taken then.
+                state = self.state.fetch_and(!WAKER, Ordering::AcqRel) & !WAKER;
+                waker = self.lock_waker().take().or(waker);
+            } else {
+                // Release: the result. Acquire: what the handle did before it went.
+                let done = state | DONE;
+                match self.state.compare_exchange_weak(
+                    state,
+                    done,
+                    Ordering::AcqRel,
+                    Ordering::Acquire,
+                ) {
+                    Ok(_) => break,
+                    Err(now) => state = now,
+                }
+            }
+        }
+        // The packet is not touched again.
+        if let Some(waker) = waker {
             // A foreign executor's panic is not ours to spread.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.map(Waker::wake)));
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
-        // Who is between its look at DONE and its call counts on our being here.
-        while self.state.load(Ordering::Acquire) >= GUARDED {
-            thread::yield_now();
-        }
+        state & LEFT != 0
+    }
+
+    /// The handle goes. Returns whether the green thread had ended: then the packet is
+    /// the caller's, else the green thread's from now on.
+    pub(crate) fn leave(&self) -> bool {
+        // Acquire: after DONE nobody else touches it. Release: what the handle did.
+        self.is_done() || self.state.fetch_or(LEFT, Ordering::AcqRel) & DONE != 0
     }
 
     /// Runs `f` while the green thread has not ended and can't: `f` must not wait.
@@ -83,7 +114,7 @@ impl<T> Packet<T> {
     /// Whether a result that nobody took is a panic, but for those of `but`.
     ///
     /// # Safety
-    /// Called by the last who has the packet.
+    /// Called by who has the packet alone.
     pub(crate) unsafe fn left_panic(&self, but: fn(&(dyn std::any::Any + Send)) -> bool) -> bool {
         // SAFETY: nobody else is there.
         match unsafe { &*self.result.get() } {
@@ -108,7 +139,7 @@ impl<T> Packet<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, AtomicPtr};
     use std::sync::Arc;
     use std::task::Wake;
 
@@ -126,7 +157,7 @@ mod tests {
         // SAFETY: one thread plays both parts.
         unsafe {
             assert!(packet.take().is_none());
-            packet.finish(Ok(String::from("done")));
+            assert!(!packet.finish(Ok(String::from("done"))));
             assert_eq!(packet.take().unwrap().unwrap(), "done");
             assert!(packet.take().is_none());
         }
@@ -165,6 +196,22 @@ mod tests {
             });
             packet.unless_done(|| assert!(alive.load(Ordering::SeqCst)));
             end.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn one_of_both_gets_the_packet() {
+        for _ in 0..if cfg!(miri) { 20 } else { 2000 } {
+            let packet = Box::into_raw(Box::new(Packet::<Box<u32>>::new()));
+            let shared = AtomicPtr::new(packet);
+            let end = thread::spawn(move || {
+                let packet = shared.into_inner();
+                // SAFETY: this thread alone ends it, and frees it if it may.
+                unsafe { (*packet).finish(Ok(Box::new(7))).then(|| drop(Box::from_raw(packet))) }
+            });
+            // SAFETY: this thread alone leaves, and frees it if it may.
+            let here = unsafe { (*packet).leave().then(|| drop(Box::from_raw(packet))) };
+            assert_ne!(end.join().unwrap().is_some(), here.is_some());
         }
     }
 

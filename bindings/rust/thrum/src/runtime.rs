@@ -191,9 +191,12 @@ impl Runtime {
         // SAFETY: a plain call.
         assert!(unsafe { sys::thrum_self() } == 0, "thrum: run() is for OS threads");
         // SAFETY: what f borrows stays, for this returns after its end.
-        let begun =
-            unsafe { SpawnBuilder::new().begin(self.rt.as_ptr(), sys::THRUM_PIN_STARTED, None, f) };
-        let (shared, g) = expect(begun);
+        let begun = unsafe {
+            let rt = self.rt.as_ptr();
+            SpawnBuilder::new().begin(rt, rt, sys::THRUM_PIN_STARTED, None, f)
+        };
+        let mut handle = expect(begun);
+        let g = handle.g;
         let mut code = self.join(g);
         let deadlock = code == sys::THRUM_EDEADLOCK;
         if deadlock {
@@ -207,9 +210,7 @@ impl Runtime {
             std::process::abort();
         }
         assert!(!deadlock, "thrum: all green threads wait for each other");
-        // SAFETY: this is the one handle.
-        let result = unsafe { shared.packet().take() };
-        result.expect("it has ended").unwrap_or_else(|payload| resume_unwind(payload))
+        handle.take().unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     fn join(&self, g: sys::thrum_g) -> i32 {

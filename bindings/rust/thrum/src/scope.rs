@@ -106,12 +106,13 @@ impl<'scope> Scope<'scope, '_> {
         // scope's own green thread keeps the runtime.
         let begun = unsafe {
             let ends = Some(&self.data as &dyn Ends);
-            Builder::new().begin(self.data.rt, sys::THRUM_PIN_STARTED, ends, f)
+            let rt = self.data.rt;
+            Builder::new().begin(rt, rt, sys::THRUM_PIN_STARTED, ends, f)
         };
         match begun {
-            Ok((shared, g)) => {
-                self.data.remember(g);
-                ScopedJoinHandle(Handle::new(shared, self.data.rt, g))
+            Ok(handle) => {
+                self.data.remember(handle.g);
+                ScopedJoinHandle(handle)
             }
             Err(error) => {
                 self.data.ended();

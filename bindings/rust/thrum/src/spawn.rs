@@ -4,13 +4,14 @@
 
 use crate::cancel::{cancelled, Cancelled};
 use crate::error::io_error;
-use crate::join::JoinHandle;
+use crate::join::{Handle, JoinHandle};
 use crate::packet::Packet;
 use crate::sys;
 use std::cell::UnsafeCell;
 use std::ffi::{c_void, CString};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
-use std::sync::{Arc, OnceLock};
+use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::thread::panicking;
 use std::{io, mem, ptr};
 
@@ -204,27 +205,29 @@ impl Builder {
         // SAFETY: a plain call.
         let home = if rt.is_null() { unsafe { sys::thrum_rt_current() } } else { rt };
         // SAFETY: the caller's promise.
-        let (shared, g) = unsafe { self.begin(rt, affinity, None, f) }?;
-        Ok(JoinHandle::new(shared, home, g))
+        let handle = unsafe { self.begin(rt, home, affinity, None, f) }?;
+        Ok(JoinHandle(handle))
     }
 
-    /// The one place where green threads are made. `ends` is told as their last act.
+    /// The one place where green threads are made: of `rt`, which is `home` or null.
+    /// `ends` is told as their last act.
     ///
     /// # Safety
     /// As [`Builder::spawn_on`]; and what `f` borrows outlives the green thread.
     pub(crate) unsafe fn begin<'a, F, T>(
         &self,
         rt: *mut sys::thrum_rt,
+        home: *mut sys::thrum_rt,
         affinity: u32,
         ends: Option<&'a dyn Ends>,
         f: F,
-    ) -> io::Result<(Arc<dyn Shared<T> + 'a>, sys::thrum_g)>
+    ) -> io::Result<Handle<'a, T>>
     where
         F: FnOnce() -> T + 'a,
         T: 'a,
     {
-        let start = Arc::new(Start { packet: Packet::new(), f: UnsafeCell::new(Some(f)), ends });
-        let arg = Arc::into_raw(start.clone());
+        let start = Start { packet: Packet::new(), f: UnsafeCell::new(Some(f)), ends };
+        let start = NonNull::from(Box::leak(Box::new(start)));
         let opts = sys::thrum_spawn_opts {
             struct_size: mem::size_of::<sys::thrum_spawn_opts>() as u32,
             affinity,
@@ -235,16 +238,15 @@ impl Builder {
             flags: 0,
             domain: ptr::null_mut(),
         };
-        let mut g = 0;
-        // SAFETY: run knows what arg is, and gives it back.
-        let code =
-            unsafe { sys::thrum_spawn(rt, &opts, Some(run::<F, T>), arg as *mut c_void, &mut g) };
+        let (mut g, arg) = (0, start.as_ptr().cast());
+        // SAFETY: run knows what arg is.
+        let code = unsafe { sys::thrum_spawn(rt, &opts, Some(run::<F, T>), arg, &mut g) };
         if code < 0 {
             // SAFETY: it was not taken.
-            drop(unsafe { Arc::from_raw(arg) });
+            drop(unsafe { Box::from_raw(start.as_ptr()) });
             return Err(io_error(code.into()));
         }
-        Ok((start, g))
+        Ok(Handle::new(start, home, g))
     }
 }
 
@@ -287,16 +289,17 @@ impl<F, T> Shared<T> for Start<'_, F, T> {
 /// The first frame of each green thread, also of one whose runtime is stopping by now:
 /// what has a drop in thrum_spawn_opts costs a third more. No unwinding leaves it.
 unsafe extern "C" fn run<F: FnOnce() -> T, T>(arg: *mut c_void) {
-    // SAFETY: the reference that begin gave away.
-    let start = unsafe { Arc::from_raw(arg as *const Start<'_, F, T>) };
-    // SAFETY: run is called once, and nobody else takes it.
-    if let Some(f) = unsafe { (*start.f.get()).take() } {
+    let start = arg as *mut Start<'_, F, T>;
+    // SAFETY: it is there until finish says whose it is; run alone takes f, once.
+    let (f, ends) = unsafe { ((*(*start).f.get()).take(), (*start).ends) };
+    if let Some(f) = f {
         let result = catch_unwind(AssertUnwindSafe(f));
         // SAFETY: once, here.
-        unsafe { start.packet.finish(result) };
+        if unsafe { (*start).packet.finish(result) } {
+            // SAFETY: nobody else has it.
+            drop(unsafe { Box::from_raw(start) });
+        }
     }
-    let ends = start.ends;
-    drop(start);
     if let Some(ends) = ends {
         ends.ended();
     }
