@@ -178,7 +178,7 @@ HIDDEN extern const luaL_Reg spawn_functions[];
 HIDDEN int green_go(lua_State* L, struct island* isl, int first);
 HIDDEN void green_drop(void* arg);
 HIDDEN int green_handler(lua_State* L);
-HIDDEN void green_unboxed(lua_State* L, struct island* isl, struct outcome* o);
+HIDDEN void green_unboxed(struct island* isl, struct outcome* o);
 HIDDEN void green_share(lua_State* L, struct island* isl, struct outcome* o);
 HIDDEN struct outcome* outcome_new(lua_State* L, struct house* h);
 HIDDEN void island_recycle(struct island* isl);

@@ -208,8 +208,7 @@ void green_drop(void* arg) {
 }
 
 /* The last handle of its home has been collected. */
-void green_unboxed(lua_State* L, struct island* isl, struct outcome* o) {
-  (void)L;
+void green_unboxed(struct island* isl, struct outcome* o) {
   if (o->home != isl) {
     return;
   }

@@ -110,6 +110,11 @@ static char* package_field(lua_State* L, const char* name) {
   return copy;
 }
 
+static void drop_runtime(thrum_rt* rt) {
+  thrum_rt_stop(rt, THRUM_FOREVER);
+  thrum_rt_free(rt);
+}
+
 struct house* house_need(lua_State* L, struct island* isl) {
   struct house* h = isl->house;
   if (!h) {
@@ -118,14 +123,17 @@ struct house* house_need(lua_State* L, struct island* isl) {
     if (code < 0) {
       luaL_error(L, "no runtime: %s", thrum_strerror(code));
     }
-    h = isl->house = house_new(rt, 1);
-    if (!h) {
-      luaL_error(L, "not enough memory");
-    }
     if (isl->preempt && (code = thrum_preempt_enable(rt, 0)) < 0) {
+      drop_runtime(rt);
       luaL_error(L, "no preemption: %s", thrum_strerror(code));
     }
+    h = house_new(rt, 1);
+    if (!h) {
+      drop_runtime(rt);
+      luaL_error(L, "not enough memory");
+    }
     h->preempt = isl->preempt;
+    isl->house = h;
   }
   if (!h->path) {
     h->path = package_field(L, "path");

@@ -88,7 +88,7 @@ static int collect(lua_State* L) {
   struct object** box = lua_touserdata(L, 1);
   struct object* o = *box;
   if (o && o->kind == GREEN) {
-    green_unboxed(L, island_here(L), (struct outcome*)o);
+    green_unboxed(island_here(L), (struct outcome*)o);
   }
   *box = NULL;
   object_release(o);
