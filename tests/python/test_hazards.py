@@ -139,8 +139,17 @@ def nested(n):
     return n and [nested(n - 1)]
 
 
-@pytest.mark.parametrize("what", ["import", "compile", "json", "repr",
-                                  "sorted", "python"])
+def built(n):
+    """The same, deeper than Python could recurse."""
+    value = []
+    for _ in range(n):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("what", [
+    "import", "getaddrinfo", "compile", "json", "loads", "repr", "equal", "sorted",
+    "python", "deep repr", "deep json", "deep equal", "deep sorted"])
 def test_deep_c_recursion(what):
     """It succeeds or raises RecursionError on the default stack."""
     def sorts(n):
@@ -149,7 +158,14 @@ def test_deep_c_recursion(what):
     def dive(n):
         return 1 + dive(n + 1)
     calls = {
-        "import": lambda: __import__("decimal"),
+        "import": lambda: [__import__(n) for n in ("decimal", "ssl", "asyncio")],
+        "getaddrinfo": lambda: __import__("socket").getaddrinfo("localhost", 1),
+        "loads": lambda: json.loads("[" * 100_000),
+        "equal": lambda: nested(900) == nested(900),
+        "deep repr": lambda: repr(built(100_000)),
+        "deep json": lambda: json.dumps(built(100_000)),
+        "deep equal": lambda: built(100_000) == built(100_000),
+        "deep sorted": lambda: sorts(100_000),
         "compile": lambda: compile("(" * 80 + "1" + ")" * 80, "x", "eval"),
         "json": lambda: json.dumps(nested(900)),
         "repr": lambda: repr(nested(900)),

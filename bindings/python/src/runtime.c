@@ -4,9 +4,10 @@
 #include "core.h"
 #include <stdlib.h>
 
-/* Deep C recursion inside Python (compile, json, repr, sorted) takes up to that
- * much; it is address space until it is used. */
-#define STACK (1u << 20)
+/* CPython counts on what a main thread has: with less, recursion in C (sorted with a
+ * key, and since 3.13 json, repr, ==) ends by SIGSEGV before RecursionError comes.
+ * It is address space until it is used; 2 KiB of page tables more than 1 MiB. */
+#define STACK (8u << 20)
 #define LEAST_STACK (256u << 10)
 /* Others wait at most so long for a G that is outside thrum. */
 #define HANDOVER_NS 2000000
@@ -377,7 +378,7 @@ static PyGetSetDef properties[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc,
-     "Runtime(*, procs=0, stack_size=1 MiB, handover=0.002, "
+     "Runtime(*, procs=0, stack_size=8 MiB, handover=0.002, "
      "interpreters=0)\n\n"
      "Green threads on `procs` cores (0: all there are). While one is outside "
      "thrum for longer than `handover` seconds the others go on beside it. "
