@@ -15,6 +15,8 @@
 
 extern "C" {
 void thrum_entry();  // first frame of a G, see switch.S
+// Calls fn(arg) as the outermost frame of those who walk frame pointers.
+void thrum_guest(void* arg, void (*fn)(void*));
 #if defined(__aarch64__)
 void* thrum_switch(void** save_sp, void* load_sp, void* carry);
 #endif

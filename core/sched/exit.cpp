@@ -154,7 +154,7 @@ void g_main(void* carry) {
     G* g = m->cur;
     if (THRUM_LIKELY(!skip_fn(m, g))) {
       m->door.leave(0, reinterpret_cast<u64>(g->fn));
-      g->fn(g->arg);
+      thrum_guest(g->arg, g->fn);
       m = this_m();
       if (THRUM_UNLIKELY(!m)) {
         end_in_child();

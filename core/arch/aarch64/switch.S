@@ -67,4 +67,26 @@ thrum_entry:
     .cfi_endproc
     .size   thrum_entry, .-thrum_entry
 
+/* Calls x1(x0) with x29 0, see x86_64/switch.S. */
+    .globl  thrum_guest
+    .hidden thrum_guest
+    .type   thrum_guest, %function
+    .p2align 4
+thrum_guest:
+    .cfi_startproc
+    hint    #34                     /* bti c */
+    stp     x29, x30, [sp, #-16]!
+    .cfi_adjust_cfa_offset 16
+    .cfi_rel_offset x29, 0
+    .cfi_rel_offset x30, 8
+    mov     x29, xzr
+    blr     x1
+    ldp     x29, x30, [sp], #16
+    .cfi_restore x29
+    .cfi_restore x30
+    .cfi_adjust_cfa_offset -16
+    ret
+    .cfi_endproc
+    .size   thrum_guest, .-thrum_guest
+
     .section .note.GNU-stack,"",%progbits
