@@ -19,4 +19,21 @@ int64_t thrum_os_report(thrum_rt* rt, char* text, size_t size) {
                        : int64_t{kEINVAL};
 }
 
+int thrum_sched_threads(thrum_rt* rt, int32_t nice, int64_t slice_ns) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  if (!r) {
+    return no_rt(rt);
+  }
+  if (nice < -20 || nice > 19 || slice_ns < 0) {
+    return kEINVAL;
+  }
+  if (!owns_threads(r)) {
+    return kENOTSUP;
+  }
+  return r->stopping.load(acquire) == 2
+             ? kECLOSED
+             : sched_threads(r, nice, static_cast<u64>(slice_ns));
+}
+
 }  // extern "C"

@@ -19,7 +19,7 @@ namespace {
 constexpr u32 kKnownFlags =
     THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED | THRUM_RT_HIBERNATE;
 
-constexpr u32 kKnownPlace = THRUM_PLACE_ONCE;
+constexpr u32 kKnownPlace = THRUM_PLACE_ONCE | THRUM_PLACE_UNPACED;
 
 constexpr i64 kMostUs = 3'600'000'000;  // an hour
 constexpr i64 kMostMs = 3'600'000;
@@ -64,13 +64,13 @@ int to_place(Config& out, const thrum_config& in) {
     told = 1;
   }
   bool follows = !told && !(in.place & THRUM_PLACE_ONCE);
+  bool paces = !(in.place & THRUM_PLACE_UNPACED);
   out.procs = told ? static_cast<u32>(told) : 0;
   if (out.hosted || out.deterministic) {  // no sysmon, nobody to look later
     out.procs = told ? out.procs : budget_now(in.max_procs).procs;
     return 0;
   }
-  Governor* g =
-      governor_make({out.source, follows, static_cast<u32>(in.max_procs), ""});
+  Governor* g = governor_make({out.source, follows, paces, in.max_procs, ""});
   if (!g) {
     return kENOMEM;
   }

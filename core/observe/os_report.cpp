@@ -97,6 +97,30 @@ void add_facts(Text& t, const char* root) {
   t.add("}");
 }
 
+// What delays Gs under a quota: the kernel, or thrum's own pauses before it does.
+void add_pace(Text& t, Runtime* rt, const Governed& now) {
+  t.add(", \"pacing\": {\"on\": %s, \"share\": 0.%03u, \"pauses\": %llu, "
+        "\"paused_ns\": %llu}, \"throttled\": {\"periods\": %llu, "
+        "\"throttled\": %llu, \"ns\": %llu}",
+        now.pace.quota_milli ? "true" : "false", now.pace.share,
+        Count{rt->pauses.load(relaxed)}, Count{rt->paused_ns.load(relaxed)},
+        Count{now.throttled.periods}, Count{now.throttled.throttled},
+        Count{now.throttled.ns});
+}
+
+// What the kernel's scheduler was asked for, and what it gave.
+void add_threads(Text& t, Runtime* rt) {
+  Locked held(rt->lock);
+  if (!rt->sched_set) {
+    t.add(", \"threads\": null");
+    return;
+  }
+  t.add(", \"threads\": {\"nice\": %d, \"slice_ns\": %llu, \"got_nice\": %d, "
+        "\"got_slice_ns\": %llu, \"error\": %d}",
+        rt->sched.nice, Count{rt->sched.slice_ns}, rt->sched_got.nice,
+        Count{rt->sched_got.slice_ns}, rt->sched_error);
+}
+
 // How the number of Ps came about.
 void add_procs(Text& t, Runtime* rt, const os::CpuGroups& g) {
   const os::GroupLevel* whose;
@@ -123,6 +147,10 @@ void add_procs(Text& t, Runtime* rt, const os::CpuGroups& g) {
           rt->procs.load(relaxed), told ? "program" : "system", now.changes);
   }
   t.add("}");
+  if (rt) {
+    add_pace(t, rt, now);
+    add_threads(t, rt);
+  }
 }
 
 }  // namespace

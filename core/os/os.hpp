@@ -41,6 +41,16 @@ int affinity_get(u32 tid, u64* mask, u32 words);
 // How long the thread would like to run in one piece; 0: the default. Returns
 // what it was. Does nothing where the kernel does not know it.
 u64 slice_set(u32 tid, u64 ns);
+// What the kernel has of a thread; set gives both at once (either alone resets
+// the other), and children of the thread get the defaults. What it refuses is
+// left as it was: -errno, but slices that it does not know it takes in silence
+// (6.1; get reads 0).
+struct ThreadSched {
+  i32 nice;
+  u64 slice_ns;  // 0: the default
+};
+int thread_sched_get(u32 tid, ThreadSched* out);
+int thread_sched_set(u32 tid, const ThreadSched& want);
 
 // ---- looking at threads -------------------------------------------------------
 // Program counter and stack pointer of a thread that sleeps in the kernel; false:

@@ -3,6 +3,7 @@
 
 #include "os/os.hpp"
 #include "sched/api.hpp"
+#include "sched/pace.hpp"
 
 namespace thrum {
 
@@ -10,7 +11,7 @@ namespace {
 
 constexpr i64 kEvery = 1'000'000'000;
 // A runtime that lives shorter opens no file for this.
-constexpr i64 kFirst = 100'000'000;
+constexpr i64 kFirst = 10'000'000;
 // Where the program says how many Ps, and nothing limits: no files are kept open.
 constexpr i64 kSeldom = 10'000'000'000;
 
@@ -23,8 +24,19 @@ u32 cpus_now(Governor* g) {
   return before == 0 || before == mask ? g->budget.cpus : mask;
 }
 
+// With the lock held: what the kernel has throttled, and whether to pace.
+void follow_quota(Governor* g, Runtime* rt, const os::GroupLevel* whose,
+                  i64 now) {
+  os::Throttled t = os::groups_throttled(g->groups);
+  pace_adapt(g->pace, t.throttled > g->last.throttled);
+  g->last = t;
+  u32 quota = g->opts.paces ? g->budget.quota_milli : 0;
+  pace_set(g->pace, quota, whose ? whose->period_us * 1000 : 0,
+           rt->procs.load(relaxed), now, os::cpu_ns());
+}
+
 // 2.5 us with two levels of groups (tests/lab: quota).
-void follow(Governor* g, Runtime* rt) {
+void follow(Governor* g, Runtime* rt, i64 now) {
   u32 cpus = cpus_now(g);
   Budget b;
   {
@@ -34,6 +46,7 @@ void follow(Governor* g, Runtime* rt) {
     b = budget_of(cpus, os::groups_limit(g->groups, &whose), g->opts.cap);
     bool same = b.procs == g->budget.procs;
     g->budget = b;
+    follow_quota(g, rt, whose, now);
     if (same || !g->opts.follows || rt->procs_told.load(relaxed)) {
       return;
     }
@@ -48,6 +61,7 @@ void open(Governor* g) {
   const os::GroupLevel* whose;
   g->budget = budget_of(static_cast<u32>(os::cpus_allowed()),
                         os::groups_limit(g->groups, &whose), g->opts.cap);
+  g->first = g->last = os::groups_throttled(g->groups);
   g->opened = true;
 }
 
@@ -59,6 +73,27 @@ void close(Governor* g) {
   }
 }
 
+// Returns when to look again.
+i64 keep_pace(Governor* g, Runtime* rt, i64 now) {
+  if (!g->pace.quota_milli) {
+    return kForever;
+  }
+  if (now < g->pace_at) {
+    return g->pace_at;
+  }
+  Pause pause;
+  u32 busy = clocks_refresh(rt);
+  {
+    Locked held(g->lock);
+    pause = pace_step(g->pace, now, os::cpu_ns(), busy);
+  }
+  if (pause.until) {
+    pace_pause(rt, pause.until, pause.all);
+  }
+  g->pace_at = pause.next;
+  return pause.next;
+}
+
 i64 look(Govern* seam, Runtime* rt, i64 now) {
   Governor* g = governor_of(seam);
   if (!g->at) {
@@ -68,14 +103,14 @@ i64 look(Govern* seam, Runtime* rt, i64 now) {
     if (!g->opened) {
       open(g);
     }
-    follow(g, rt);
+    follow(g, rt, now);
     g->at = now + kEvery;
     if (!g->opts.follows && !g->budget.quota_milli) {
       close(g);
       g->at = now + kSeldom;
     }
   }
-  return g->at;
+  return min(g->at, keep_pace(g, rt, now));
 }
 
 void free_governor(Govern* seam) {
@@ -102,7 +137,13 @@ Governor* governor_of(Govern* g) { return reinterpret_cast<Governor*>(g); }
 
 Governed governed(Governor* g) {
   Locked held(g->lock);
-  return Governed{g->opts.follows, g->changes, g->budget};
+  return Governed{g->opts.follows,
+                  g->changes,
+                  g->budget,
+                  g->pace,
+                  {g->last.periods - g->first.periods,
+                   g->last.throttled - g->first.throttled,
+                   g->last.ns - g->first.ns}};
 }
 
 }  // namespace thrum

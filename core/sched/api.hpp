@@ -97,6 +97,8 @@ int unlock_thread(M* m);
 // ---- cpus.cpp: masks of `words` words, see os::affinity_set ----------------------
 int pin_cpu(M* m, const u64* mask, u32 words);
 int pin_threads(Runtime* rt, const u64* mask, u32 words);
+// Nice and slice of all Ms of rt; what is refused the rest is in force without.
+int sched_threads(Runtime* rt, i32 nice, u64 slice_ns);
 
 // ---- world.cpp
 int world_stop(M*& m, Runtime* rt, i64 deadline);

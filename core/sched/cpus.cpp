@@ -1,4 +1,5 @@
-// CPUs that Ms are pinned to, on the host's word only.
+// CPUs that Ms are pinned to, and what they are to the kernel's scheduler, on the
+// host's word only.
 //
 // A new thread has the CPUs of the one that makes it. So an M that was pinned for
 // its locked G hands down what it had before (inherit_cpus).
@@ -80,6 +81,45 @@ int pin_threads(Runtime* rt, const u64* mask, u32 words) {
   return 0;
 }
 
+namespace {
+
+// On a thread of the runtime's: what is refused is left out. Never again after.
+int sched_apply(Runtime* rt, u32 tid) {
+  os::ThreadSched want = rt->sched, now;
+  int err = os::thread_sched_set(tid, want);
+  if (err == kEPERM) {  // the nice; a slice needs no privilege
+    if (os::thread_sched_get(tid, &now) == 0) {
+      (void)os::thread_sched_set(tid, {now.nice, want.slice_ns});
+    }
+  }
+  if (os::thread_sched_get(tid, &now) == 0) {
+    rt->sched_got = now;
+    if (!err && (now.nice != want.nice ||
+                 (want.slice_ns && now.slice_ns != want.slice_ns))) {
+      err = kENOTSUP;
+    }
+  }
+  rt->sched_error = err;
+  return err;
+}
+
+}  // namespace
+
+int sched_threads(Runtime* rt, i32 nice, u64 slice_ns) {
+  Locked held(rt->lock);
+  rt->sched = {nice, slice_ns};
+  rt->sched_set = true;
+  int err = 0;
+  for (M* m = rt->ms; m; m = m->next_m) {
+    u32 tid = m->tid.load(relaxed);
+    if (!m->lent && !m->gone && tid) {
+      int e = sched_apply(rt, tid);
+      err = err ? err : e;
+    }
+  }
+  return err;
+}
+
 void inherit_cpus(M* maker, M* m) {
   m->pinned_cpus = maker && maker->pinned_cpus;
   if (m->pinned_cpus) {
@@ -96,6 +136,9 @@ void pin_at_start(M* m) {
   Locked held(m->rt->lock);
   if (m->rt->cpus_set) {
     (void)os::affinity_set(0, m->rt->cpus, kCpuWords);
+  }
+  if (m->rt->sched_set) {
+    (void)sched_apply(m->rt, 0);
   }
 }
 

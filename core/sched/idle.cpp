@@ -144,7 +144,10 @@ void sleep_idle(M* m) {
         watches = true;
       }
       i64 first = earliest_timer(rt);
-      if (first < rt->sleep_until.load(relaxed)) {
+      // Without an idle P it could do nothing when that is due, and would not
+      // sleep any more: sysmon looks after the timers of busy Ps.
+      if (first < rt->sleep_until.load(relaxed) &&
+          rt->idle_count.load(relaxed)) {
         rt->sleeper.store(m, relaxed);
         rt->sleep_until.store(first, seq_cst);  // Dekker with timer_armed
       }

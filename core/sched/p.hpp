@@ -64,6 +64,7 @@ constexpr u32 kAttnTimers = 8;    // timers are due (sysmon)
 constexpr u32 kAttnWorld = 16;    // the world stops
 constexpr u32 kAttnSignals = 32;  // preemption or overflow went on or off
 constexpr u32 kAttnRank = 64;     // a G of a higher class waits
+constexpr u32 kAttnPace = 128;    // Ps are to pause (pace.hpp)
 
 // A place in the host's code that declares blocking calls.
 struct BlockSite {

@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: MIT
 #include <new>
 
+#include "sched/pace.hpp"
 #include "sched/ready.hpp"
 #include "sched/signals.hpp"
 
@@ -163,8 +164,13 @@ bool attend(M* m, P* p) {
   if (THRUM_UNLIKELY(bits & kAttnWorld)) {
     world_wait(m);
   }
+  if (THRUM_UNLIKELY(bits & kAttnPace)) {
+    p->attention.fetch_or(bits & ~(kAttnPace | kAttnWorld), relaxed);
+    pace_wait(m);
+    return false;  // the world may have been stopped meanwhile
+  }
   if (bits & kAttnTimers) {
-    run_timers(m, p, os::now_ns());
+    late_ones_first(m, p, os::now_ns());
   }
   if (bits & kAttnSignals) {
     signals_rejoin(m);

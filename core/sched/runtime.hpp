@@ -207,6 +207,10 @@ struct Runtime {
   bool fence_all;                   // const: the kernel has membarrier
   u64 cpus[kCpuWords];              // lock: for the Ms it makes
   bool cpus_set;                    // lock: by thrum_pin_threads
+  bool sched_set;                   // lock: by thrum_sched_threads
+  os::ThreadSched sched;            // lock: for the Ms it makes
+  os::ThreadSched sched_got;        // lock: what the last one reads back
+  int sched_error;                  // lock: what was refused it
   void (*thread_start)(void*);      // const after the first spawn
   void (*thread_stop)(void*);
   void* thread_arg;
@@ -243,6 +247,11 @@ struct Runtime {
   i64 linger;                 // sysmon: it takes no rest before
   Watch watch;                // see watch.cpp
   Wakers wakers;              // see observe/stuck.cpp
+
+  // Pacing (pace.hpp)
+  Atomic<i64> pace_until;         // sysmon writes: a pause lasts until then
+  Atomic<bool> pace_all;          // sysmon writes: also for the first P
+  Atomic<u64> pauses, paused_ns;  // atomic: of Ps, ever
 
   // Signals
   WordLock signals_lock;    // the two below, while they change

@@ -38,6 +38,7 @@ struct Round {
   bool work;    // in some queue
   bool waits;   // behind a busy P
   bool moving;  // some P has dispatched since the last look
+  bool runs;    // some P is held
   bool due;     // a timer, of a P that does not see to it
 };
 
@@ -129,6 +130,7 @@ void look_at_ps(Runtime* rt, Round& r) {
   for (u32 i = 0; i < n; ++i) {
     P* p = rt->ps[i];
     if (p->state.load(relaxed) == PState::running) {
+      r.runs = true;
       look_at(rt, p, rt->looks[i], r);
     } else if (p->earliest.load(relaxed) <= r.now) {
       r.due = true;
@@ -229,7 +231,7 @@ void sysmon(void* arg) {
     look_at_ps(rt, r);
     serve_those_who_wait(rt, r);
     bool busy = r.waits || r.moving || r.work || r.due || alone;
-    if (Govern* g = rt->config.govern; g && busy) {
+    if (Govern* g = rt->config.govern; g && (busy || r.runs)) {
       r.next = min(r.next, g->look(g, rt, r.now));
     }
     if (rt->source.load(relaxed) && busy) {

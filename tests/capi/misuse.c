@@ -49,6 +49,10 @@ static int never_write(void* arg, const char* bytes, size_t n) {
     THRUM_EINVAL, SOME)                                                        \
   R(thrum_memory_report, "text NULL", thrum_memory_report(w->rt, NULL, 1),     \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_sched_threads, "rt NULL", thrum_sched_threads(NULL, 0, 0),           \
+    THRUM_EINVAL, ANY)                                                         \
+  R(thrum_sched_threads, "nice", thrum_sched_threads(w->rt, 20, 0),            \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_os_report, "text NULL", thrum_os_report(w->rt, NULL, 1),             \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_high_water, "rt NULL", thrum_high_water(NULL, 0), THRUM_EINVAL,      \

@@ -122,6 +122,32 @@ TEST(once_and_without_threads) {
   }
 }
 
+/* ---- threads --------------------------------------------------------------------------- */
+
+static void sees(void* arg) {
+  char* text = report(NULL);
+  const char* at = strstr(text, "\"got_slice_ns\"");
+  REQUIRE(at != NULL);
+  *(int64_t*)arg = atoll(strchr(at, ':') + 1);
+}
+
+/* Of a slice that the kernel does not know 0 reads back. */
+TEST(slices_of_threads) {
+  thrum_rt* rt = rt_make(RT_P1);
+  int64_t got = -1;
+  CHECK_EQ(thrum_sched_threads(rt, 0, 3000000), 0); /* no thread yet */
+  thrum_g g = go_in(rt, sees, &got);
+  CHECK_EQ(thrum_join(rt, g, THRUM_FOREVER), 0);
+  CHECK(got == 3000000 || got == 0);
+  CHECK_EQ(thrum_sched_threads(rt, 0, 0), 0); /* back to the kernel's */
+  rt_end(rt);
+  rt = rt_make(RT_HOSTED);
+  CHECK_EQ(thrum_sched_threads(rt, 0, 0), THRUM_ENOTSUP);
+  CHECK_EQ(thrum_sched_threads(rt, -21, 0), THRUM_EINVAL);
+  CHECK_EQ(thrum_sched_threads(rt, 0, -1), THRUM_EINVAL);
+  rt_end(rt);
+}
+
 /* ---- bad input ----------------------------------------------------------------------- */
 
 TEST(refusals) {
@@ -144,6 +170,7 @@ static const struct check_case cases[] = {
     CASE(granted_by_default),
     CASE(capped_and_told),
     CASE(once_and_without_threads),
+    CASE(slices_of_threads),
     CASE(refusals),
 };
 CHECK_MAIN(cases)

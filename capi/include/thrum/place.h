@@ -23,6 +23,18 @@ extern "C" {
  */
 #define THRUM_PLACE_ONCE 1u /* thrum_config.place */
 
+/* ---- Pacing ------------------------------------------------------------------
+ * The kernel stops a control group that has used its quota for the rest of the
+ * period: at half a CPU, two busy threads stand still for 75 ms of each 100. A
+ * runtime whose quota is less than its Ps therefore pauses them for a millisecond
+ * or two at a time, before the kernel would: it lets the process use some 96 per
+ * cent of the quota, less if the kernel throttled all the same. Where the quota is
+ * a CPU and more, one P goes on while there is a reserve. Only Gs that come to a
+ * scheduling point (thrum_check is one) can be paused, and hosted runtimes are not
+ * paced. thrum_os_report tells how much was paused, and how much was throttled.
+ */
+#define THRUM_PLACE_UNPACED 2u /* thrum_config.place: never pause */
+
 /* ---- Classes ------------------------------------------------------------------
  * thrum_spawn_opts.priority puts a G into a class: THRUM_PRIO_HIGH, normal (0) or
  * THRUM_PRIO_LOW. Where Gs of several classes wait for a P, its time goes to them
@@ -40,6 +52,26 @@ extern "C" {
  * than normal ones, which pay nothing while there are none.
  */
 
+/* ---- Threads -----------------------------------------------------------------
+ * What the kernel's scheduler makes of a runtime's threads. A class of Gs that is
+ * to have threads of its own is a runtime of its own (channels and locks are shared
+ * between runtimes): one for what must answer soon with a slice of, say, 0.5 ms,
+ * one for what computes with 20 ms. A thread with a short slice is let in soon
+ * where others compute; with a long one it lets others in and is left alone then.
+ */
+/* Gives all threads that the runtime owns, and those to come, this nice value (-20
+ * to 19) and this slice in ns (0: the kernel's; it takes 0.1 to 100 ms). Both are
+ * set once per thread; threads that the host makes from a G get the defaults. A
+ * slice needs no privilege, and Linux 6.12; a nice below the present one does, and
+ * one that was raised stays so without it. What is refused is left as it is, the
+ * rest is in force, and the first refusal is the result; thrum_os_report (threads)
+ * tells what the last thread reads back, also of those to come.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL THRUM_EPERM THRUM_ENOTSUP (hosted and deterministic
+ *   runtimes; or something else reads back) THRUM_ECLOSED THRUM_EFORKED THRUM_ENOSYS
+ */
+THRUM_API int thrum_sched_threads(thrum_rt* rt, int32_t nice, int64_t slice_ns);
+
 /* ---- Report ------------------------------------------------------------------
  */
 /* Writes what the operating system grants this process and what thrum made of it,
@@ -56,6 +88,11 @@ extern "C" {
  *     limit (1024); reason: in words; of a runtime now, changes: how many there
  *     are, and how often they followed a change, and by: who says how many, the
  *     system or the program
+ *   pacing: on: whether the quota binds; share: of it that is used; pauses of Ps,
+ *     and how long they were in sum
+ *   throttled: periods and time in which the kernel stopped the group since the
+ *     runtime was made
+ *   threads: what thrum_sched_threads asked for, and what reads back
  *   pressure, autogroup: of the kernel's scheduler
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_EFORKED */

@@ -41,6 +41,34 @@ int affinity_get(u32 tid, u64* mask, u32 words) {
   return rc < 0 ? -errno : 0;
 }
 
+int thread_sched_get(u32 tid, ThreadSched* out) {
+  ErrnoKeep keep;
+  Attr a{};
+  if (syscall(SYS_sched_getattr, tid, &a, sizeof a, 0) != 0) {
+    *out = ThreadSched{};
+    return -errno;
+  }
+  *out = ThreadSched{a.nice, a.runtime};
+  return 0;
+}
+
+int thread_sched_set(u32 tid, const ThreadSched& want) {
+  ErrnoKeep keep;
+  constexpr u64 kResetOnFork = 1;
+  Attr a{};
+  if (syscall(SYS_sched_getattr, tid, &a, sizeof a, 0) != 0) {
+    return -errno;
+  }
+  if (a.policy != SCHED_OTHER && a.policy != SCHED_BATCH) {
+    return -EINVAL;  // the host's choice
+  }
+  a.size = sizeof a;
+  a.flags |= kResetOnFork;
+  a.nice = want.nice;
+  a.runtime = want.slice_ns;
+  return syscall(SYS_sched_setattr, tid, &a, 0) == 0 ? 0 : -errno;
+}
+
 // EEVDF's request size (6.12); older kernels take it and read back 0. Anything
 // but a normal thread is left as it is.
 u64 slice_set(u32 tid, u64 ns) {

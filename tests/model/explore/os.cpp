@@ -61,6 +61,8 @@ u32 held_mutexes(u32, u64, u64, void**, u32) { return 0; }
 int affinity_set(u32, const u64*, u32) { return 0; }
 int affinity_get(u32, u64*, u32) { return 0; }
 u64 slice_set(u32, u64) { return 0; }
+int thread_sched_get(u32, ThreadSched*) { return -38; }
+int thread_sched_set(u32, const ThreadSched&) { return -38; }
 bool fence_all_register() { return true; }
 bool fence_all_ready() { return false; }  // no biased mutex: see mutex_bias.pml
 void fence_all() { explore::fence_all(); }

@@ -32,6 +32,7 @@ var subjects = map[string]func([]string){
 	"select":   selects,
 	"locked":   locked,
 	"hog":      hog,
+	"quota":    quota,
 	"million":  million,
 	"echo":     echo,
 	"http":     serveFiles,
