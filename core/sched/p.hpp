@@ -98,9 +98,6 @@ struct P {
   u32 streak;             // owner: hand-overs in a row
   u32 sample_in;          // owner: readies until one is measured
   Choice choice;          // owner
-  u64 spent[kRanks];      // owner: on each class, see rank.cpp
-  u64 rank_since;         // owner: cpu_ticks, not paid for since; 0: nothing
-  Atomic<u8> rank_on;     // owner writes: the class that it serves
   u64 sampled;            // owner: cpu_ticks at the last fairness tick
   Atomic<u32> mean_run;   // owner: ticks per dispatch, smoothed; 0: unknown
 
@@ -126,6 +123,10 @@ struct P {
       preempt_delay;    // owner: from the decision to the switch, the last
   Atomic<i64> stamp;    // owner: when the dispatch number stamped began
   Atomic<u64> stamped;  // owner: the one after a preemption
+
+  u64 spent[kRanks];   // owner: on each class, see rank.cpp
+  u64 rank_since;      // owner: cpu_ticks, not paid for since; 0: nothing
+  Atomic<u8> rank_on;  // owner writes: the class that it serves
 
   mem::Tally tally;  // owner: of Ms that it left, see tally_of
 

@@ -143,21 +143,17 @@ struct Runtime {
   mem::Arenas arenas;
 
   // Ps
-  P* ps[kMaxProcs];         // lock writes below p_count; entries never change
-  Atomic<u32> p_count;      // lock writes: Ps ever made
-  Atomic<u32> procs;        // lock writes: Ps in service
-  Atomic<bool> procs_told;  // atomic: the host has set it: nobody else does
-  P* idle_p;                // lock
-  Atomic<u32> idle_count;   // lock writes
-  Atomic<u32> spinning;     // atomic: Ms that look for work
+  P* ps[kMaxProcs];        // lock writes below p_count; entries never change
+  Atomic<u32> p_count;     // lock writes: Ps ever made
+  Atomic<u32> procs;       // lock writes: Ps in service
+  P* idle_p;               // lock
+  Atomic<u32> idle_count;  // lock writes
+  Atomic<u32> spinning;    // atomic: Ms that look for work
 
   WordLock lock;   // the fields marked "lock"; never held over a park,
                    // a callback or a system call other than a wake
   Fifo<G> global;  // lock
   Atomic<u32> global_count;   // lock writes, anyone reads
-  Fifo<G> ranked[kRanks];     // lock: of the classes kHigh and kLow
-  Atomic<u32> ranked_count;   // lock writes, anyone reads: of both
-  Atomic<bool> ranks_used;    // atomic: a G of a class was spawned
   Fifo<G> starved;            // lock: no memory for their stacks
   Atomic<u32> starved_count;  // lock writes, anyone reads
 
@@ -183,7 +179,6 @@ struct Runtime {
   i64 collect_ns;           // const: an M that sleeps so long tidies its heap
   u64 long_ticks;           // const: a blocking call worth another M (50 us)
   u64 quick_ticks;          // const: a declared block that sysmon ends (200 us)
-  u64 slice_ticks;          // const: a slice, in cpu_ticks
   u64 wake_ticks;           // const: about what a wake costs, in cpu_ticks
   u64 ns_per_tick;          // const: 32.32
 
@@ -247,6 +242,13 @@ struct Runtime {
   i64 linger;                 // sysmon: it takes no rest before
   Watch watch;                // see watch.cpp
   Wakers wakers;              // see observe/stuck.cpp
+
+  // Classes (rank.hpp), and who says how many Ps
+  Fifo<G> ranked[kRanks];    // lock: of the classes kHigh and kLow
+  Atomic<u32> ranked_count;  // lock writes, anyone reads: of both
+  Atomic<bool> ranks_used;   // atomic: a G of a class was spawned
+  u64 slice_ticks;           // const: a slice, in cpu_ticks
+  Atomic<bool> procs_told;   // atomic: the host has set it: nobody else does
 
   // Pacing (pace.hpp)
   Atomic<i64> pace_until;         // sysmon writes: a pause lasts until then
