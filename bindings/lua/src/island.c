@@ -7,27 +7,24 @@
 #include <thrum/net.h>
 
 /* ---- The domain's hooks ------------------------------------------------------- */
-static int acquire(void* arg) {
-  struct island* isl = arg;
-  atomic_store_explicit(&isl->held, 1, memory_order_relaxed);
-  return 0;
-}
-
-/* Release: the thread that lent itself goes on with the state (settle). */
+/* Release: the thread that waits in run goes on with the state (settle). There is
+ * no acquire hook: with one an M lets its P go before each turn of the domain. */
 static void let_go(void* arg) {
   struct island* isl = arg;
   atomic_store_explicit(&isl->held, 0, memory_order_release);
 }
 
 static void switch_to(void* arg, void* from, void* to) {
-  (void)from;
-  ((struct island*)arg)->cur = to;
+  struct island* isl = arg;
+  if (!from) {
+    atomic_store_explicit(&isl->held, 1, memory_order_relaxed);
+  }
+  isl->cur = to;
 }
 
 int island_domain(struct island* isl) {
   thrum_domain_ops ops = {.struct_size = sizeof ops,
                           .flags = isl->pumped ? THRUM_DOMAIN_PUMPED : 0,
-                          .acquire = acquire,
                           .release = let_go,
                           .switch_to = switch_to,
                           .preempt = hog_preempt};
