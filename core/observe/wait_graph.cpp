@@ -2,8 +2,9 @@
 //
 // It is not taken at one moment, but what is said of a G that has waited all the
 // while was true all the while: nobody but the owner gives a mutex away, and an owner
-// that waits gives nothing away. So each node is marked first (kLooked, which goes
-// with the wait), then its edges are read, and at the end only marked ones count.
+// that waits gives nothing away. So all nodes are marked first (kLooked, which goes
+// with the wait), then the edges of marked ones are read, and at the end only those
+// count that are marked still.
 //
 // An object may be gone as soon as a waiter has seen its wait end, so a node is frozen
 // while the object is looked at.
@@ -71,38 +72,40 @@ void add(WaitGraph& graph, const WaitEdge& edge) {
   graph.edges[graph.edge_count++] = edge;
 }
 
-// holder: what who_of gave.
-WaitEdge owned(WaitGraph& graph, WaitEdge e, u64 holder) {
-  u32 slot = holder ? slot_at(graph.rt, holder) : 0;
-  if (slot) {
-    // acquire: pairs with retire.
-    u64 word = table_g(graph.rt->table, slot)->word.load(acquire);
-    e.on = word & kLive ? On::owner : On::ended;
-    e.owner = handle_of(graph.rt->tag, slot, word);
+// holder(object): what who_of gave, 0: not known. It is asked once more if its G has
+// ended: that may have let go just before.
+WaitEdge owned(WaitGraph& graph, WaitEdge e, u64 (*holder)(const void*)) {
+  u64 at = holder(e.object);
+  if (u32 slot = at ? slot_at(graph.rt, at) : 0) {
+    G* g = table_g(graph.rt->table, slot);
+    u64 word = g->word.load(acquire);  // pairs with retire
+    if (word & kLive) {
+      e.on = On::owner;
+      e.owner = handle_of(graph.rt->tag, slot, word);
+    } else if (holder(e.object) == at && g->word.load(acquire) == word) {
+      e.on = On::ended;
+    }
   }
   return e;
 }
 
-WaitEdge on_mutex(WaitGraph& graph, WaitEdge e) {
-  u64 v = static_cast<const Mutex*>(e.object)->word.word.load(acquire);
-  bool leaving = v >> 32 == kMutexLeaving;
-  return leaving ? e : owned(graph, e, v & ~kMutexFlags);
+u64 mutex_holder(const void* object) {
+  u64 v = static_cast<const Mutex*>(object)->word.word.load(acquire);
+  return v >> 32 == kMutexLeaving ? 0 : v & ~kMutexFlags;
 }
 
-WaitEdge on_rwmutex(WaitGraph& graph, WaitEdge e) {
-  auto* x = static_cast<const Rwmutex*>(e.object);
+u64 rwmutex_holder(const void* object) {
+  auto* x = static_cast<const Rwmutex*>(object);
   // Who reads is not known.
-  return x->word.word.load(acquire) & kRwmutexWriter
-             ? owned(graph, e, glance(x->owner))
-             : e;
+  return x->word.word.load(acquire) & kRwmutexWriter ? glance(x->owner) : 0;
 }
 
-WaitEdge on_once(WaitGraph& graph, WaitEdge e) {
-  auto* o = static_cast<const Once*>(e.object);
-  return o->word.word.load(acquire) & kOnceRunning
-             ? owned(graph, e, glance(o->owner))
-             : e;
+u64 once_holder(const void* object) {
+  auto* o = static_cast<const Once*>(object);
+  return o->word.word.load(acquire) & kOnceRunning ? glance(o->owner) : 0;
 }
+
+u64 joined(const void* object) { return reinterpret_cast<u64>(object); }
 
 WaitEdge on_chan(WaitEdge e) {
   auto* c = static_cast<const Chan*>(e.object);
@@ -118,14 +121,14 @@ void add_edges(WaitGraph& graph, u32 node, const Body* b) {
   WaitEdge e{node, On::anybody, b->on, 0, 0};
   switch (b->why.load(relaxed)) {
     case Why::mutex:
-      return add(graph, on_mutex(graph, e));
+      return add(graph, owned(graph, e, mutex_holder));
     case Why::rwmutex_read:
     case Why::rwmutex_write:
-      return add(graph, on_rwmutex(graph, e));
+      return add(graph, owned(graph, e, rwmutex_holder));
     case Why::once:
-      return add(graph, on_once(graph, e));
+      return add(graph, owned(graph, e, once_holder));
     case Why::join:
-      e = owned(graph, e, reinterpret_cast<u64>(b->on));
+      e = owned(graph, e, joined);
       e.object = nullptr;
       e.on = e.on == On::ended ? On::anybody : e.on;  // it is being woken
       return add(graph, e);
@@ -145,14 +148,26 @@ void add_edges(WaitGraph& graph, u32 node, const Body* b) {
   }
 }
 
-// Takes g in, if it waits for another.
+void mark(G* g) {
+  u64 v = g->word.load(relaxed);
+  while ((v & kLive) && (v & kPhase) && !(v & kLooked)) {
+    if (frozen(v)) {
+      v = thawed(g->word);
+    } else if (g->word.compare_exchange_weak(v, v | kLooked, acq_rel,
+                                             relaxed)) {
+      return;
+    }
+  }
+}
+
+// Takes g in, if it is marked and waits for another.
 void look_at(WaitGraph& graph, G* g) {
   u64 v = g->word.load(acquire);
   if (frozen(v)) {
     v = thawed(g->word);
   }
-  if (!(v & kLive) || !(v & kPhase) || !freeze(g, v)) {
-    return;  // it goes on just now
+  if (!(v & kLooked) || !(v & kPhase) || !freeze(g, v)) {
+    return;  // it goes on just now, or has done so
   }
   // Of a select the rare part lies on the stack.
   Body* b = body_of(g);
@@ -169,7 +184,7 @@ void look_at(WaitGraph& graph, G* g) {
                                  graph.edge_count - first,
                                  0};
   }
-  thaw(g, v & kPhase, in && !(v & kLooked) ? kLooked : 0);
+  thaw(g, v & kPhase, 0);
 }
 
 // A heap sort: no allocation, no recursion.
@@ -268,6 +283,11 @@ bool wait_graph_fill(WaitGraph& graph) {
       mem::alloc(size_t{max(end, 1u)} * sizeof(WaitNode)));
   if (!graph.nodes || !copy_wakers(graph)) {
     return false;
+  }
+  for (u32 slot = 0; slot < end; ++slot) {
+    if (G* g = table_g(graph.rt->table, slot)) {
+      mark(g);
+    }
   }
   for (u32 slot = 0; slot < end; ++slot) {
     if (G* g = table_g(graph.rt->table, slot)) {

@@ -320,8 +320,10 @@ typedef struct thrum_stuck {
 
 #define THRUM_STUCK_CYCLE 1u  /* it waits for itself, by way of `on` */
 #define THRUM_STUCK_BEHIND 2u /* for one that is stuck: `on` */
-#define THRUM_STUCK_ENDED 3u  /* its owner has ended without letting go */
-#define THRUM_STUCK_LEAK 4u   /* all who could come are stuck or have ended */
+#define THRUM_STUCK_ENDED \
+  3u                        /* its owner has ended without letting go (known
+                                 until a new G takes the owner's place) */
+#define THRUM_STUCK_LEAK 4u /* all who could come are stuck or have ended */
 
 /* Calls fn(arg, stuck) for each G of rt that is stuck, and returns how many. fn NULL:
  * just counts. What fn is given is valid during the call; no lock is held.
