@@ -96,7 +96,8 @@ struct Solver {
                           graph.edges[to].object == graph.edges[from].object;) {
         ++to;
       }
-      bool group = graph.edges[from].object && group_open(from, to);
+      // Joins have no object, and end with the G alone.
+      bool group = !graph.edges[from].object || group_open(from, to);
       for (u32 i = from; i < to; ++i) {
         WaitNode& n = graph.nodes[graph.edges[i].node];
         if (!n.free && open(graph.edges[i], group)) {
