@@ -85,7 +85,12 @@ struct Solver {
   }
 
   bool open(const WaitEdge& e, bool group) const {
-    return e.on == On::owner ? may_come(e.owner) : e.on != On::ended && group;
+    if (e.on == On::owner) {
+      // One that has ended since the edge was read has run since.
+      WaitNode* n = graph.find(e.owner);
+      return !n || n->free;
+    }
+    return e.on != On::ended && group;
   }
 
   // One round; false: nothing has changed.
