@@ -14,6 +14,7 @@
 #include <thrum/net.h>
 #include <thrum/observe.h>
 #include <thrum/os.h>
+#include <thrum/place.h>
 #include <thrum/thrum.h>
 %}
 
@@ -28,3 +29,7 @@
 %include "thrum/net.h"
 %include "thrum/os.h"
 %include "thrum/observe.h"
+#if !defined(SWIGPYTHON) && !defined(SWIGLUA)
+// Those have no typemaps for it yet.
+%include "thrum/place.h"
+#endif

@@ -7,6 +7,7 @@ bindgen asks Clang, generate.py asks SWIG: what both say of a function, a field 
 a number is what the headers say.
 """
 
+import ast
 import pathlib
 import re
 import shutil
@@ -32,6 +33,8 @@ def facts(text):
     text = re.sub(r"//[^\n]*|#\[.*?\]", "", text)
     for name, rest in re.findall(r"\bpub fn (thrum_\w+)\s*(\(.*?);", text, re.S):
         found[name + "()"] = plain(rest)
+    for name, rest in re.findall(r"\bpub static (?:mut )?(thrum_\w+)\s*:(.*?);", text, re.S):
+        found[name] = plain(rest)
     for name, rest in re.findall(r"\bpub type (thrum_\w+)\s*=\s*(.*?);", text, re.S):
         found[name] = plain(rest)
     for name, body in re.findall(r"\bpub struct (thrum_\w+)\s*\{(.*?)\n\}", text, re.S):
@@ -44,6 +47,10 @@ def facts(text):
     for name, value in re.findall(r"\bpub const (THRUM_\w+)\s*:\s*\w+\s*=\s*(.*?);", text):
         # Python reads numbers, shifts and brackets as Rust does.
         found[name] = eval(value, {"__builtins__": {}})  # of the two files alone
+    # A text: c"..." here, bytes with a zero there.
+    text_of = r"\bpub const (THRUM_\w+)\s*:\s*&[^=]*=\s*[bc](\".*?\");"
+    for name, value in re.findall(text_of, text):
+        found[name] = ast.literal_eval("b" + value).rstrip(b"\0")
     return found
 
 
@@ -56,7 +63,7 @@ def bindgen(top):
         return subprocess.run(
             ["bindgen", "--no-layout-tests", "--use-core", "--ctypes-prefix", "core::ffi",
              "--allowlist-function", "thrum_.*", "--allowlist-type", "thrum_.*",
-             "--allowlist-var", "THRUM_.*", str(header), "--", f"-I{include}"],
+             "--allowlist-var", "(THRUM|thrum)_.*", str(header), "--", f"-I{include}"],
             capture_output=True, text=True, check=True).stdout
 
 

@@ -124,7 +124,7 @@ class Found:
 
     def __init__(self):
         self.constants, self.opaque, self.aliases = [], [], []
-        self.structs, self.functions = [], []
+        self.structs, self.functions, self.statics = [], [], []
 
     def visit(self, node):
         if node.tag == "include":
@@ -147,6 +147,12 @@ class Found:
             fail(f"the tree has a {node.tag}, which is not known here")
 
     def constant(self, given):
+        if given["type"] == "p.q(const).char":
+            # SWIG writes a backslash twice, and what is no letter in octal.
+            text = given["rawval"].replace("\\\\", "\\")
+            text = re.sub(r"\\([0-7]{3})", lambda octal: f"\\x{int(octal[1], 8):02x}", text)
+            self.constants.append((given["name"], "&core::ffi::CStr", "c" + text))
+            return
         # Brackets, shifts and numbers are the same in both languages.
         value = re.sub(r"(?i)(?<=\d)(u|l)+\b", "", given["value"])
         if not re.fullmatch(r"[-()\d<>| ]+", value):
@@ -162,6 +168,8 @@ class Found:
             self.functions.append((given["name"], names, full_type(given)))
         elif given["kind"] == "typedef":
             self.typedef(given)
+        elif given["kind"] == "variable" and given.get("storage") == "extern":
+            self.statics.append((given["name"], rust(full_type(given))))
         else:
             fail(f"{given['name']}: a {given['kind']} is not known here")
 
@@ -277,6 +285,8 @@ def lines(found):
     yield '\nextern "C" {'
     for one in found.functions:
         yield function(*one)
+    for name, kind in found.statics:
+        yield f"    pub static {name}: {kind};"
     yield "}\n"
     yield from layout(found)
 

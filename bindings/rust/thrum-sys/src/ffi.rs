@@ -130,8 +130,26 @@ pub const THRUM_STDIO_FD: u32 = 3;
 pub const THRUM_STALL_KEPT: u32 = 0;
 pub const THRUM_STALL_RETAKEN: u32 = 1;
 pub const THRUM_STALL_INSIDE: u32 = 2;
+pub const THRUM_REPORT_METRICS: u32 = 1;
+pub const THRUM_REPORT_HEATMAP: u32 = 2;
+pub const THRUM_REPORT_WAITS: u32 = 3;
+pub const THRUM_FORMAT_JSON: u32 = 1;
+pub const THRUM_FORMAT_PROMETHEUS: u32 = 2;
+pub const THRUM_FORMAT_CSV: u32 = 3;
+pub const THRUM_FORMAT_TEXT: u32 = 4;
+pub const THRUM_PROFILE_MUTEX: u32 = 1;
+pub const THRUM_PROFILE_BLOCK: u32 = 2;
+pub const THRUM_FORMAT_PPROF: u32 = 5;
+pub const THRUM_FORMAT_FOLDED: u32 = 6;
+pub const THRUM_STUCK_CYCLE: u32 = 1;
+pub const THRUM_STUCK_BEHIND: u32 = 2;
+pub const THRUM_STUCK_ENDED: u32 = 3;
+pub const THRUM_STUCK_LEAK: u32 = 4;
+pub const THRUM_DEBUG_MAGIC: &core::ffi::CStr = c"\x7fthrum debug 1\n";
+pub const THRUM_PLACE_ONCE: u32 = 1;
 pub type thrum_g = u64;
 pub type thrum_fn = Option<unsafe extern "C" fn(*mut c_void)>;
+pub type thrum_write_fn = Option<unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> c_int>;
 
 #[repr(C)]
 pub struct thrum_rt {
@@ -212,6 +230,8 @@ pub struct thrum_config {
     pub sysmon_ns: i64,
     pub idle_ns: i64,
     pub allocator: *const thrum_allocator,
+    pub max_procs: u32,
+    pub place: u32,
 }
 
 #[repr(C)]
@@ -371,6 +391,83 @@ pub struct thrum_stall {
     pub pcs: *const u64,
     pub exact: u32,
     pub reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct thrum_stats {
+    pub struct_size: u32,
+    pub procs: u32,
+    pub procs_idle: u32,
+    pub threads: u32,
+    pub threads_idle: u32,
+    pub threads_spinning: u32,
+    pub gs: u64,
+    pub queued_global: u64,
+    pub dispatches: u64,
+    pub parks: u64,
+    pub yields: u64,
+    pub exits: u64,
+    pub spawns: u64,
+    pub steals: u64,
+    pub handoffs: u64,
+    pub retakes: u64,
+    pub preemptions: u64,
+    pub ready_p50_ns: u64,
+    pub ready_p90_ns: u64,
+    pub ready_p99_ns: u64,
+    pub mutex_p50_ns: u64,
+    pub mutex_p90_ns: u64,
+    pub mutex_p99_ns: u64,
+    pub timer_p50_ns: u64,
+    pub timer_p90_ns: u64,
+    pub timer_p99_ns: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct thrum_waits {
+    pub struct_size: u32,
+    pub reserved: u32,
+    pub ran_ns: u64,
+    pub blocked_ns: u64,
+    pub queued_ns: u64,
+    pub kernel_ns: u64,
+    pub throttled_ns: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct thrum_stuck {
+    pub struct_size: u32,
+    pub kind: u32,
+    pub g: thrum_g,
+    pub name: *const c_char,
+    pub reason: *const c_char,
+    pub object: *const c_void,
+    pub on: thrum_g,
+    pub frames: u32,
+    pub reserved: u32,
+    pub pcs: *const u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct thrum_debug_fact {
+    pub name: [c_char; 24],
+    pub value: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct thrum_debug {
+    pub magic: [c_char; 16],
+    pub struct_size: u32,
+    pub fact_count: u32,
+    pub facts: *const thrum_debug_fact,
+    pub runtimes: *const *const c_void,
+    pub states: *const c_char,
+    pub reasons: *const c_char,
 }
 
 extern "C" {
@@ -541,7 +638,25 @@ extern "C" {
     pub fn thrum_memory_report(rt: *mut thrum_rt, text: *mut c_char, size: usize) -> i64;
     pub fn thrum_high_water(rt: *mut thrum_rt, g: thrum_g) -> i64;
     pub fn thrum_watchdog(rt: *mut thrum_rt, limit_ns: i64, fn_: Option<unsafe extern "C" fn(*mut c_void, *const thrum_stall)>, arg: *mut c_void) -> c_int;
+    pub fn thrum_stats_get(rt: *mut thrum_rt, out: *mut thrum_stats) -> c_int;
+    pub fn thrum_report(rt: *mut thrum_rt, report: u32, format: u32, text: *mut c_char, size: usize) -> i64;
+    pub fn thrum_schedtrace(rt: *mut thrum_rt, every_ns: i64) -> c_int;
+    pub fn thrum_trace_start(rt: *mut thrum_rt, events: u64) -> c_int;
+    pub fn thrum_trace_stop(rt: *mut thrum_rt) -> c_int;
+    pub fn thrum_trace_write(rt: *mut thrum_rt, last_ns: i64, write: thrum_write_fn, arg: *mut c_void) -> i64;
+    pub fn thrum_waits_start(rt: *mut thrum_rt, column_ns: i64) -> c_int;
+    pub fn thrum_waits_get(rt: *mut thrum_rt, g: thrum_g, out: *mut thrum_waits) -> c_int;
+    pub fn thrum_profile_rate(rt: *mut thrum_rt, profile: u32, rate: u32) -> c_int;
+    pub fn thrum_profile_write(rt: *mut thrum_rt, profile: u32, format: u32, write: thrum_write_fn, arg: *mut c_void) -> i64;
+    pub fn thrum_trace_on_stall(rt: *mut thrum_rt, path: *const c_char, last_ns: i64) -> c_int;
+    pub fn thrum_stuck_each(rt: *mut thrum_rt, fn_: Option<unsafe extern "C" fn(*mut c_void, *const thrum_stuck)>, arg: *mut c_void) -> i64;
+    pub fn thrum_stuck_report(rt: *mut thrum_rt) -> i64;
+    pub fn thrum_chan_counted(ch: *mut thrum_chan) -> c_int;
+    pub fn thrum_waker_add(rt: *mut thrum_rt, object: *const c_void, g: thrum_g) -> c_int;
+    pub fn thrum_waker_remove(rt: *mut thrum_rt, object: *const c_void, g: thrum_g) -> c_int;
     pub fn thrum_trace_hash(rt: *mut thrum_rt) -> u64;
+    pub fn thrum_os_report(rt: *mut thrum_rt, text: *mut c_char, size: usize) -> i64;
+    pub static thrum_debug_table: thrum_debug;
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -606,6 +721,68 @@ const _: () = {
     assert!(offset_of!(thrum_stall, pcs) == 40);
     assert!(offset_of!(thrum_stall, exact) == 48);
     assert!(offset_of!(thrum_stall, reserved) == 52);
+    assert!(size_of::<thrum_stats>() == 184);
+    assert!(align_of::<thrum_stats>() == 8);
+    assert!(offset_of!(thrum_stats, struct_size) == 0);
+    assert!(offset_of!(thrum_stats, procs) == 4);
+    assert!(offset_of!(thrum_stats, procs_idle) == 8);
+    assert!(offset_of!(thrum_stats, threads) == 12);
+    assert!(offset_of!(thrum_stats, threads_idle) == 16);
+    assert!(offset_of!(thrum_stats, threads_spinning) == 20);
+    assert!(offset_of!(thrum_stats, gs) == 24);
+    assert!(offset_of!(thrum_stats, queued_global) == 32);
+    assert!(offset_of!(thrum_stats, dispatches) == 40);
+    assert!(offset_of!(thrum_stats, parks) == 48);
+    assert!(offset_of!(thrum_stats, yields) == 56);
+    assert!(offset_of!(thrum_stats, exits) == 64);
+    assert!(offset_of!(thrum_stats, spawns) == 72);
+    assert!(offset_of!(thrum_stats, steals) == 80);
+    assert!(offset_of!(thrum_stats, handoffs) == 88);
+    assert!(offset_of!(thrum_stats, retakes) == 96);
+    assert!(offset_of!(thrum_stats, preemptions) == 104);
+    assert!(offset_of!(thrum_stats, ready_p50_ns) == 112);
+    assert!(offset_of!(thrum_stats, ready_p90_ns) == 120);
+    assert!(offset_of!(thrum_stats, ready_p99_ns) == 128);
+    assert!(offset_of!(thrum_stats, mutex_p50_ns) == 136);
+    assert!(offset_of!(thrum_stats, mutex_p90_ns) == 144);
+    assert!(offset_of!(thrum_stats, mutex_p99_ns) == 152);
+    assert!(offset_of!(thrum_stats, timer_p50_ns) == 160);
+    assert!(offset_of!(thrum_stats, timer_p90_ns) == 168);
+    assert!(offset_of!(thrum_stats, timer_p99_ns) == 176);
+    assert!(size_of::<thrum_waits>() == 48);
+    assert!(align_of::<thrum_waits>() == 8);
+    assert!(offset_of!(thrum_waits, struct_size) == 0);
+    assert!(offset_of!(thrum_waits, reserved) == 4);
+    assert!(offset_of!(thrum_waits, ran_ns) == 8);
+    assert!(offset_of!(thrum_waits, blocked_ns) == 16);
+    assert!(offset_of!(thrum_waits, queued_ns) == 24);
+    assert!(offset_of!(thrum_waits, kernel_ns) == 32);
+    assert!(offset_of!(thrum_waits, throttled_ns) == 40);
+    assert!(size_of::<thrum_stuck>() == 64);
+    assert!(align_of::<thrum_stuck>() == 8);
+    assert!(offset_of!(thrum_stuck, struct_size) == 0);
+    assert!(offset_of!(thrum_stuck, kind) == 4);
+    assert!(offset_of!(thrum_stuck, g) == 8);
+    assert!(offset_of!(thrum_stuck, name) == 16);
+    assert!(offset_of!(thrum_stuck, reason) == 24);
+    assert!(offset_of!(thrum_stuck, object) == 32);
+    assert!(offset_of!(thrum_stuck, on) == 40);
+    assert!(offset_of!(thrum_stuck, frames) == 48);
+    assert!(offset_of!(thrum_stuck, reserved) == 52);
+    assert!(offset_of!(thrum_stuck, pcs) == 56);
+    assert!(size_of::<thrum_debug_fact>() == 32);
+    assert!(align_of::<thrum_debug_fact>() == 8);
+    assert!(offset_of!(thrum_debug_fact, name) == 0);
+    assert!(offset_of!(thrum_debug_fact, value) == 24);
+    assert!(size_of::<thrum_debug>() == 56);
+    assert!(align_of::<thrum_debug>() == 8);
+    assert!(offset_of!(thrum_debug, magic) == 0);
+    assert!(offset_of!(thrum_debug, struct_size) == 16);
+    assert!(offset_of!(thrum_debug, fact_count) == 20);
+    assert!(offset_of!(thrum_debug, facts) == 24);
+    assert!(offset_of!(thrum_debug, runtimes) == 32);
+    assert!(offset_of!(thrum_debug, states) == 40);
+    assert!(offset_of!(thrum_debug, reasons) == 48);
     assert!(size_of::<thrum_stat>() == 48);
     assert!(align_of::<thrum_stat>() == 8);
     assert!(offset_of!(thrum_stat, struct_size) == 0);
@@ -633,7 +810,7 @@ const _: () = {
     assert!(offset_of!(thrum_allocator, free) == 24);
     assert!(offset_of!(thrum_allocator, reserve) == 32);
     assert!(offset_of!(thrum_allocator, release) == 40);
-    assert!(size_of::<thrum_config>() == 64);
+    assert!(size_of::<thrum_config>() == 72);
     assert!(align_of::<thrum_config>() == 8);
     assert!(offset_of!(thrum_config, struct_size) == 0);
     assert!(offset_of!(thrum_config, procs) == 4);
@@ -645,6 +822,8 @@ const _: () = {
     assert!(offset_of!(thrum_config, sysmon_ns) == 40);
     assert!(offset_of!(thrum_config, idle_ns) == 48);
     assert!(offset_of!(thrum_config, allocator) == 56);
+    assert!(offset_of!(thrum_config, max_procs) == 64);
+    assert!(offset_of!(thrum_config, place) == 68);
     assert!(size_of::<thrum_spawn_opts>() == 48);
     assert!(align_of::<thrum_spawn_opts>() == 8);
     assert!(offset_of!(thrum_spawn_opts, struct_size) == 0);
