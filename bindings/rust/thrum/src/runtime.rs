@@ -87,18 +87,15 @@ impl RuntimeBuilder {
 
     /// Makes the runtime. It starts no thread yet.
     pub fn build(self) -> io::Result<Runtime> {
-        let config = sys::thrum_config {
-            struct_size: mem::size_of::<sys::thrum_config>() as u32,
-            procs: self.procs,
-            max_threads: self.max_threads,
-            flags: self.seed.map_or(0, |_| sys::THRUM_RT_DETERMINISTIC),
-            stack_size: self.stack_size as u64,
-            slice_ns: crate::park::nanoseconds(self.slice),
-            seed: self.seed.unwrap_or(0),
-            sysmon_ns: 0,
-            idle_ns: 0,
-            allocator: ptr::null(),
-        };
+        // SAFETY: zero is a value of each field, and its default.
+        let mut config: sys::thrum_config = unsafe { mem::zeroed() };
+        config.struct_size = mem::size_of::<sys::thrum_config>() as u32;
+        config.procs = self.procs;
+        config.max_threads = self.max_threads;
+        config.flags = self.seed.map_or(0, |_| sys::THRUM_RT_DETERMINISTIC);
+        config.stack_size = self.stack_size as u64;
+        config.slice_ns = crate::park::nanoseconds(self.slice);
+        config.seed = self.seed.unwrap_or(0);
         let mut rt = ptr::null_mut();
         // SAFETY: both point to what they say.
         let code = unsafe { sys::thrum_rt_new(&mut rt, &config) };
