@@ -25,7 +25,7 @@
 // or moves Gs is _core's; files and processes are Python's own, in offload().
 %define FUNCTIONS
 "^thrum_(version_string|build_info|version|strerror|errname|now|after|sleep|yield|check|"
-"procs|set_procs|available_procs|live|trim|stats|memory_report|high_water|trace_hash|"
+"procs|set_procs|available_procs|live|trim|p_list|memory_report|high_water|trace_hash|"
 "addr_.*|resolve|tcp_.*|listen|listener_.*|accept|dial|conn_.*|read|write|write_some|"
 "sendfile|udp_.*|poll_fd|fd_.*)$"
 %enddef
@@ -218,7 +218,7 @@ static void stats_row(void* arg, const thrum_p_stats* stats) {
 }
 %nodefaultctor thrum_p_stats;
 %inline %{
-PyObject* thrum_stats(thrum_rt* rt) {
+PyObject* thrum_p_list(thrum_rt* rt) {
   PyObject* list = PyList_New(0);
   int code = thrum_p_each(rt, stats_row, &list);
   if (code < 0) {

@@ -29,7 +29,7 @@ def test_it_is_the_same_copy(rt):
         assert flat.thrum_procs(None) == flat.thrum_procs(rt) == rt.procs
         assert flat.thrum_live(rt) == 1
         flat.thrum_yield()
-        assert sum(p.dispatches for p in flat.thrum_stats(rt)) > 0
+        assert sum(p.dispatches for p in flat.thrum_p_list(rt)) > 0
         assert flat.thrum_memory_report(rt).startswith("{")
     rt.run(main)
 
