@@ -214,7 +214,10 @@ def _job(key: int, spec: Spec, data: bytes, ports: Any,
 def _dispatch(runtime: Runtime, port: Port[Any]) -> None:
     for message in port:
         if message[0] == "call":
-            _jobs[message[1]] = runtime.go(_job, *message[1:])
+            try:
+                _jobs[message[1]] = runtime.go(_job, *message[1:])
+            except ClosedError:
+                return  # it stops: the caller has been cancelled
         elif message[1] in _jobs:
             _jobs[message[1]].cancel()
 
