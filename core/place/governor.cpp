@@ -35,7 +35,6 @@ void follow_quota(Governor* g, Runtime* rt, const os::GroupLevel* whose,
            rt->procs.load(relaxed), now, os::cpu_ns());
 }
 
-// 2.5 us with two levels of groups (tests/lab: quota).
 void follow(Governor* g, Runtime* rt, i64 now) {
   u32 cpus = cpus_now(g);
   Budget b;

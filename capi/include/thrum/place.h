@@ -48,7 +48,7 @@ extern "C" {
  * another mutex that it waits for itself. Other objects lend nothing.
  *
  * A class counts for nothing while a G is bound to a thread or inside a domain,
- * and in deterministic runtimes. Gs of a class cost some 50 ns more per dispatch
+ * and in deterministic runtimes. Gs of a class cost some 35 ns more per dispatch
  * than normal ones, which pay nothing while there are none.
  */
 
