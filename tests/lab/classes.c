@@ -8,37 +8,14 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "support/group.h"
-#include "support/lab.h"
+#include "support/hogs.h"
 
 static int64_t seconds = 3, hogs = 4, slice_us = 10000;
 
-enum { UNIT_NS = 50000, NAP_NS = 2000000 };
 static const uint32_t classes[3] = {THRUM_PRIO_LOW, 0, THRUM_PRIO_HIGH};
 static const char* const names[3] = {"low", "normal", "high"};
 
-static int64_t stop, done[3], *late, lates, lates_most;
-static thrum_wg over = THRUM_WG_INIT;
-
-static void hog(void* arg) {
-  int64_t* work = arg;
-  while (!lab_load(&stop)) {
-    int64_t until = bench_now() + UNIT_NS;
-    while (bench_now() < until) {}
-    lab_add(work, 1);
-    thrum_check();
-  }
-  BENCH_MUST(thrum_wg_done(&over));
-}
-
-static void probe(void* arg) {
-  (void)arg;
-  while (!lab_load(&stop) && lates < lates_most) {
-    int64_t due = bench_now() + NAP_NS;
-    BENCH_MUST(thrum_sleep(NAP_NS));
-    late[lates++] = bench_now() - due;
-  }
-  BENCH_MUST(thrum_wg_done(&over));
-}
+static int64_t done[3];
 
 static void go_as(thrum_rt* rt, uint32_t class_of, thrum_fn fn, void* arg) {
   thrum_spawn_opts opts = {.struct_size = sizeof opts, .priority = class_of};

@@ -9,37 +9,12 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "support/group.h"
-#include "support/lab.h"
+#include "support/hogs.h"
 
 #include <thrum/place.h>
 
 static int64_t seconds = 5, quota = 50, period_ms = 100, hogs = 2, procs = 0;
 static int64_t paced = 1, high = 0;
-
-enum { UNIT_NS = 50000, NAP_NS = 2000000 };
-static int64_t stop;
-static int64_t *late, lates, lates_most;
-static thrum_wg over = THRUM_WG_INIT;
-
-static void hog(void* arg) {
-  (void)arg;
-  while (!lab_load(&stop)) {
-    int64_t until = bench_now() + UNIT_NS;
-    while (bench_now() < until) {}
-    thrum_check();
-  }
-  BENCH_MUST(thrum_wg_done(&over));
-}
-
-static void probe(void* arg) {
-  (void)arg;
-  while (!lab_load(&stop) && lates < lates_most) {
-    int64_t due = bench_now() + NAP_NS;
-    BENCH_MUST(thrum_sleep(NAP_NS));
-    late[lates++] = bench_now() - due;
-  }
-  BENCH_MUST(thrum_wg_done(&over));
-}
 
 static thrum_rt* make(void) {
   thrum_rt* rt;
