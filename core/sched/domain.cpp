@@ -10,8 +10,6 @@
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
 
-#include <string.h>
-
 #include "sched/domain_body.hpp"
 #include "sched/enter.hpp"
 
@@ -19,9 +17,8 @@ namespace thrum {
 
 namespace {
 
+constexpr u32 kHosts = 16;  // domains with a host's lock that are looked after
 constexpr u32 kTurn = 256;  // switches before other work of the P gets a look
-
-bool pumped(const Domain* d) { return d->ops.flags & kDomainPumped; }
 
 // Whoever has the lock of such a host never waits for a P meanwhile: those that
 // have the Ps may be waiting for the lock, be it in a hook (CPython's switch of
@@ -153,105 +150,7 @@ void let_go(M* m, Domain* d) {
   }
 }
 
-// Released, but not freed: somebody may be prefetching what its token stands for
-// (P::prefetch_ahead). With rt->lock held.
-void spare(Runtime* rt, Domain* d) {
-  d->next = rt->spare_domains;
-  rt->spare_domains = d;
-}
-
-// All zero: one that was released, or a new one.
-Domain* domain_make(Runtime* rt) {
-  Domain* d;
-  {
-    Locked held(rt->lock);
-    d = rt->spare_domains;
-    if (d) {
-      rt->spare_domains = d->next;
-    }
-  }
-  if (d) {
-    memset(static_cast<void*>(d), 0, sizeof *d);
-    return d;
-  }
-  return rt->config.source.make<Domain>();
-}
-
 }  // namespace
-
-int domain_new(Runtime* rt, const DomainOps& ops, void* arg, Domain** out) {
-  if (rt->stopping.load(relaxed)) {
-    return kECLOSED;
-  }
-  Domain* d = domain_make(rt);
-  if (!d) {
-    return kENOMEM;
-  }
-  d->refs.store(1, relaxed);
-  d->rt = rt;
-  d->ops = ops;
-  d->arg = arg;
-  d->token.flags = kToken;
-  d->token.arg = d;
-  d->wake.epoll = d->wake.event = d->wake.timer = -1;
-  if (pumped(d)) {
-    int err = os::wake_fd_open(d->wake);
-    if (err) {
-      Locked held(rt->lock);
-      spare(rt, d);
-      return err;
-    }
-  }
-  if (seeded(rt) && !drawer_reserve(rt, 1)) {
-    os::wake_fd_close(d->wake);
-    Locked held(rt->lock);
-    spare(rt, d);
-    return kENOMEM;
-  }
-  rt_retain(rt);
-  Locked held(rt->lock);
-  d->next = rt->domains;
-  rt->domains = d;
-  *out = d;
-  return 0;
-}
-
-void domain_retain(Domain* d) { d->refs.fetch_add(1, relaxed); }
-
-void domain_release(Domain* d) {
-  if (d->refs.fetch_sub(1, acq_rel) != 1) {
-    return;
-  }
-  os::wake_fd_close(d->wake);
-  Runtime* rt = d->rt;
-  {
-    Locked held(rt->lock);
-    Domain** at = &rt->domains;
-    while (*at != d) {
-      at = &(*at)->next;
-    }
-    *at = d->next;
-    spare(rt, d);
-  }
-  rt_release(rt);
-}
-
-void domains_free(Runtime* rt) {
-  while (Domain* d = rt->spare_domains) {
-    rt->spare_domains = d->next;
-    rt->config.source.give(d, sizeof *d);
-  }
-}
-
-void domain_g_born(Domain* d) {
-  domain_retain(d);
-  d->gs.fetch_add(1, relaxed);
-}
-
-void domain_g_gone(Domain* d) {
-  d->gs.fetch_sub(1, relaxed);
-  domain_release(d);
-}
 
 bool domain_preempt(G* g) {
   Domain* d = g->ext->domain;
@@ -351,10 +250,10 @@ i64 look_at(Runtime* rt, Domain* d, i64 now) {
   {
     Locked held(d->lock);
     M* m = d->holder;
-    if (d->hold != Hold::held || !m || d->queue.empty()) {
+    if (d->queue.empty()) {
       return kForever;  // domain_ready prompts
     }
-    if (now - d->since < limit ||
+    if (d->hold != Hold::held || !m || now - d->since < limit ||
         !m->door.take(kDomainTaken, os::fence_all, [] { return true; })) {
       return now + limit / 2;
     }
@@ -367,13 +266,27 @@ i64 look_at(Runtime* rt, Domain* d, i64 now) {
 
 }  // namespace
 
+bool domains_wait(Runtime* rt) {
+  Locked held(rt->lock);
+  u32 n = 0;
+  for (Domain* d = rt->domains; d && n < kHosts; d = d->next) {
+    if (d->ops.flags & kDomainHostLock) {
+      ++n;
+      if (domain_waits(d)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 i64 domains_look(Runtime* rt, i64 now) {
   i64 again = kForever;
-  Domain* hosts[16];
+  Domain* hosts[kHosts];
   u32 n = 0;
   {
     Locked held(rt->lock);
-    for (Domain* d = rt->domains; d && n < 16; d = d->next) {
+    for (Domain* d = rt->domains; d && n < kHosts; d = d->next) {
       u32 refs = d->refs.load(relaxed);
       // One that is being released must not come back to life.
       if (d->ops.flags & kDomainHostLock && refs &&

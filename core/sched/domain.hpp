@@ -19,6 +19,7 @@ bool domain_shares_lock(const G* g);
 // sysmon: takes HOST_LOCK domains from Ms that have been outside thrum too long.
 // Returns when to look again.
 i64 domains_look(Runtime* rt, i64 now);
+bool domains_wait(Runtime* rt);  // does a G of such a domain wait for its turn?
 // The domain's preempt hook, for g which is inside; false: it has none.
 // Async-signal-safe.
 bool domain_preempt(G* g);

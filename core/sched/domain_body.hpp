@@ -1,4 +1,5 @@
-// What a domain is made of, for domain.cpp alone; the states of its hold stand there.
+// What a domain is made of, for domain.cpp, where the states of its hold stand, and
+// domain_life.cpp alone.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "sched/runtime.hpp"
@@ -26,5 +27,7 @@ struct Domain {
   os::WakeFd wake;       // const; pumped ones
   bool raised;           // lock
 };
+
+inline bool pumped(const Domain* d) { return d->ops.flags & kDomainPumped; }
 
 }  // namespace thrum

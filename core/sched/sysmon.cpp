@@ -139,7 +139,7 @@ void look_at_ps(Runtime* rt, Round& r) {
 }
 
 bool any_waits(Runtime* rt) {
-  bool waits = has_work(rt) || rt->wanting.load(relaxed);
+  bool waits = has_work(rt) || rt->wanting.load(relaxed) || domains_wait(rt);
   for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
     M* m = rt->ps[i]->m.load(acquire);  // pairs with take_p
     waits |= rt->ps[i]->queued() ||
@@ -185,7 +185,9 @@ void serve_those_who_wait(Runtime* rt, Round& r) {
       rt->ps[i]->attention.fetch_or(kAttnWanted, relaxed);
     }
   }
-  r.next = min(r.next, domains_look(rt, r.now));
+  i64 look = domains_look(rt, r.now);
+  r.waits |= look != kForever;
+  r.next = min(r.next, look);
   r.next = min(r.next, watch_look(rt, r.now));
   if (rt->preempt_on.load(relaxed)) {
     r.next = min(r.next, preempt_apart(rt, r.now));

@@ -634,7 +634,7 @@ static void gil_writer(void* arg) {
 }
 static void host_lock_handover(void* arg) {
   (void)arg;
-  for (int i = 0; i < 5; i++) {
+  for (int i = 0; i < 50; i++) {
     struct gil gil;
     thrum_domain_ops ops;
     thrum_domain* d = NULL;
