@@ -156,6 +156,9 @@ void ready(M* m, Wake* wake) {
   trace_ready(m, g);
   set_runnable(g);
   if (kMigrateAlways && !(g->flags & kRouted)) {
+    if (m && m->p && rt_of(g) == m->rt) {
+      measure_ready(m->p, g);
+    }
     route(nullptr, g, true);
     return;
   }

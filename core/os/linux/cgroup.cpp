@@ -89,8 +89,11 @@ void level_open(CpuGroups& g, u8 tree, u32 length) {
 // From our group up to the mount's root.
 void tree_open(CpuGroups& g, u8 tree) {
   const GroupDir& dir = g.trees[tree];
+  if (!dir.found) {
+    return;
+  }
   u32 length = static_cast<u32>(strlen(dir.path));
-  while (dir.found && g.count < kGroupLevels) {
+  while (g.count < kGroupLevels) {
     level_open(g, tree, length);
     if (length <= dir.top) {
       return;

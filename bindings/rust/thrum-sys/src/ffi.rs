@@ -147,6 +147,7 @@ pub const THRUM_STUCK_ENDED: u32 = 3;
 pub const THRUM_STUCK_LEAK: u32 = 4;
 pub const THRUM_DEBUG_MAGIC: &core::ffi::CStr = c"\x7fthrum debug 1\n";
 pub const THRUM_PLACE_ONCE: u32 = 1;
+pub const THRUM_PLACE_UNPACED: u32 = 2;
 pub type thrum_g = u64;
 pub type thrum_fn = Option<unsafe extern "C" fn(*mut c_void)>;
 pub type thrum_write_fn = Option<unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> c_int>;
@@ -655,6 +656,7 @@ extern "C" {
     pub fn thrum_waker_add(rt: *mut thrum_rt, object: *const c_void, g: thrum_g) -> c_int;
     pub fn thrum_waker_remove(rt: *mut thrum_rt, object: *const c_void, g: thrum_g) -> c_int;
     pub fn thrum_trace_hash(rt: *mut thrum_rt) -> u64;
+    pub fn thrum_sched_threads(rt: *mut thrum_rt, nice: i32, slice_ns: i64) -> c_int;
     pub fn thrum_os_report(rt: *mut thrum_rt, text: *mut c_char, size: usize) -> i64;
     pub static thrum_debug_table: thrum_debug;
 }
