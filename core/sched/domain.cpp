@@ -272,7 +272,8 @@ bool domains_wait(Runtime* rt) {
   for (Domain* d = rt->domains; d && n < kHosts; d = d->next) {
     if (d->ops.flags & kDomainHostLock) {
       ++n;
-      if (domain_waits(d)) {
+      Locked inner(d->lock);
+      if (!d->queue.empty()) {
         return true;
       }
     }
