@@ -270,7 +270,7 @@ bool domains_wait(Runtime* rt) {
   Locked held(rt->lock);
   u32 n = 0;
   for (Domain* d = rt->domains; d && n < kHosts; d = d->next) {
-    if (d->ops.flags & kDomainHostLock) {
+    if (host_locked(d)) {
       ++n;
       Locked inner(d->lock);
       if (!d->queue.empty()) {
@@ -290,7 +290,7 @@ i64 domains_look(Runtime* rt, i64 now) {
     for (Domain* d = rt->domains; d && n < kHosts; d = d->next) {
       u32 refs = d->refs.load(relaxed);
       // One that is being released must not come back to life.
-      if (d->ops.flags & kDomainHostLock && refs &&
+      if (host_locked(d) && refs &&
           d->refs.compare_exchange_strong(refs, refs + 1, relaxed, relaxed)) {
         hosts[n++] = d;
       }

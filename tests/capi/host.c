@@ -517,6 +517,36 @@ TEST(domain_pumped) {
 }
 
 /* A pumped domain's Gs do not keep a stop waiting once it is closed. */
+/* Outside for far longer than the hand-over, while another G waits. */
+static void pumped_blocks(void* arg) {
+  struct pumped* p = arg;
+  struct timespec t = {0, 30000000};
+  nanosleep(&t, NULL);
+  if (thread_id() != p->tid)
+    add(&p->elsewhere, 1);
+  CHECK_EQ(thrum_yield(), 0);
+  if (thread_id() != p->tid)
+    add(&p->elsewhere, 1);
+  add(&p->finished, 1);
+}
+TEST(domain_pumped_is_never_handed_over) {
+  thrum_rt* rt = rt_make(RT_P2);
+  thrum_domain_ops ops;
+  thrum_domain* d = NULL;
+  memset(&ops, 0, sizeof ops);
+  ops.struct_size = sizeof ops;
+  ops.flags = THRUM_DOMAIN_PUMPED | THRUM_DOMAIN_HOST_LOCK;
+  ops.handover_ns = MS;
+  REQUIRE_EQ(thrum_domain_new(rt, &ops, NULL, &d), 0);
+  struct pumped p = {thread_id(), NULL, 0, 0, 0};
+  for (int i = 0; i < 3; i++)
+    tenant_spawn(rt, d, pumped_blocks, &p, NULL);
+  while (get(&p.finished) < 3)
+    CHECK(pump(d, THRUM_FOREVER) >= 0);
+  CHECK_EQ(p.elsewhere, 0);
+  thrum_domain_release(d);
+  rt_end(rt);
+}
 TEST(domain_pumped_and_never_pumped) {
   thrum_rt* rt = rt_make(RT_P2);
   thrum_domain* d = pumped_domain(rt);
@@ -1382,6 +1412,7 @@ static const struct check_case cases[] = {
     CASE(domain_leave_without_one),
     CASE(domain_drop_comes_back),
     CASE(domain_pumped),
+    CASE(domain_pumped_is_never_handed_over),
     CASE(domain_pumped_and_never_pumped),
     CASE(domain_close),
     CASE(domain_host_lock_hands_over),
