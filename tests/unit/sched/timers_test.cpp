@@ -132,6 +132,33 @@ TEST_CASE("timers: 10,000 Gs sleep, none early, none lost") {
   }
 }
 
+// sysmon would rescue a late timer at its next look. Here it is none that is due.
+TEST_CASE("timers: an earlier one shortens the sleep of an idle M") {
+  in_owned(still(2), [] {
+    static constexpr i64 kHour = 3600 * kSecond;
+    Runtime* rt = this_m()->rt;
+    rt->wake_ticks = UINT64_MAX;  // whatever becomes ready wakes nobody
+    u64 later = go([] { (void)park(now() + 2 * kHour); });
+    u64 earlier = go([] {
+      (void)park();
+      (void)park(now() + kHour);
+    });
+    wait_parked(later);
+    wait_parked(earlier);
+    auto sleeps_to = [rt](i64 when) { return rt->sleep_until.load() <= when; };
+    CHECK(hogs_until([&] { return sleeps_to(now() + 2 * kHour); }) < kNever);
+    my_p()->mean_run.store(1);  // sysmon may have forgotten it
+    (void)unpark(earlier);
+    (void)yield();  // it parks again, and this G keeps the P
+    CHECK(!sleeps_to(now()));
+    CHECK(hogs_until([&] { return sleeps_to(now() + kHour); }) < kNever);
+    for (u64 h : {later, earlier}) {
+      (void)unpark(h);
+      (void)join(h);
+    }
+  });
+}
+
 TEST_CASE("timers: of a P whose G hogs, fired by others") {
   in_owned(config(2), [] {
     i64 best = kForever;

@@ -30,7 +30,7 @@ TEST_CASE("tls: after every park the M is the one of this thread") {
       (void)go([&, i] {
         G* g = me();
         u64 h = self();
-        for (u32 k = 0; k < rounds(4000); ++k) {
+        for (u32 k = 0; k < rounds(4000) || moved.load() <= 100; ++k) {
           u32 before = os::thread_id();
           M* there = this_m();
           if (k % 8 == i) {
