@@ -226,7 +226,7 @@ TEST_CASE("world: what others spawn meanwhile waits") {
 
 TEST_CASE("world: a declared block is no straggler, with a P or without") {
   for (bool apart : {false, true}) {
-    Rt rt(brisk(1));
+    Rt rt(still(1));
     Atomic<u32> inside{0}, end{0}, back{0};
     u64 h = go_in(rt.rt, [&] {
       if (apart) {  // the P goes at once, as if its slice were over
