@@ -37,7 +37,7 @@ constexpr i64 kMs = 1'000'000;
 constexpr i64 kSecond = 1'000'000'000;
 
 // A bound that only a broken core reaches, for waits that end long before.
-inline i64 soon() { return os::now_ns() + 40 * kSecond; }
+inline i64 soon() { return os::now_ns() + 40 * kScale * kSecond; }
 
 // For cases that a machine cannot do: summary.py counts the line.
 #define UNIT_SKIP(why)            \
