@@ -134,7 +134,8 @@ struct M {
   bool pinned_cpus;     // owner: by thrum_pin_cpu; `cpus` is what it had before
   u64 cpus[kCpuWords];  // owner
   Atomic<u32> bound;    // atomic: Gs alive that run only here
-  bool gone;            // Runtime.lock: its thread has ended; to be used again
+  u32 crowd_at;  // owner: from so many on, spawn_pinned looks at the others
+  bool gone;     // Runtime.lock: its thread has ended; to be used again
 
   M* next_m;           // Runtime.lock: all Ms
   os::Thread thread;   // const; not for lent ones

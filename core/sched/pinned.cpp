@@ -6,10 +6,53 @@
 // `wanting` queue. An M hands its P over to the head of that queue when it runs
 // out of work, at its fairness tick, or when sysmon asks (once a tick): not at
 // once, or Ms with pinned Gs would pass one P round for every dispatch.
+//
+// Once begun they can't be balanced, so they are before: a G that accepts
+// connections would have all of them on its own M, for each begins as it parks.
 // SPDX-License-Identifier: MIT
 #include "sched/ready.hpp"
 
 namespace thrum {
+
+namespace {
+
+constexpr u32 kCrowd = 8;
+
+// Has m more than its share of pinned Gs, and kCrowd more? *to: an idle P, if so.
+bool crowded(Runtime* rt, M* m, P** to) {
+  Locked held(rt->lock);
+  u32 all = 0;
+  for (M* each = rt->ms; each; each = each->next_m) {
+    all += each->bound.load(relaxed);
+  }
+  u32 mine = m->bound.load(relaxed);
+  u32 share = all / max(rt->procs.load(relaxed), 1u);
+  if (mine <= share + kCrowd) {
+    m->crowd_at = mine + kCrowd;
+    return false;
+  }
+  m->crowd_at = share + kCrowd;
+  *to = idle_p_pop(rt);
+  return true;
+}
+
+}  // namespace
+
+// It will be pinned where it begins: on an M that has many, elsewhere.
+void spawn_pinned(M* m, G* g) {
+  Runtime* rt = m->rt;
+  P* to = nullptr;
+  if (m->bound.load(relaxed) < m->crowd_at || !owns_threads(rt) ||
+      !crowded(rt, m, &to)) {
+    fresh_put(m->p, g);
+  } else if (!to) {
+    push_batch(rt, &g, 1);
+    sysmon_prompt(rt);
+  } else if (!start_m(rt, to, g, false, true)) {
+    give_p(rt, to, false);
+    fresh_put(m->p, g);
+  }
+}
 
 void next_p_or_wait(Runtime* rt, M* m) {
   if (m->wanting) {

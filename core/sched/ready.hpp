@@ -142,6 +142,8 @@ int leave_forked(M* m);
 
 // ---- pinned.cpp ------------------------------------------------------------------
 void ready_pinned(M* m, M* pin, G* g);
+void spawn_pinned(M* m,
+                  G* g);  // a THRUM_PIN_STARTED that is born on m, with a P
 G* take_pinned(M* m);
 void sleep_locked(M* m);
 void thread_is_spoilt(M* m);

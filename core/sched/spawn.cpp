@@ -127,7 +127,11 @@ int spawn(M* m, Runtime* rt, const SpawnOpts* opts, void (*fn)(void*),
     g->flags |= kRouted;
   }
   if (THRUM_LIKELY(p && !(g->flags & kRouted))) {
-    fresh_put(p, g);
+    if (g->affinity == kPinStarted) {
+      spawn_pinned(m, g);
+    } else {
+      fresh_put(p, g);
+    }
   } else {
     route(m, g, false);
   }

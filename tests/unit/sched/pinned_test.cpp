@@ -61,6 +61,35 @@ TEST_CASE("pinned: a PIN_STARTED G stays where it started") {
   }
 }
 
+// As one that accepts connections does: each begins as its maker parks. Nobody is
+// woken for what is ready.
+TEST_CASE("pinned: who makes many, one by one, does not keep them all") {
+  in_owned(still(2), [] {
+    static constexpr u32 kGs = 100;
+    Runtime* rt = this_m()->rt;
+    SpawnOpts o;
+    o.affinity = kPinStarted;
+    u64 h[kGs];
+    for (u64& x : h) {
+      until([rt] { return rt->idle_count.load() == 1; });
+      my_p()->mean_run.store(1);  // short dispatches: no reason to wake anybody
+      x = go([] { (void)park(); }, &o);
+      wait_parked(x);
+    }
+    u32 most = 0, all = 0;
+    for (M* m = rt->ms; m; m = m->next_m) {
+      most = max(most, m->bound.load());
+      all += m->bound.load();
+    }
+    CHECK(all >= kGs);
+    CHECK(most <= kGs * 2 / 3);
+    for (u64 x : h) {
+      (void)unpark(x);
+      (void)join(x);
+    }
+  });
+}
+
 TEST_CASE("pinned: a PIN_STARTED G may be stolen until it starts") {
   in_g(config(3), [] {
     // This G computes: whoever runs the child is another thread.
