@@ -97,6 +97,19 @@ void add_facts(Text& t, const char* root) {
   t.add("}");
 }
 
+// What the kernel, or a filter before it, refuses this process.
+void add_calls(Text& t) {
+  os::OptionalCall calls[os::kOptionalCalls];
+  os::optional_calls(calls);
+  t.add(", \"calls\": {");
+  const char* comma = "";
+  for (const os::OptionalCall& c : calls) {
+    t.add("%s\"%s\": %s%d", comma, c.name, c.error ? "-" : "", c.error);
+    comma = ", ";
+  }
+  t.add("}");
+}
+
 // What delays Gs under a quota: the kernel, or thrum's own pauses before it does.
 void add_pace(Text& t, Runtime* rt, const Governed& now) {
   t.add(", \"pacing\": {\"on\": %s, \"share\": 0.%03u, \"pauses\": %llu, "
@@ -171,6 +184,7 @@ size_t os_report(Runtime* rt, const char* root, char* out, size_t size) {
     mem::free(g);
   }
   add_facts(t, root);
+  add_calls(t);
   t.add("}");
   return t.length();
 }

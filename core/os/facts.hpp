@@ -22,4 +22,13 @@ struct Autogroup {
 };
 Autogroup autogroup(const char* root);
 
+// A system call that thrum can do without, asked in a way that changes nothing.
+// error: of a kernel that does not have it, or of a filter that refuses it.
+struct OptionalCall {
+  const char* name;
+  int error;
+};
+constexpr u32 kOptionalCalls = 6;
+void optional_calls(OptionalCall out[kOptionalCalls]);
+
 }  // namespace thrum::os

@@ -94,6 +94,10 @@ THRUM_API int thrum_sched_threads(thrum_rt* rt, int32_t nice, int64_t slice_ns);
  *     runtime was made
  *   threads: what thrum_sched_threads asked for, and what reads back
  *   pressure, autogroup: of the kernel's scheduler
+ *   calls: system calls that a runtime can do without, as this process is
+ *     answered now: 0, or the negated errno of a kernel that does not have it or
+ *     of a filter that refuses it; what thrum would do with it is then left out,
+ *     or done in a slower way
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_EFORKED */
 THRUM_API int64_t thrum_os_report(thrum_rt* rt, char* text, size_t size);

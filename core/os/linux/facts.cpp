@@ -5,8 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "os/linux/file.hpp"
+#include "os/linux/mman.hpp"
 #include "os/posix/errno.hpp"
 
 namespace thrum::os {
@@ -22,6 +26,17 @@ int read_below(const char* root, const char* name, char* text, size_t size) {
     return 0;
   }
   return errno ? errno : ENODATA;
+}
+
+// Arguments that the kernel rejects with `rejects`, if it gets to see them.
+int rejected(long rc, int rejects) {
+  return rc >= 0 || errno == rejects ? 0 : errno;
+}
+
+int membarrier_error() {
+  constexpr long kQuery = 0, kPrivateExpedited = 8;
+  long rc = syscall(SYS_membarrier, kQuery, 0, 0);
+  return rc < 0 ? errno : rc & kPrivateExpedited ? 0 : EINVAL;
 }
 
 }  // namespace
@@ -60,6 +75,22 @@ Autogroup autogroup(const char* root) {
     out.nice = nice ? strtol(nice + 6, nullptr, 10) : 0;
   }
   return out;
+}
+
+void optional_calls(OptionalCall out[kOptionalCalls]) {
+  ErrnoKeep keep;
+  u64 mask;
+  out[0] = {"membarrier", membarrier_error()};
+  out[1] = {"sched_getaffinity",
+            rejected(syscall(SYS_sched_getaffinity, 0, 0, &mask), EINVAL)};
+  out[2] = {"sched_setaffinity",
+            rejected(syscall(SYS_sched_setaffinity, 0, 8, nullptr), EFAULT)};
+  out[3] = {"sched_setattr",
+            rejected(syscall(SYS_sched_setattr, 0, nullptr, 0), EINVAL)};
+  out[4] = {"process_madvise", rejected(syscall(SYS_process_madvise, kPidfdSelf,
+                                                nullptr, 0, MADV_DONTNEED, 0),
+                                        0)};
+  out[5] = {"madvise_guard", rejected(madvise(nullptr, 0, kGuardInstall), 0)};
 }
 
 }  // namespace thrum::os

@@ -6,19 +6,13 @@
 #include <unistd.h>
 
 #include "os/linux/file.hpp"
+#include "os/linux/mman.hpp"
 #include "os/os.hpp"
 #include "os/posix/errno.hpp"
 
 namespace thrum::os {
 
 namespace {
-// linux/mman.h of Debian 12 is older than the call (6.13).
-constexpr int kGuardInstall = 102;
-constexpr int kGuardRemove = 103;
-// "This process" where a descriptor of one is due (6.14); unlike a pidfd it means
-// the child after a fork.
-constexpr int kPidfdSelf = -10001;
-
 // One call for many where the kernel lets a process advise itself (6.13).
 int advise_all(const Span* spans, u32 n, int advice) {
   constexpr u32 kMost = 1024;  // IOV_MAX
