@@ -11,6 +11,7 @@
  * delayed by several periods of the scheduler.
  *
  * SPDX-License-Identifier: MIT */
+#include "support/group.h"
 #include "support/nodes.h"
 #include "support/ping.h"
 
@@ -179,6 +180,12 @@ int main(int argc, char** argv) {
       {"csv", "every signal", &csv, 0, 1, NULL, NULL},
   };
   lab_flags(argc, argv, flags, BENCH_COUNT(flags));
+  int a, b;
+  if (!find_pair(SAME_NODE, &a, &b) && !find_pair(OTHER_NODE, &a, &b)) {
+    printf("skipped: %s\n", none_of[SAME_NODE]);
+    return 77;
+  }
+  int64_t apart = group_try(-1, 100000);
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
   sigaction(SIGURG, &action, NULL);
   for (int which = 0; which < PAIRS; which++) {
@@ -191,7 +198,9 @@ int main(int argc, char** argv) {
             "a pinned thread that computes gets SIGURG by tgkill(2) from "
             "another pinned one: from before the call to the first line of "
             "the handler");
+  lab_int("n", "signals of each kind", n);
   lab_int("gap_us", "between two, us", gap_us);
+  lab_int("apart", "in a control group of its own", apart);
   for (int which = 0; which < PAIRS; which++) {
     report_pair(which);
   }

@@ -57,7 +57,8 @@ def settle(patience):
 def run_once(command, timeout):
     """Starts one program; returns a record that says how it went.
 
-    The record has `figures` if the program printed its one JSON object, else
+    The record has `figures` if the program printed its one JSON object,
+    `skipped` if it says that this machine can't do it (exit code 77), else
     `error`. `others` is the CPU time of all other programs meanwhile, as a
     share of the elapsed time (1.0: one whole CPU was taken).
     """
@@ -88,6 +89,8 @@ def run_once(command, timeout):
     if "error" not in record:
         if process.returncode < 0:
             record["error"] = signal.Signals(-process.returncode).name
+        elif process.returncode == 77 and out.startswith("skipped: "):
+            record["skipped"] = out.splitlines()[0].partition(" ")[2]
         elif process.returncode > 0:
             record["error"] = f"exit code {process.returncode}"
         else:
@@ -164,6 +167,8 @@ def measure(row, sides, options):
             record = run_once(one.command, options.timeout)
             check_figures(row, record, one.side.kind)
             one.runs.append(record)
+            if "skipped" in record:
+                return contenders
             if "error" in record:
                 say(f"{row.name}: {one.label}: FAILED: {record['error']}")
                 for line in record.get("stderr", "").strip().splitlines()[-5:]:

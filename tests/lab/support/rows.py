@@ -172,6 +172,39 @@ ROWS = [
         Figure("share_high", "side by side, of the work: high"),
         Figure("share_normal", "  normal"),
         Figure("share_low", "  low", least=0.05)]),
+    Row("oversub", "oversub", "--turns 3 --most 4", "--turns 1", [
+        Figure("one_speed", "1 P: work, of that of as many as CPUs"),
+        Figure("one_late_p99_us", "  probe late p99, us"),
+        Figure("x1_late_p50_us", "Ps as CPUs: probe late p50, us"),
+        Figure("x1_late_p99_us", "  p99, us"),
+        Figure("x1_waiting", "  threads that wait for a CPU"),
+        Figure("x2_speed", "twice as many: work"),
+        Figure("x2_late_p99_us", "  probe late p99, us"),
+        Figure("x2_waiting", "  threads that wait for a CPU"),
+        Figure("x4_speed", "four times as many: work"),
+        Figure("x4_late_p50_us", "  probe late p50, us"),
+        Figure("x4_late_p99_us", "  p99, us"),
+        Figure("x4_waiting", "  threads that wait for a CPU"),
+        Figure("x4_threads", "  threads of the process")]),
+    Row("sysmon", "sysmon", "--turn-ms 3000", "--turn-ms 1000", [
+        figure
+        for period in (100, 1000, 10000) for figure in (
+            Figure(f"p{period}_r0_over_p50_us",
+                   f"every {period} us: over the slice p50, us"),
+            Figure(f"p{period}_r0_over_max_us", "  max, us"),
+            Figure(f"p{period}_r3_over_max_us", "  beside 3 rivals max, us"),
+            Figure(f"p{period}_r0_sysmon_percent", "  monitor, % of a CPU"),
+            Figure(f"p{period}_r3_spread_p99_us", "  vruntime spread p99, us"),
+            Figure(f"p{period}_r3_drift_ms", "  vruntime drift, ms"))]),
+    Row("signal_numa", "signal_numa", "--n 100000", "--n 10000", [
+        Figure("same_node_on_p50_us", "another core: signal p50, us"),
+        Figure("same_node_on_p99_us", "  p99, us"),
+        Figure("same_node_late", "  1 ms late, the target on its CPU"),
+        Figure("same_node_off_n", "  taken off its CPU meanwhile"),
+        Figure("same_cpu_off_p50_us", "same CPU: signal p50, us"),
+        Figure("other_node_n", "to another node (0: one node here)")]),
+    Row("numa", "numa", "--turns 3", "--turns 1", [
+        Figure("ratio", "the farthest load, times the local one")]),
     Row("pages", "pages", "--rounds 5", "--rounds 2", [
         Figure("touch", "a page first touched, ns"),
         Figure("drop", "dropped, ns"),
