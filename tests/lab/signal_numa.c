@@ -4,7 +4,7 @@
  * other thread of its core, to another core of its node, and to another node,
  * sends it SIGURG with tgkill(2), as a runtime does that preempts. The figure is
  * the time from before the call to the first line of the handler. A sample in
- * which the kernel took the CPU away from the target meanwhile (its schedstat
+ * which the kernel took the CPU away from one of the two meanwhile (their schedstat
  * tells) is counted apart: that it has to wait for the CPU is the cause then.
  *
  * The document that thrum grew from says that signals to another node are
@@ -62,13 +62,13 @@ static int64_t runs_of(int fd) {
 
 /* ---- the sender ------------------------------------------------------------------- */
 
-static void send_one(struct pair* p, int fd, int which) {
+static void send_one(struct pair* p, const int* fds, int which) {
   int64_t pause = bench_now() + gap_us * 1000;
   while (bench_now() < pause) {}
   if (which == SAME_CPU) {
     lab_nap(gap_us * 1000); /* the target's turn */
   }
-  int64_t runs = runs_of(fd), got;
+  int64_t runs = runs_of(fds[0]), own = runs_of(fds[1]), got;
   lab_store(&arrived, 0);
   int64_t sent = bench_now();
   if (syscall(SYS_tgkill, getpid(), target_tid, SIGURG) != 0) {
@@ -81,7 +81,8 @@ static void send_one(struct pair* p, int fd, int which) {
       lab_nap(gap_us * 1000);
     }
   }
-  int off = which == SAME_CPU || runs < 0 || runs_of(fd) != runs;
+  int off = which == SAME_CPU || runs < 0 || runs_of(fds[0]) != runs ||
+            runs_of(fds[1]) != own;
   p->calls[p->ons + p->offs] = back - sent;
   if (off) {
     p->off[p->offs++] = got - sent;
@@ -119,20 +120,27 @@ static int find_pair(int which, int* a, int* b) {
   return 0;
 }
 
-static void* sender(void* arg) {
+/* Its schedstat, kept open. */
+static int open_stat(int tid) {
   char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", tid);
+  return open(path, O_RDONLY);
+}
+
+static void* sender(void* arg) {
   int which = (int)(intptr_t)arg;
   while (__atomic_load_n(&target_tid, __ATOMIC_ACQUIRE) == 0) {
     sched_yield();
   }
   lab_pin_thread(sender_cpu);
-  snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", target_tid);
-  int fd = open(path, O_RDONLY);
+  int fds[2] = {open_stat(target_tid), open_stat((int)syscall(SYS_gettid))};
   for (int64_t i = 0; i < n; i++) {
-    send_one(&pairs[which], fd, which);
+    send_one(&pairs[which], fds, which);
   }
-  if (fd >= 0) {
-    close(fd);
+  for (int i = 0; i < 2; i++) {
+    if (fds[i] >= 0) {
+      close(fds[i]);
+    }
   }
   lab_store(&over, 1);
   return NULL;
@@ -153,7 +161,7 @@ static void measure(int which) {
 
 static void report_pair(int which) {
   struct pair* p = &pairs[which];
-  char key[32], words[64];
+  char key[32];
   lab_key(key, sizeof key, key_of[which], "n");
   lab_int(key, words_of[which], p->ons + p->offs);
   if (p->ons + p->offs == 0) {
@@ -162,13 +170,13 @@ static void report_pair(int which) {
     return;
   }
   lab_key(key, sizeof key, key_of[which], "on");
-  lab_spread(key, "  the target had its CPU", p->on, p->ons);
+  lab_spread(key, "  both had their CPUs", p->on, p->ons);
   lab_key(key, sizeof key, key_of[which], "late");
   lab_int(key, "  of these 1 ms late and more", p->late);
   lab_key(key, sizeof key, key_of[which], "off");
-  snprintf(words, sizeof words, "  it was %s",
-           which == SAME_CPU ? "not running" : "taken from it");
-  lab_spread(key, words, p->off, p->offs);
+  lab_spread(key,
+             which == SAME_CPU ? "  the sender had it" : "  one was put off it",
+             p->off, p->offs);
   lab_key(key, sizeof key, key_of[which], "call");
   lab_spread(key, "  the call itself", p->calls, p->ons + p->offs);
 }

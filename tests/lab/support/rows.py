@@ -199,8 +199,8 @@ ROWS = [
     Row("signal_numa", "signal_numa", "--n 100000", "--n 10000", [
         Figure("same_node_on_p50_us", "another core: signal p50, us"),
         Figure("same_node_on_p99_us", "  p99, us"),
-        Figure("same_node_late", "  1 ms late, the target on its CPU"),
-        Figure("same_node_off_n", "  taken off its CPU meanwhile"),
+        Figure("same_node_late", "  1 ms late, both on their CPUs"),
+        Figure("same_node_off_n", "  one taken off meanwhile"),
         Figure("same_cpu_off_p50_us", "same CPU: signal p50, us"),
         Figure("other_node_n", "to another node (0: one node here)")]),
     Row("numa", "numa", "--turns 3", "--turns 1", [
