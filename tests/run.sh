@@ -258,6 +258,19 @@ else
   one aarch64 all skip "the cross compiler, qemu or mimalloc for it is missing${why:+: $why}"
 fi
 
+# ---- another kernel, more nodes ------------------------------------------------
+
+if [ $full = 1 ]; then
+  say 'guests of qemu: one and two NUMA nodes, cgroup v2, a kernel without slices'
+  log=$report/guest.log
+  python3 tests/lab/guest/run --build build/release >"$log" 2>&1
+  case $? in
+    0) one guest all ok ;;
+    77) one guest all skip "$(sed -n 's/^skipped: //p' "$log")" ;;
+    *) grep FAILED "$log"; one guest all fail "see ${log#"$PWD/"}" ;;
+  esac
+fi
+
 # ---- does the suite see a defect? -------------------------------------------
 
 if [ -e tests/mutants/run.sh ]; then
