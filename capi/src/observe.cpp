@@ -7,6 +7,7 @@
 #include "observe/onlooker.hpp"
 #include "observe/profile.hpp"
 #include "observe/schedtrace.hpp"
+#include "observe/server.hpp"
 #include "observe/timeline.hpp"
 #include "chan/chan.hpp"
 #include "observe/memory.hpp"
@@ -211,13 +212,20 @@ int thrum_schedtrace(thrum_rt* rt, int64_t every_ns) {
   return schedtrace_every(r, every_ns);
 }
 
+int thrum_debug_socket(thrum_rt* rt, const char* path) {
+  Enter e;
+  Runtime* r = rt_or_own(e.m, rt);
+  return r ? serve(r, path) : no_rt(rt);
+}
+
 int thrum_trace_start(thrum_rt* rt, uint64_t events) {
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
   if (!r) {
     return no_rt(rt);
   }
-  return r->stopping.load(acquire) == 2 ? kECLOSED : recorder_start(r, events);
+  return r->stopping.load(acquire) == 2 ? kECLOSED
+                                        : recorder_start(r, events, kByHost);
 }
 
 int thrum_trace_stop(thrum_rt* rt) {
@@ -226,7 +234,7 @@ int thrum_trace_stop(thrum_rt* rt) {
   if (!r) {
     return no_rt(rt);
   }
-  recorder_stop(r);
+  recorder_stop(r, kByHost);
   return 0;
 }
 
@@ -248,7 +256,7 @@ int thrum_waits_start(thrum_rt* rt, int64_t column_ns) {
   }
   return r->stopping.load(acquire) == 2
              ? kECLOSED
-             : waits_start(r, column_ns ? column_ns : 10'000'000);
+             : waits_start(r, column_ns ? column_ns : 10'000'000, kByHost);
 }
 
 int thrum_waits_get(thrum_rt* rt, thrum_g g, thrum_waits* out) {

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: MIT
 #include <stdlib.h>
 
+#include "base/die.hpp"
 #include "observe/each.hpp"
 #include "observe/held_lock.hpp"
 #include "observe/schedtrace.hpp"
+#include "observe/server.hpp"
 #include "os/os.hpp"
 #include "place/governor.hpp"
 #include "time/sleep.hpp"
@@ -55,6 +57,18 @@ i64 debug_wish(const char* name) {
     at += length + (at[length] == ',');
   }
   return 0;
+}
+
+// What the environment asks for, of a runtime that may have threads for it.
+void grant_wishes(Runtime* rt) {
+  if (i64 ms = debug_wish("schedtrace"); ms && ms <= kMostMs) {
+    (void)schedtrace_every(rt, ms * 1'000'000);
+  }
+  const char* path = os::env("THRUM_DEBUG_SOCKET");
+  int err = path && owns_threads(rt) ? serve(rt, path) : 0;
+  if (err) {
+    say("THRUM_DEBUG_SOCKET=%s: %s", path, thrum_strerror(err));
+  }
 }
 
 // The number of Ps, and who keeps an eye on it afterwards.
@@ -156,11 +170,8 @@ int thrum_rt_new(thrum_rt** out, const thrum_config* config) {
   }
   Runtime* rt;
   int err = rt_new(&rt, c);
-  if (i64 ms = err ? 0 : debug_wish("schedtrace"); ms && ms <= kMostMs) {
-    (void)schedtrace_every(rt,
-                           ms * 1'000'000);  // where there is a thread for it
-  }
   if (!err) {
+    grant_wishes(rt);
     *out = face(rt);
   }
   return err;

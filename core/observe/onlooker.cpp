@@ -73,9 +73,9 @@ bool due(i64& at, i64 every, i64 now) {
 }
 
 void watch_on(void* arg) {
-  auto* o = static_cast<Onlooker*>(arg);
+  Onlooker* o = mine(static_cast<Observer*>(arg));
   os::timer_slack(1);
-  while (!o->leave.load(acquire)) {  // pairs with stop
+  while (!o->leave.load(acquire)) {  // pairs with observer_stop
     o->note.exchange(0, seq_cst);    // before anything is looked at
     i64 now = os::now_ns();
     if (o->bitten.exchange(false, acquire)) {  // pairs with onlooker_bitten
@@ -95,13 +95,7 @@ void watch_on(void* arg) {
   }
 }
 
-void stop(Observer* at) {
-  Onlooker* o = mine(at);
-  o->leave.store(true, release);
-  onlooker_wake(o);
-  os::thread_join(o->thread);
-  o->rt->observers.store(0, relaxed);
-}
+void wake(Observer* at) { onlooker_wake(mine(at)); }
 
 void free_it(Observer* at) { mem::free(mine(at)); }
 
@@ -113,16 +107,10 @@ void onlooker_wake(Onlooker* o) {
 }
 
 int onlooker_of(Runtime* rt, Onlooker** out) {
-  if (!owns_threads(rt)) {
-    return kENOTSUP;
-  }
-  Locked held(rt->source_lock);
-  if (rt->stopping.load(relaxed)) {
-    return kECLOSED;  // observer_stop may have been here
-  }
-  if (Observer* made = rt->observer.load(relaxed)) {
+  // acquire: pairs with observer_start.
+  if (Observer* made = rt->observers[kOnlooker].load(acquire)) {
     *out = mine(made);
-    return 0;
+    return rt->stopping.load(relaxed) ? kECLOSED : 0;
   }
   auto* o = static_cast<Onlooker*>(mem::zalloc(1, sizeof(Onlooker)));
   if (!o) {
@@ -131,21 +119,18 @@ int onlooker_of(Runtime* rt, Onlooker** out) {
   new (o) Onlooker{};
   o->rt = rt;
   o->born = os::now_ns();
-  o->stop = stop;
+  o->wake = wake;
   o->free = free_it;
-  rt->observers.store(1, seq_cst);  // before all_dead can count the thread
-  if (os::thread_start(o->thread, watch_on, o, "thrum-onlooker") != 0) {
-    rt->observers.store(0, relaxed);
-    mem::free(o);
-    return kENOTSUP;
-  }
-  rt->observer.store(o, release);  // pairs with the acquires of who finds it
   *out = o;
-  return 0;
+  int err = observer_start(o, kOnlooker, watch_on, "thrum-onlooker");
+  if (err) {
+    mem::free(o);
+  }
+  return err == kEBUSY ? onlooker_of(rt, out) : err;  // another was first
 }
 
 void onlooker_bitten(Runtime* rt) {
-  if (Observer* at = rt->observer.load(acquire)) {
+  if (Observer* at = rt->observers[kOnlooker].load(acquire)) {
     mine(at)->bitten.store(true, release);
     onlooker_wake(mine(at));
   }

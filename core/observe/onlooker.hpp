@@ -10,11 +10,8 @@
 namespace thrum {
 
 struct Onlooker : Observer {
-  Runtime* rt;          // const
   i64 born;             // const
-  os::Thread thread;    // const after it was made
   Atomic<u32> note;     // futex: something has changed
-  Atomic<bool> leave;   // stop writes
   WordLock lock;        // the fields marked so
   char path[256];       // lock: where the next stall is written to; "": nowhere
   i64 last;             // lock: how much of it, in ns

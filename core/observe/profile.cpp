@@ -238,7 +238,7 @@ int profile_rate(Runtime* rt, Kind kind, u32 rate) {
     return static_cast<int>(p->mutex_rate.exchange(rate, relaxed));
   }
   if (rate) {
-    if (int err = recorder_start(rt, 0)) {
+    if (int err = recorder_start(rt, 0, kByHost)) {
       return err;
     }
     Recorder* r = rt->recorder.load(acquire);

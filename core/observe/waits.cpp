@@ -155,8 +155,8 @@ Split split_of(Waits* w, M* m, u64 ns, u64 ticks) {
 // ---- events --------------------------------------------------------------------------
 
 void becomes(Cell& c, u8 state, u64 ticks) {
-  c.state = state;
-  c.at = ticks;
+  show(c.state, state);
+  show(c.at, ticks);
 }
 
 void queues(Waits* w, Cell& c, const P* p, u64 ticks) {
@@ -390,8 +390,8 @@ const char* cause_name(Cause c) {
   return kNames[static_cast<u8>(c)];
 }
 
-int waits_start(Runtime* rt, i64 column) {
-  if (int err = recorder_start(rt, 0)) {
+int waits_start(Runtime* rt, i64 column, u32 by) {
+  if (int err = recorder_start(rt, 0, by)) {
     return err;
   }
   Recorder* r = rt->recorder.load(acquire);
@@ -426,6 +426,15 @@ int waits_of_g(Runtime* rt, u64 handle, u64 (&causes)[kCauses]) {
     causes[i] = glance(c.causes[i]);
   }
   return 0;
+}
+
+u64 waits_runs_for(Runtime* rt, u64 handle) {
+  Waits* w = waits_of(rt);
+  const Cell& c = w->cells[handle_slot(handle)];
+  u64 at = glance(c.at);
+  u64 now = cpu_ticks();
+  bool runs = glance(c.state) == kRuns && glance(c.g) == handle;
+  return runs && now > at ? ticks_to_ns(rt, now - at) : 0;
 }
 
 }  // namespace thrum

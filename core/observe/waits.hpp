@@ -81,10 +81,13 @@ struct Waits : Lens {
 };
 
 // Switches it on, and the recorder with it. column: ns. Idempotent; the first call
-// decides. column: at most a second. kENOMEM.
-int waits_start(Runtime* rt, i64 column);
+// decides. column: at most a second. by: recorder.hpp. kENOMEM.
+int waits_start(Runtime* rt, i64 column, u32 by);
 Waits* waits_of(Runtime* rt);  // null: never on
 // Of a G alive: ns by cause, up to now. kEINVAL, kESTALE.
 int waits_of_g(Runtime* rt, u64 handle, u64 (&causes)[kCauses]);
+// Of one for which waits_of_g has just had an answer: ns since it was put on its P; 0:
+// it is on none. Not in `causes` yet, and a part of it may turn out to be the kernel's.
+u64 waits_runs_for(Runtime* rt, u64 handle);
 
 }  // namespace thrum

@@ -80,7 +80,7 @@ u32 all_wait(Runtime* rt) {
       !rt->stopping.load(relaxed) && !rt->world.load(relaxed) &&
       !rt->source.load(relaxed);  // the world outside may wake anybody
   return wait ? rt->m_count + runs + (rt->sysmon_on ? 1 : 0) +
-                    rt->observers.load(seq_cst)
+                    rt->looking.load(seq_cst)
               : 0;
 }
 

@@ -145,7 +145,7 @@ void probe_switch(M* m, G* to) {
 
 void probe_leave(M* m) { put_leave(Sink(m, m->rt)); }
 
-int recorder_start(Runtime* rt, u64 size) {
+int recorder_start(Runtime* rt, u64 size, u32 by) {
   Recorder* r = rt->recorder.load(acquire);
   if (!r) {
     auto* made = rt->config.source.make<Recorder>();
@@ -170,8 +170,7 @@ int recorder_start(Runtime* rt, u64 size) {
     }
   }
   Locked held(r->setting);
-  if (!r->on.load(relaxed)) {
-    r->on.store(true, release);
+  if (r->on.fetch_or(by, release) == 0) {
     g_probing.fetch_add(kTraced, relaxed);
   }
   return 0;
@@ -186,20 +185,20 @@ bool recorder_look(Recorder* r, u32 place, Lens* lens) {
   return mine;
 }
 
-void recorder_stop(Runtime* rt) {
+void recorder_stop(Runtime* rt, u32 by) {
   Recorder* r = rt->recorder.load(acquire);
   if (!r) {
     return;
   }
   Locked held(r->setting);
-  if (r->on.load(relaxed)) {
-    r->on.store(false, release);
+  u32 was = r->on.fetch_and(~by, release);
+  if (was && !(was & ~by)) {
     g_probing.fetch_sub(kTraced, relaxed);
   }
 }
 
 void recorder_free(Runtime* rt) {
-  recorder_stop(rt);
+  recorder_stop(rt, kByHost | kByViewer);
   if (Recorder* r = rt->recorder.load(relaxed)) {
     for (Atomic<Lens*>& at : r->lenses) {
       if (Lens* lens = at.load(relaxed)) {

@@ -22,7 +22,7 @@ constexpr u32 kWaitsLens = 0;
 constexpr u32 kProfileLens = 1;
 
 struct Recorder {
-  Atomic<bool> on;   // setting writes
+  Atomic<u32> on;    // setting writes: who wants it, kBy*; 0: it is off
   WordLock setting;  // who starts or stops
   u64 size;          // const after the first start: records in a ring
   Atomic<Lens*> lenses[kLenses];   // each once: until the runtime ends
@@ -35,9 +35,13 @@ struct Recorder {
   Atomic<u64> refused;             // atomic: no memory for a ring
 };
 
+// It is on while somebody wants it: the host, or who looks through the socket.
+constexpr u32 kByHost = 1;
+constexpr u32 kByViewer = 2;
+
 // size: records per P, 0: 65,536; rounded up to a power of two. Idempotent.
-int recorder_start(Runtime* rt, u64 size);
-void recorder_stop(Runtime* rt);
+int recorder_start(Runtime* rt, u64 size, u32 by);
+void recorder_stop(Runtime* rt, u32 by);
 // Sets a lens, for good; false: another one is there already.
 bool recorder_look(Recorder* r, u32 place, Lens* lens);
 void recorder_free(Runtime* rt);

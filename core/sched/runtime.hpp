@@ -14,6 +14,7 @@ namespace thrum {
 
 constexpr u32 kMaxProcs = 1024;
 constexpr u32 kJoinLocks = 64;
+constexpr u32 kObservers = 2;
 
 struct Observer;
 struct Profile;
@@ -263,8 +264,8 @@ struct Runtime {
 
   // Who looks (observer.hpp)
   Stamp stamps[kStamps];
-  Atomic<Observer*> observer;  // source_lock writes, once
-  Atomic<u32> observers;       // atomic: their threads
+  Atomic<Observer*> observers[kObservers];  // source_lock writes, each once
+  Atomic<u32> looking;                      // atomic: their threads
   Atomic<Profile*> profile;    // once: null until a profile is asked for
   Atomic<Recorder*> recorder;  // once: null until it is traced (recorder.hpp)
 };

@@ -86,6 +86,10 @@ static int never_write(void* arg, const char* bytes, size_t n) {
   R(thrum_schedtrace, "rt NULL", thrum_schedtrace(NULL, 0), THRUM_EINVAL, ANY) \
   R(thrum_schedtrace, "too often", thrum_schedtrace(w->rt, 999999),            \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_debug_socket, "rt NULL", thrum_debug_socket(NULL, "x"),              \
+    THRUM_EINVAL, ANY)                                                         \
+  R(thrum_debug_socket, "path NULL", thrum_debug_socket(w->rt, NULL),          \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_trace_start, "rt NULL", thrum_trace_start(NULL, 64), THRUM_EINVAL,   \
     0)                                                                         \
   R(thrum_trace_stop, "rt NULL", thrum_trace_stop(NULL), THRUM_EINVAL, 0)      \

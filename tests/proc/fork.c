@@ -105,6 +105,7 @@ static void named_calls(struct parent* p) {
   CHECK_EQ(thrum_domain_pump(p->pumped, THRUM_FOREVER), THRUM_EFORKED);
   CHECK_EQ(thrum_domain_wake_fd(p->pumped), THRUM_EFORKED);
   CHECK_EQ(thrum_domain_close(p->domain), THRUM_EFORKED);
+  CHECK_EQ(thrum_debug_socket(rt, "/tmp/never"), THRUM_EFORKED);
   CHECK_EQ(thrum_trace_hash(rt), 0);
   /* These do nothing, however often. */
   for (int i = 0; i < 3; i++) {

@@ -189,6 +189,21 @@ THRUM_API int64_t thrum_report(thrum_rt* rt, uint32_t report, uint32_t format,
  *   THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_schedtrace(thrum_rt* rt, int64_t every_ns);
 
+/* Lets thrum_top (examples/tools), or whatever speaks its few words, look at rt from
+ * another process of the same user, until rt stops: a thread of thrum's listens at a
+ * local socket that it makes at `path`, mode 0600, and takes away at the end. %p in the
+ * path becomes the process's id, %r the runtime's number. What an ended process has left
+ * at the path is replaced. Who asks for what delays Gs switches on thrum_waits_start for
+ * as long as it looks. The child of a fork does not serve. $THRUM_DEBUG_SOCKET=PATH
+ * asks for the same of every runtime of the process that has threads of its own.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (path NULL or empty) THRUM_ENAMETOOLONG (more than 107 bytes)
+ *   THRUM_EBUSY (rt is served already) THRUM_EADDRINUSE (somebody else listens there,
+ *   or it is no socket of this user) THRUM_EACCES and others of bind THRUM_ENOMEM
+ *   THRUM_ENOTSUP (hosted and deterministic runtimes; no thread is to be had)
+ *   THRUM_ECLOSED THRUM_EFORKED */
+THRUM_API int thrum_debug_socket(thrum_rt* rt, const char* path);
+
 /* ---- Trace -------------------------------------------------------------------
  * A flight recorder: while it is on, every event of a G (spawn, ready, run, park
  * and more: core/probe/events.def) goes into a ring of its P, where it overwrites

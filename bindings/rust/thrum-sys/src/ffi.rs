@@ -642,6 +642,7 @@ extern "C" {
     pub fn thrum_stats_get(rt: *mut thrum_rt, out: *mut thrum_stats) -> c_int;
     pub fn thrum_report(rt: *mut thrum_rt, report: u32, format: u32, text: *mut c_char, size: usize) -> i64;
     pub fn thrum_schedtrace(rt: *mut thrum_rt, every_ns: i64) -> c_int;
+    pub fn thrum_debug_socket(rt: *mut thrum_rt, path: *const c_char) -> c_int;
     pub fn thrum_trace_start(rt: *mut thrum_rt, events: u64) -> c_int;
     pub fn thrum_trace_stop(rt: *mut thrum_rt) -> c_int;
     pub fn thrum_trace_write(rt: *mut thrum_rt, last_ns: i64, write: thrum_write_fn, arg: *mut c_void) -> i64;

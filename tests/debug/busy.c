@@ -1,0 +1,74 @@
+/* busy.c: a process to be looked at: the G "hog" computes, "ping" and "pong" talk to each
+ * other a little, forty sleep. Prints a line when all are there, and ends with its input.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <thrum/observe.h>
+#include <thrum/thrum.h>
+#include <unistd.h>
+
+#define MS 1000000
+#define CHECK(x)                         \
+  do {                                   \
+    if (!(x)) {                          \
+      fprintf(stderr, "busy: %s\n", #x); \
+      exit(1);                           \
+    }                                    \
+  } while (0)
+
+static int over; /* atomic */
+static int is_over(void) { return __atomic_load_n(&over, __ATOMIC_RELAXED); }
+
+static void hog(void* arg) {
+  (void)arg;
+  while (!is_over())
+    CHECK(thrum_check() >= 0);
+}
+static void ping(void* arg) {
+  for (int i = 0; !is_over(); i++) {
+    CHECK(thrum_chan_send(arg, &i, THRUM_FOREVER) == 0);
+    CHECK(thrum_sleep(5 * MS) == 0);
+  }
+  CHECK(thrum_chan_close(arg) == 0);
+}
+static void pong(void* arg) {
+  int n;
+  while (thrum_chan_recv(arg, &n, THRUM_FOREVER) == 0) {}
+}
+static void sleeper(void* arg) {
+  (void)arg;
+  while (!is_over())
+    CHECK(thrum_sleep(50 * MS) == 0);
+}
+
+static void start(const char* name, thrum_fn fn, void* arg) {
+  thrum_spawn_opts o = {.struct_size = sizeof o, .name = name};
+  CHECK(thrum_spawn(NULL, &o, fn, arg, NULL) == 0);
+}
+static void all(void* arg) {
+  start("hog", hog, NULL);
+  start("ping", ping, arg);
+  start("pong", pong, arg);
+  for (int i = 0; i < 40; i++)
+    start("sleeper \"quoted\"", sleeper, NULL);
+}
+
+int main(void) {
+  thrum_rt* rt;
+  thrum_chan* ch;
+  thrum_config config = {.struct_size = sizeof config, .procs = 2};
+  CHECK(thrum_rt_new(&rt, &config) == 0);
+  CHECK(thrum_chan_new(sizeof(int), 0, &ch) == 0);
+  CHECK(thrum_run(rt, all, ch) == 0);
+  puts("ready");
+  fflush(stdout);
+  char c;
+  while (read(0, &c, 1) > 0) {}
+  __atomic_store_n(&over, 1, __ATOMIC_RELAXED);
+  while (thrum_live(rt) > 0)
+    usleep(1000);
+  thrum_rt_stop(rt, THRUM_FOREVER);
+  thrum_rt_free(rt);
+  thrum_chan_release(ch);
+  return 0;
+}
