@@ -40,8 +40,9 @@ static void wait_for_it(void* arg) {
   CHECK_EQ(thrum_mutex_unlock(w->m), 0);
 }
 
-static void contend(struct waiter* w, int64_t hold, int (*unlock)(void)) {
-  for (int i = 0; i < ROUNDS; i++) {
+static void contend(struct waiter* w, int rounds, int64_t hold,
+                    int (*unlock)(void)) {
+  for (int i = 0; i < rounds; i++) {
     CHECK_EQ(thrum_mutex_lock(w->m, THRUM_FOREVER), 0);
     thrum_g g = go(wait_for_it, w);
     CHECK_EQ(thrum_yield(), 0); /* it comes, and waits */
@@ -102,10 +103,10 @@ static void ten_to_one(void* arg) {
            THRUM_EINVAL);
   CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_MUTEX, 1), 0);
   struct waiter a = {.m = &lock_of[0]}, b = {.m = &lock_of[1]};
-  contend(&a, 5 * MS / 2, unlock_long);
-  contend(&b, MS / 4, unlock_short);
+  contend(&a, ROUNDS, 5 * MS / 2, unlock_long);
+  contend(&b, ROUNDS, MS / 4, unlock_short);
   CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_MUTEX, 0), 1);
-  contend(&b, MS / 4, unlock_short); /* off is off */
+  contend(&b, ROUNDS, MS / 4, unlock_short); /* off is off */
   b.least = b.most = 0;
   int lines;
   t.n = 0;
@@ -124,6 +125,94 @@ static void ten_to_one(void* arg) {
                             text_add, pprof) >= 2);
   CHECK(pprof->n > 200);
   free(pprof);
+}
+
+/* ---- how often, by pprof's protobuf ------------------------------------------------- */
+
+static uint64_t varint(const unsigned char** at) {
+  uint64_t v = 0;
+  for (int shift = 0;; shift += 7) {
+    unsigned char b = *(*at)++;
+    v |= (uint64_t)(b & 0x7f) << shift;
+    if (b < 0x80)
+      return v;
+  }
+}
+
+/* The next field of a message: its number, its value or length; bytes begin at *at. */
+static int field(const unsigned char** at, uint64_t* value) {
+  uint64_t key = varint(at);
+  *value = varint(at);
+  CHECK((key & 7) == 0 || (key & 7) == 2);
+  return (int)(key >> 3);
+}
+
+/* The number of the location with an address of f; 0: there is none. */
+static uint64_t place_of(const struct text* t, int (*f)(void)) {
+  const unsigned char* at = (const unsigned char*)t->at;
+  for (const unsigned char* end = at + t->n; at < end;) {
+    uint64_t n, v, id = 0, pc = 0;
+    int what = field(&at, &n);
+    if (what == 12 || what == 13) /* numbers, not messages */
+      continue;
+    for (const unsigned char* in = at, *stop = at + n;
+         what == 4 && in < stop;) {
+      int part = field(&in, &v);
+      id = part == 1 ? v : id;
+      pc = part == 3 ? v : pc;
+      in += part == 4 ? v : 0; /* a line, with its length */
+    }
+    if (pc > (uintptr_t)f && pc < (uintptr_t)f + 96)
+      return id;
+    at += n;
+  }
+  return 0;
+}
+
+/* How many events the samples count that go through that place. */
+static uint64_t events_at(const struct text* t, uint64_t place) {
+  uint64_t events = 0;
+  const unsigned char* at = (const unsigned char*)t->at;
+  for (const unsigned char* end = at + t->n; at < end;) {
+    uint64_t n, v, count = 0;
+    int what = field(&at, &n), values = 0, through = 0;
+    if (what == 12 || what == 13)
+      continue;
+    for (const unsigned char* in = at, *stop = at + n;
+         what == 2 && in < stop;) {
+      int part = field(&in, &v);
+      through |= part == 1 && v == place;
+      if (part == 2 && values++ == 0)
+        count = v;
+      in += part == 3 ? v : 0; /* a label */
+    }
+    events += through ? count : 0;
+    at += n;
+  }
+  return events;
+}
+
+static void counts_exactly(void* arg) {
+  (void)arg;
+  static struct text t;
+  t.n = 0;
+  CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_MUTEX, 1), 0);
+  struct waiter a = {.m = &lock_of[0]}, b = {.m = &lock_of[1]};
+  for (int i = 0; i < 10; i++) { /* interleaved, as a program would */
+    contend(&a, 10 * ROUNDS, 0, unlock_long);
+    contend(&b, ROUNDS, 0, unlock_short);
+  }
+  CHECK(thrum_profile_write(NULL, THRUM_PROFILE_MUTEX, THRUM_FORMAT_PPROF,
+                            text_add, &t) >= 2);
+  uint64_t longs = place_of(&t, unlock_long);
+  uint64_t shorts = place_of(&t, unlock_short);
+  CHECK(longs != 0 && shorts != 0 && longs != shorts);
+  CHECK_EQ(events_at(&t, longs), 100 * ROUNDS);
+  CHECK_EQ(events_at(&t, shorts), 10 * ROUNDS);
+}
+
+TEST(ten_to_one_in_contention_is_ten_to_one_in_the_profile) {
+  in_rt(RT_SEQ, counts_exactly, NULL);
 }
 
 TEST(the_longer_hold_has_the_longer_waits) { in_rt(RT_SEQ, ten_to_one, NULL); }
@@ -200,6 +289,7 @@ static void a_crowd(void* arg) {
 TEST(profiles_in_every_kind_of_runtime) { everywhere(a_crowd, NULL); }
 
 static const struct check_case cases[] = {
+    CASE(ten_to_one_in_contention_is_ten_to_one_in_the_profile),
     CASE(the_longer_hold_has_the_longer_waits),
     CASE(sleeps_and_joins_are_told_apart),
     CASE(profiles_in_every_kind_of_runtime),
