@@ -10,7 +10,6 @@ namespace {
 
 using Count = unsigned long long;
 
-constexpr const char* kClasses[3] = {"migrate", "pinned", "domain"};
 constexpr u32 kWorst = 20;
 
 struct Sufferer {
@@ -27,7 +26,7 @@ struct Sufferer {
 };
 
 struct Blame {
-  u64 classes[3][kCauses] = {};
+  u64 classes[kClasses][kCauses] = {};
   u64 all[kCauses] = {};
   Runtime* rt;
   Sufferer worst[kWorst];
@@ -61,11 +60,11 @@ int blame_of(Runtime* rt, Blame& b) {
   b.rt = rt;
   for (const Atomic<Lane*>& at : w->lanes) {
     const Lane* lane = at.load(acquire);  // pairs with lane_of
-    for (u32 k = 0; lane && k < 3; ++k) {
+    for (u32 k = 0; lane && k < kClasses; ++k) {
       for (u32 i = 0; i < kCauses; ++i) {
         u64 ns = lane->classes[k][i].load(relaxed);
         b.classes[k][i] += ns;
-        b.all[i] += ns;
+        b.all[i] += k < kAffinities ? ns : 0;
       }
     }
   }
@@ -120,8 +119,8 @@ int blame_json(Runtime* rt, Text& t) {
   t.add("],\n\"all\": ");
   causes_json(t, b.all);
   t.add(",\n\"classes\": {");
-  for (u32 k = 0; k < 3; ++k) {
-    t.add("%s\"%s\": ", k ? ", " : "", kClasses[k]);
+  for (u32 k = 0; k < kClasses; ++k) {
+    t.add("%s\"%s\": ", k ? ", " : "", kClassNames[k]);
     causes_json(t, b.classes[k]);
   }
   t.add("},\n\"worst\": [");
@@ -151,8 +150,8 @@ int blame_text(Runtime* rt, Text& t) {
   }
   t.add("\n");
   line(t, "all", b.all);
-  for (u32 k = 0; k < 3; ++k) {
-    line(t, kClasses[k], b.classes[k]);
+  for (u32 k = 0; k < kClasses; ++k) {
+    line(t, kClassNames[k], b.classes[k]);
   }
   for (u32 i = 0; i < b.n; ++i) {
     char who[64];

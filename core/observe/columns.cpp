@@ -8,31 +8,43 @@ namespace thrum {
 
 namespace {
 
-// A column while its owner may be counting, or beginning it anew: false then.
-bool read(const Column& c, u64 number, Stretch& to) {
+template <class From, size_t kN>
+void add_up(u64 (&to)[kN], const From (&from)[kN]) {
+  for (size_t i = 0; i < kN; ++i) {
+    to[i] += from[i];
+  }
+}
+template <class From, size_t kN>
+void add_up(u64 (&to)[kN], const Atomic<From> (&from)[kN]) {
+  for (size_t i = 0; i < kN; ++i) {
+    to[i] += from[i].load(relaxed);
+  }
+}
+
+// A column while its owner may be counting, or beginning it anew: nothing then.
+void read(const Column& c, u64 number, Stretch& to) {
   if (c.epoch.load(acquire) != number + 1) {  // pairs with column_of
-    return false;
+    return;
   }
-  Stretch s;
-  for (u32 i = 0; i < kRows; ++i) {
-    s.latency[i] = c.latency[i].load(relaxed);
-    s.kernel[i] = c.kernel[i].load(relaxed);
+  Stretch s{};
+  for (u32 k = 0; k < kClasses; ++k) {
+    add_up(s.classes[k], c.latency[k]);
   }
-  for (u32 i = 0; i < kCauses; ++i) {
-    s.causes[i] = c.causes[i].load(relaxed);
+  for (u32 k = 0; k < kAffinities; ++k) {
+    add_up(s.latency, s.classes[k]);
   }
+  add_up(s.kernel, c.kernel);
+  add_up(s.causes, c.causes);
   fence(acquire);  // pairs with the fence in column_of
   if (c.epoch.load(relaxed) != number + 1) {
-    return false;
+    return;
   }
-  for (u32 i = 0; i < kRows; ++i) {
-    to.latency[i] += s.latency[i];
-    to.kernel[i] += s.kernel[i];
+  for (u32 k = 0; k < kClasses; ++k) {
+    add_up(to.classes[k], s.classes[k]);
   }
-  for (u32 i = 0; i < kCauses; ++i) {
-    to.causes[i] += s.causes[i];
-  }
-  return true;
+  add_up(to.latency, s.latency);
+  add_up(to.kernel, s.kernel);
+  add_up(to.causes, s.causes);
 }
 
 }  // namespace

@@ -6,7 +6,8 @@
 namespace thrum {
 
 struct Stretch {
-  u64 latency[kRows];
+  u64 latency[kRows];  // of all
+  u64 classes[kClasses][kRows];
   u64 kernel[kRows];
   u64 causes[kCauses];
 };

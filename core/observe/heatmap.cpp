@@ -13,13 +13,19 @@ i64 begin_of(const Columns& c, u32 column) {
   return c.begin + static_cast<i64>(c.width * column);
 }
 
-void layer_json(Text& t, const char* name, const Columns& c,
-                u64 (Stretch::*layer)[kRows]) {
+// Which counts of a column: of all, the kernel's part, or of one class.
+using Layer = const u64* (*)(const Stretch& s, u32 k);
+const u64* latency_of(const Stretch& s, u32) { return s.latency; }
+const u64* kernel_of(const Stretch& s, u32) { return s.kernel; }
+const u64* class_of(const Stretch& s, u32 k) { return s.classes[k]; }
+
+void layer_json(Text& t, const char* name, const Columns& c, Layer layer,
+                u32 k) {
   t.add("\"%s\": [", name);
   bool first = true;
   for (u32 x = 0; x < c.count; ++x) {
     for (u32 y = 0; y < kRows; ++y) {
-      if (u64 n = (c.at[x].*layer)[y]) {
+      if (u64 n = layer(c.at[x], k)[y]) {
         t.add("%s[%u, %u, %llu]", first ? "" : ", ", x, y, Count{n});
         first = false;
       }
@@ -66,15 +72,14 @@ u32 colour(u64 n, u64 most) {
 
 constexpr u32 kWidth = 100;
 
-void picture(Text& t, const Columns& c, const char* title,
-             u64 (Stretch::*layer)[kRows]) {
+void picture(Text& t, const Columns& c, const char* title, Layer layer, u32 k) {
   u32 low, high;
   rows_used(c, low, high);
   u32 from = c.count > kWidth ? c.count - kWidth : 0;
   u64 most = 0;
   for (u32 x = from; x < c.count; ++x) {
     for (u32 y = low; y < high; ++y) {
-      most = max(most, (c.at[x].*layer)[y]);
+      most = max(most, layer(c.at[x], k)[y]);
     }
   }
   t.add("%s; a column is %.3g ms, the brightest cell %llu\n", title,
@@ -82,7 +87,7 @@ void picture(Text& t, const Columns& c, const char* title,
   for (u32 y = high; y-- > low;) {
     bound(t, y);
     for (u32 x = from; x < c.count; ++x) {
-      u64 n = (c.at[x].*layer)[y];
+      u64 n = layer(c.at[x], k)[y];
       if (n) {
         t.add("\x1b[48;5;%um ", colour(n, most));
       } else {
@@ -91,6 +96,18 @@ void picture(Text& t, const Columns& c, const char* title,
     }
     t.add("\x1b[0m\n");
   }
+}
+
+// Does it have some Gs and not all?
+bool is_part(const Columns& c, u32 k) {
+  u64 all = 0, mine = 0;
+  for (u32 x = 0; x < c.count; ++x) {
+    for (u32 y = 0; y < kRows; ++y) {
+      all += c.at[x].latency[y];
+      mine += c.at[x].classes[k][y];
+    }
+  }
+  return mine && mine < all;
 }
 
 }  // namespace
@@ -103,10 +120,15 @@ int heatmap_json(Runtime* rt, Text& t) {
   t.add("{\"kind\": \"thrum-heatmap\", \"version\": 1, \"begin_ns\": %lld, "
         "\"column_ns\": %.3f, \"columns\": %u, \"rows\": %u,\n",
         static_cast<long long>(c.begin), c.width, c.count, kRows);
-  layer_json(t, "latency", c, &Stretch::latency);
+  layer_json(t, "latency", c, latency_of, 0);
   t.add(",\n");
-  layer_json(t, "kernel", c, &Stretch::kernel);
-  t.add("}\n");
+  layer_json(t, "kernel", c, kernel_of, 0);
+  t.add(",\n\"classes\": {");
+  for (u32 k = 0; k < kClasses; ++k) {
+    t.add(k ? ",\n" : "");
+    layer_json(t, kClassNames[k], c, class_of, k);
+  }
+  t.add("}}\n");
   mem::free(c.at);
   return 0;
 }
@@ -116,13 +138,21 @@ int heatmap_csv(Runtime* rt, Text& t) {
   if (int err = columns_take(rt, c)) {
     return err;
   }
-  t.add("begin_ns,below_ns,count,kernel_count\n");
+  t.add("begin_ns,below_ns,count,kernel_count");
+  for (const char* name : kClassNames) {
+    t.add(",%s", name);
+  }
+  t.add("\n");
   for (u32 x = 0; x < c.count; ++x) {
     for (u32 y = 0; y < kRows; ++y) {
       if (c.at[x].latency[y] || c.at[x].kernel[y]) {
-        t.add("%lld,%llu,%llu,%llu\n", static_cast<long long>(begin_of(c, x)),
+        t.add("%lld,%llu,%llu,%llu", static_cast<long long>(begin_of(c, x)),
               Count{u64{1} << y}, Count{c.at[x].latency[y]},
               Count{c.at[x].kernel[y]});
+        for (const auto& counts : c.at[x].classes) {
+          t.add(",%llu", Count{counts[y]});
+        }
+        t.add("\n");
       }
     }
   }
@@ -135,8 +165,15 @@ int heatmap_ansi(Runtime* rt, Text& t) {
   if (int err = columns_take(rt, c)) {
     return err;
   }
-  picture(t, c, "ready to run", &Stretch::latency);
-  picture(t, c, "of it, taken by the kernel or a quota", &Stretch::kernel);
+  picture(t, c, "ready to run", latency_of, 0);
+  picture(t, c, "of it, taken by the kernel or a quota", kernel_of, 0);
+  for (u32 k = 0; k < kClasses; ++k) {
+    if (is_part(c, k)) {
+      char title[48];
+      Text(title, sizeof title).add("ready to run: %s", kClassNames[k]);
+      picture(t, c, title, class_of, k);
+    }
+  }
   mem::free(c.at);
   return 0;
 }

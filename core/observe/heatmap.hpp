@@ -8,8 +8,8 @@
 namespace thrum {
 
 // Time in columns, oldest first, log2 of ns in rows: how many Gs came to run then,
-// after so long; and of how many the kernel or a quota took so much. kEINVAL: never
-// measured, kENOMEM.
+// after so long; and of how many the kernel or a quota took so much; and the former by
+// class. kEINVAL: never measured, kENOMEM.
 int heatmap_json(Runtime* rt, Text& out);
 int heatmap_csv(Runtime* rt, Text& out);
 // For a terminal of 256 colours; the newest `width` columns.

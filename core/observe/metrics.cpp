@@ -9,8 +9,6 @@ namespace {
 
 using Count = unsigned long long;
 
-constexpr const char* kClasses[3] = {"migrate", "pinned", "domain"};
-
 void add_p(Numbers& n, const P* p) {
   n.dispatches += p->dispatches.load(relaxed);
   n.spawns += p->spawned.load(relaxed);
@@ -22,7 +20,7 @@ void add_p(Numbers& n, const P* p) {
   for (u32 i = 0; i < kWhys; ++i) {
     n.waits[i] += p->waits[i].load(relaxed);
   }
-  for (u32 i = 0; i < 3; ++i) {
+  for (u32 i = 0; i < kClasses; ++i) {
     n.ready[i].add(p->metrics.ready[i]);
   }
   n.mutex.add(p->metrics.mutex);
@@ -67,6 +65,13 @@ void buckets(Text& t, const char* name, const char* labels, const Sums& s) {
   t.add("thrum_%s_sum%s%s%s %.9f\nthrum_%s_count%s%s%s %llu\n", name, open,
         labels, shut, static_cast<double>(s.sum) * 1e-9, name, open, labels,
         shut, Count{s.count});
+}
+
+void labelled(Text& t, const char* name, const char* label, const char* value,
+              const Sums& s) {
+  char text[48];
+  Text(text, sizeof text).add("%s=\"%s\"", label, value);
+  buckets(t, name, text, s);
 }
 
 void histogram(Text& t, const char* name, const char* text, const Sums& s) {
@@ -118,7 +123,7 @@ void rows_of(const Numbers& n, Row (&rows)[kRows]) {
 
 Sums Numbers::ready_all() const {
   Sums all = ready[0];
-  for (u32 c = 1; c < 3; ++c) {
+  for (u32 c = 1; c < kAffinities; ++c) {
     for (u32 i = 0; i < kBuckets; ++i) {
       all.counts[i] += ready[c].counts[i];
     }
@@ -163,10 +168,15 @@ int metrics_prometheus(Runtime* rt, Text& t) {
           why_name(static_cast<Why>(i)), Count{n.waits[i]});
   }
   head(t, "ready_seconds", "from ready to run, one in 64", "histogram");
-  for (u32 c = 0; c < 3; ++c) {
-    char label[32];
-    Text(label, sizeof label).add("class=\"%s\"", kClasses[c]);
-    buckets(t, "ready_seconds", label, n.ready[c]);
+  for (u32 c = 0; c < kAffinities; ++c) {
+    labelled(t, "ready_seconds", "class", kClassNames[c], n.ready[c]);
+  }
+  // The same ones once more: in a metric of its own, that nobody adds up both.
+  head(t, "ready_by_priority_seconds", "from ready to run, one in 64",
+       "histogram");
+  for (u32 c = kAffinities; c < kClasses; ++c) {
+    labelled(t, "ready_by_priority_seconds", "priority", kClassNames[c],
+             n.ready[c]);
   }
   histogram(t, "mutex_wait_seconds", "locks that had to wait", n.mutex);
   histogram(t, "timer_late_seconds", "lateness of timers, by batch", n.timer);
@@ -190,9 +200,9 @@ int metrics_json(Runtime* rt, Text& t) {
           Count{n.waits[i]});
   }
   t.add("}, ");
-  for (u32 c = 0; c < 3; ++c) {
+  for (u32 c = 0; c < kClasses; ++c) {
     char name[32];
-    Text(name, sizeof name).add("ready_%s", kClasses[c]);
+    Text(name, sizeof name).add("ready_%s", kClassNames[c]);
     histogram_json(t, name, n.ready[c]);
     t.add(", ");
   }

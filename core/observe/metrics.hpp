@@ -14,7 +14,7 @@ struct Numbers {
   u64 waits[kWhys];
   u64 parks;   // all of them
   u64 yields;  // dispatches that ended in neither a wait nor an exit
-  Sums ready[3];
+  Sums ready[kClasses];
   Sums mutex, timer, poll, idle;
 
   Sums ready_all() const;

@@ -21,10 +21,6 @@ constexpr size_t kCellBytes = sizeof(Cell) << 26;
 
 Waits* of(Lens* lens) { return static_cast<Waits*>(lens); }
 
-u32 class_of(const G* g) {
-  return g->ext && g->ext->domain ? 2 : (g->flags & kRouted ? 1 : 0);
-}
-
 Lane* lane_of(Waits* w, const P* p) {
   Lane* lane = w->lanes[p->id].load(relaxed);
   if (THRUM_UNLIKELY(!lane)) {
@@ -41,9 +37,13 @@ Column& column_of(Waits* w, Lane* lane, u64 ticks) {
   if (THRUM_UNLIKELY(c.epoch.load(relaxed) != number + 1)) {
     c.epoch.store(0, relaxed);
     fence(release);  // pairs with the acquire of who reads it
-    for (u32 i = 0; i < kRows; ++i) {
-      c.latency[i].store(0, relaxed);
-      c.kernel[i].store(0, relaxed);
+    for (auto& latency : c.latency) {
+      for (Atomic<u32>& n : latency) {
+        n.store(0, relaxed);
+      }
+    }
+    for (Atomic<u32>& n : c.kernel) {
+      n.store(0, relaxed);
     }
     for (Atomic<u64>& ns : c.causes) {
       ns.store(0, relaxed);
@@ -55,12 +55,12 @@ Column& column_of(Waits* w, Lane* lane, u64 ticks) {
 
 void count(Atomic<u32>& n) { n.store(n.load(relaxed) + 1, relaxed); }
 
-// ns of g go to a cause: to itself, its class, and this moment.
+// ns of g go to a cause: to itself, its classes, and this moment.
 struct Book {
   Waits* w;
   Lane* lane;  // null: without a P nobody owns its columns
   u64 ticks;
-  u32 kind;
+  const G* g;
   Cell& cell;
 
   void add(Cause cause, u64 ns) const {
@@ -70,7 +70,8 @@ struct Book {
     u32 i = static_cast<u32>(cause);
     show(cell.causes[i], cell.causes[i] + ns);
     if (lane) {
-      bump(lane->classes[kind][i], ns);
+      bump(lane->classes[affinity_class_of(g)][i], ns);
+      bump(lane->classes[rank_class_of(g)][i], ns);
       bump(column_of(w, lane, ticks).causes[i], ns);
     }
   }
@@ -199,7 +200,7 @@ void runs(Waits* w, M* m, P* p, u64 ticks, Cell& c, const G* g) {
       charge(lane, delayed - throttled, throttled);
     }
   }
-  Book book{w, lane, ticks, class_of(g), c};
+  Book book{w, lane, ticks, g, c};
   book.add(Cause::blocked, c.waited);
   c.waited = 0;
   if (c.state == kReady && ticks > c.at) {
@@ -210,7 +211,8 @@ void runs(Waits* w, M* m, P* p, u64 ticks, Cell& c, const G* g) {
     book.add(Cause::throttled, throttled);
     book.add(Cause::queued, ns - kernel - throttled);
     Column& column = column_of(w, lane, ticks);
-    count(column.latency[bucket_of(ns)]);
+    count(column.latency[affinity_class_of(g)][bucket_of(ns)]);
+    count(column.latency[rank_class_of(g)][bucket_of(ns)]);
     if (kernel + throttled) {
       count(column.kernel[bucket_of(kernel + throttled)]);
     }
@@ -226,7 +228,7 @@ void stops(Waits* w, M* m, P* p, u64 ticks, Cell& c, const G* g) {
   u64 ns = ticks_to_ns(w->rt, ticks - c.at);
   Split s = split_of(w, m, ns, ticks);
   Lane* lane = p ? lane_of(w, p) : nullptr;
-  Book book{w, lane, ticks, class_of(g), c};
+  Book book{w, lane, ticks, g, c};
   book.add(Cause::ran, s.ran);
   book.add(Cause::blocked, s.asleep);
   book.add(Cause::kernel, s.kernel);

@@ -30,9 +30,9 @@ constexpr u32 kRows = 40;      // log2 ns, as in probe/histogram.hpp
 
 // A stretch of time on one P. The owner of the P writes.
 struct Column {
-  Atomic<u64> epoch;           // its number + 1; 0: never used
-  Atomic<u32> latency[kRows];  // from ready to run
-  Atomic<u32> kernel[kRows];   // the part of it that the kernel or a quota took
+  Atomic<u64> epoch;                     // its number + 1; 0: never used
+  Atomic<u32> latency[kClasses][kRows];  // from ready to run
+  Atomic<u32> kernel[kRows];  // the part of it that the kernel or a quota took
   Atomic<u64> causes[kCauses];  // ns, of waits and slices that ended in it
 };
 
@@ -51,7 +51,7 @@ struct Cell {
 // Of one P: what its Ms were kept from, in ns. The owner writes.
 struct Lane {
   u64 kernel, throttled;
-  Atomic<u64> classes[3][kCauses];
+  Atomic<u64> classes[kClasses][kCauses];
   Column columns[kColumns];
 };
 

@@ -118,6 +118,13 @@ constexpr u8 kHigh = 1;
 constexpr u8 kLow = 2;
 constexpr u32 kRanks = 3;
 
+// ---- what delays are told apart by ------------------------------------------------
+// Each G is in one class by where it may run, and in one by its priority.
+constexpr const char* kClassNames[] = {"migrate", "pinned", "domain",
+                                       "normal",  "high",   "low"};
+constexpr u32 kAffinities = 3;  // the first of them
+constexpr u32 kClasses = kAffinities + kRanks;
+
 struct Asleep;
 struct Body;
 struct Ext;

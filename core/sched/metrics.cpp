@@ -5,10 +5,6 @@ namespace thrum {
 
 namespace {
 
-u32 class_of(const G* g) {
-  return g->ext && g->ext->domain ? 2 : (g->flags & kRouted ? 1 : 0);
-}
-
 Stamp& stamp_of(Runtime* rt, const G* g) {
   return rt->stamps[g->slot % kStamps];
 }
@@ -62,7 +58,10 @@ void sample_run(M* m, G* g) {
   u64 at = s.ticks.load(acquire);  // pairs with sample_ready
   u64 now = cpu_ticks();
   if (s.slot.load(relaxed) == g->slot && now > at) {
-    m->p->metrics.ready[class_of(g)].add(ticks_to_ns(m->rt, now - at));
+    u64 ns = ticks_to_ns(m->rt, now - at);
+    Metrics& to = m->p->metrics;
+    to.ready[affinity_class_of(g)].add(ns);
+    to.ready[rank_class_of(g)].add(ns);
   }
 }
 

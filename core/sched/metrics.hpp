@@ -12,6 +12,15 @@ u64 ticks_of(i64 ns);
 void sample_ready(P* p, G* g);
 void sample_run(M* m, G* g);
 
+inline u32 affinity_class_of(const G* g) {
+  bool pinned = g->affinity == kPinM || (g->body && g->body->pin);
+  return g->ext && g->ext->domain ? 2 : pinned ? 1 : 0;
+}
+// By the priority that it was spawned with.
+inline u32 rank_class_of(const G* g) {
+  return kAffinities + (g->rank.load(relaxed) & 3);
+}
+
 // A clock read at both ends of every wait would cost as much as the switch between:
 // one ready in kSampleEvery is stamped, and its dispatch tells the time.
 THRUM_INLINE void measure_ready(P* p, G* g) {

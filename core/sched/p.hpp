@@ -74,8 +74,8 @@ struct BlockSite {
 
 // What a P measures all the time, in ns. The owner writes, anybody reads.
 struct Metrics {
-  // From ready to run: of one G in kSampleEvery, by its class.
-  Histogram ready[3];
+  // From ready to run: of one G in kSampleEvery, by its classes.
+  Histogram ready[kClasses];
   Histogram mutex;  // from a lock that waits to its end
   Histogram timer;  // how late timers fire: of each batch the first
   Histogram poll;   // a look at the world outside

@@ -54,9 +54,9 @@ void say_capped(Runtime* rt) {
   if (rt->said_capped.exchange(1, relaxed)) {
     return;
   }
-  constexpr u32 kPlaces = 4;
-  Place places[kPlaces];
-  u32 n = places_of(rt, places, kPlaces);
+  constexpr u32 kAffinities = 4;
+  Place places[kAffinities];
+  u32 n = places_of(rt, places, kAffinities);
   say("max_threads (%u) is reached: green threads that block or compute "
       "without "
       "thrum_enter_blocking keep their P until they return",

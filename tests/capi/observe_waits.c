@@ -181,6 +181,69 @@ TEST(stalls_light_up_where_they_were) {
   in_rt(RT_SEQ, stall_at_known_times, NULL);
 }
 
+/* ---- by class ----------------------------------------------------------------------------- */
+
+/* Of the CSV: what a class (with a comma before it) has altogether; NULL: all. */
+static long counted(const char* csv, const char* class) {
+  int column = 2; /* "count" */
+  if (class) {
+    column = 0;
+    const char* head = strstr(csv, class);
+    REQUIRE(head != NULL && head < strchr(csv, '\n'));
+    for (const char* at = csv; at <= head; at++)
+      column += *at == ',';
+  }
+  long n = 0;
+  for (const char* at = strchr(csv, '\n') + 1; *at; at = strchr(at, '\n') + 1) {
+    const char* cell = at;
+    for (int i = 0; i < column; i++)
+      cell = strchr(cell, ',') + 1;
+    n += atol(cell);
+  }
+  return n;
+}
+
+static void yields(void* arg) {
+  for (int i = 0; i < *(int*)arg; i++)
+    CHECK_EQ(thrum_yield(), 0);
+}
+
+static void in_classes(void* arg) {
+  (void)arg;
+  CHECK_EQ(thrum_waits_start(NULL, SECOND), 0);
+  int few = 10, some = 20, many = 40;
+  thrum_spawn_opts low = {.struct_size = sizeof low,
+                          .priority = THRUM_PRIO_LOW};
+  thrum_spawn_opts high = {.struct_size = sizeof high,
+                           .priority = THRUM_PRIO_HIGH};
+  thrum_spawn_opts pinned = {.struct_size = sizeof pinned,
+                             .affinity = THRUM_PIN_M};
+  thrum_g g[3] = {go_with(&low, yields, &few), go_with(&high, yields, &some),
+                  go_with(&pinned, yields, &many)};
+  for (int i = 0; i < 3; i++)
+    join_g(g[i]);
+  int64_t size =
+      thrum_report(NULL, THRUM_REPORT_HEATMAP, THRUM_FORMAT_CSV, NULL, 0) +
+      4096;
+  char* csv = malloc((size_t)size);
+  REQUIRE(csv != NULL);
+  CHECK(thrum_report(NULL, THRUM_REPORT_HEATMAP, THRUM_FORMAT_CSV, csv,
+                     (size_t)size) < size);
+  /* Each yield and the spawn is a wait for the P. */
+  CHECK_EQ(counted(csv, ",low"), few + 1);
+  CHECK_EQ(counted(csv, ",high"), some + 1);
+  CHECK_EQ(counted(csv, ",pinned"), many + 1);
+  CHECK_EQ(counted(csv, ",domain"), 0);
+  long all = counted(csv, NULL);
+  CHECK_EQ(counted(csv, ",migrate") + counted(csv, ",pinned"), all);
+  CHECK_EQ(counted(csv, ",normal") + counted(csv, ",low") +
+               counted(csv, ",high"),
+           all);
+  free(csv);
+}
+
+TEST(the_heat_map_tells_classes_apart) { in_rt(RT_SEQ, in_classes, NULL); }
+
 /* ---- all kinds, all formats ---------------------------------------------------------------- */
 
 static void chat(void* arg) {
@@ -219,6 +282,7 @@ static const struct check_case cases[] = {
     CASE(the_time_of_a_g_adds_up),
     CASE(sleep_in_a_system_call_is_a_choice),
     CASE(stalls_light_up_where_they_were),
+    CASE(the_heat_map_tells_classes_apart),
     CASE(waits_in_every_kind_of_runtime),
     CASE(what_was_never_measured_is_not_told),
 };

@@ -11,7 +11,8 @@ from thrum import trace
 
 MAP = {"kind": "thrum-heatmap", "version": 1, "begin_ns": 1000,
        "column_ns": 1e6, "columns": 10, "rows": 40,
-       "latency": [[0, 12, 5], [3, 21, 1]], "kernel": [[3, 20, 1]]}
+       "latency": [[0, 12, 5], [3, 21, 1]], "kernel": [[3, 20, 1]],
+       "classes": {"migrate": [[0, 12, 4]], "pinned": [[0, 12, 1], [3, 21, 1]]}}
 
 
 def written(path: pathlib.Path, **changed: object) -> pathlib.Path:
@@ -24,11 +25,13 @@ def test_a_map_is_read_as_it_is(tmp_path: pathlib.Path) -> None:
     assert heat.latency == [(0, 12, 5), (3, 21, 1)]
     assert heat.kernel == [(3, 20, 1)]
     assert heat.rows_used() == (12, 22)
+    assert heat.classes["pinned"] == [(0, 12, 1), (3, 21, 1)]
 
 
 @pytest.mark.parametrize("changed", [
     {"kind": "another"}, {"version": 2}, {"latency": [[10, 1, 1]]},
-    {"latency": [[1, 40, 1]]}, {"kernel": [[1, 1, 0]]}, {"latency": None}])
+    {"latency": [[1, 40, 1]]}, {"kernel": [[1, 1, 0]]}, {"latency": None},
+    {"classes": {"migrate": [[10, 1, 1]]}}])
 def test_what_is_no_map_is_refused(tmp_path: pathlib.Path,
                                    changed: dict[str, object]) -> None:
     with pytest.raises(ValueError):
@@ -58,3 +61,7 @@ def test_the_picture_has_those_cells_and_no_others(
         assert trace.main(["heatmap", str(tmp_path / "a.json"),
                            "-o", str(tmp_path / out)]) == 0
         assert (tmp_path / out).stat().st_size > 5000
+    assert trace.main(["heatmap", str(tmp_path / "a.json"), "--class", "pinned",
+                       "-o", str(tmp_path / "b.svg")]) == 0
+    assert trace.main(["heatmap", str(tmp_path / "a.json"), "--class", "none",
+                       "-o", str(tmp_path / "c.svg")]) == 1

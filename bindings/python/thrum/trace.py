@@ -1,10 +1,11 @@
 """Pictures of what a runtime has measured.
 
-    python -m thrum.trace heatmap FILE [-o OUT.svg] [--title TEXT]
+    python -m thrum.trace heatmap FILE [-o OUT.svg] [--title TEXT] [--class NAME]
 
 FILE is the heat map of `thrum_report` as JSON (THRUM_REPORT_HEATMAP): how long green
 threads waited from ready to run, over time, and what part of that the kernel or a
-CPU quota took. OUT ends in .svg or .png. Needs matplotlib, and no running runtime:
+CPU quota took. With --class in place of all those of one class: migrate, pinned, domain,
+normal, high or low. OUT ends in .svg or .png. Needs matplotlib, and no running runtime:
 this file also works by itself (`python trace.py heatmap FILE`).
 """
 
@@ -31,6 +32,7 @@ class Heatmap:
     rows: int
     latency: list[Cell]
     kernel: list[Cell]
+    classes: dict[str, list[Cell]]
 
     def rows_used(self) -> tuple[int, int]:
         rows = [row for _, row, _ in self.latency + self.kernel]
@@ -55,7 +57,9 @@ def load(path: str | pathlib.Path) -> Heatmap:
         columns, rows = int(data["columns"]), int(data["rows"])
         return Heatmap(int(data["begin_ns"]), float(data["column_ns"]), columns,
                        rows, cells(data["latency"], columns, rows),
-                       cells(data["kernel"], columns, rows))
+                       cells(data["kernel"], columns, rows),
+                       {name: cells(values, columns, rows)
+                        for name, values in data.get("classes", {}).items()})
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: no heat map of thrum: {error}") from error
 
@@ -77,8 +81,13 @@ def grid(values: list[Cell], heat: Heatmap, low: int, high: int) -> Any:
     return numpy.ma.masked_equal(counts, 0)
 
 
-def draw(heat: Heatmap, out: str | pathlib.Path, title: str) -> None:
-    """Two layers, one above the other, on the same axes."""
+def draw(heat: Heatmap, out: str | pathlib.Path, title: str,
+         kind: str | None = None) -> None:
+    """Two layers, one above the other, on the same axes. kind: a class's in place of
+    the latencies of all."""
+    if kind is not None and kind not in heat.classes:
+        raise ValueError(f"no class {kind}: {', '.join(heat.classes) or 'none'}")
+    latency = heat.latency if kind is None else heat.classes[kind]
     matplotlib = importlib.import_module("matplotlib")
     matplotlib.use("Agg")
     plt = importlib.import_module("matplotlib.pyplot")
@@ -88,8 +97,8 @@ def draw(heat: Heatmap, out: str | pathlib.Path, title: str) -> None:
                                 layout="constrained")
     width = heat.column_ns / 1e9
     for axis, values, name in (
-            (axes[0], heat.latency, "ready to run"),
-            (axes[1], heat.kernel, "of it, taken by the kernel or a quota")):
+            (axes[0], latency, f"ready to run{': ' if kind else ''}{kind or ''}"),
+            (axes[1], heat.kernel, "of all, taken by the kernel or a quota")):
         most = max((n for _, _, n in values), default=1)
         image = axis.imshow(
             grid(values, heat, low, high), origin="lower", aspect="auto",
@@ -118,10 +127,11 @@ def main(argv: list[str] | None = None) -> int:
     heatmap.add_argument("file")
     heatmap.add_argument("-o", "--out", help="FILE with .svg in place of .json")
     heatmap.add_argument("--title", default="latency of green threads")
+    heatmap.add_argument("--class", dest="kind", metavar="NAME")
     args = parser.parse_args(argv)
     out = args.out or pathlib.Path(args.file).with_suffix(".svg")
     try:
-        draw(load(args.file), out, args.title)
+        draw(load(args.file), out, args.title, args.kind)
     except ModuleNotFoundError as error:
         print(f"{error}: pip install matplotlib", file=sys.stderr)
         return 2

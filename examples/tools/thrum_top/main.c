@@ -10,7 +10,8 @@
  *   --once   one screen, of the first MS
  *   --json   instead of it what the process tells, as it is
  *   --every  how often, in ms (1000)
- *   --class  the heat map of this class of Gs alone: migrate, pinned, domain
+ *   --class  the heat map of this class of Gs alone: migrate, pinned, domain; high,
+ *            normal, low
  *   --light  waits are not measured: no table of Gs, no heat map, and no cost
  *
  * SPDX-License-Identifier: MIT */

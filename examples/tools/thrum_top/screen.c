@@ -115,8 +115,9 @@ static void delays(const char* before, const char* now) {
   line("%-18s %10s %10s %10s %10s", "delays", "measured", "P50 <", "P90 <",
        "P99 <");
   static const char* const names[] = {
-      "ready_migrate", "ready_pinned", "ready_domain", "mutex_wait",
-      "timer_late",    "poll",         "idle"};
+      "ready_migrate", "ready_pinned", "ready_domain", "ready_high",
+      "ready_normal",  "ready_low",    "mutex_wait",   "timer_late",
+      "poll",          "idle"};
   for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
     delay(json_member(before, "metrics"), json_member(now, "metrics"),
           names[i]);
@@ -142,7 +143,8 @@ static void blame(const char* before, const char* now) {
   line("%s", "");
   line("%-18s %10s %10s %10s %10s %10s", "class, ms", causes[0], causes[1],
        causes[2], causes[3], causes[4]);
-  static const char* const classes[] = {"migrate", "pinned", "domain"};
+  static const char* const classes[] = {"migrate", "pinned", "domain",
+                                        "high",    "normal", "low"};
   for (unsigned i = 0; i < sizeof classes / sizeof *classes; i++)
     blame_row(classes[i], json_member(json_member(was, "classes"), classes[i]),
               json_member(json_member(is, "classes"), classes[i]));
