@@ -183,6 +183,14 @@ int thrum_stats_get(thrum_rt* rt, thrum_stats* out) {
   quantiles(n.ready_all(), s.ready_p50_ns, s.ready_p90_ns, s.ready_p99_ns);
   quantiles(n.mutex, s.mutex_p50_ns, s.mutex_p90_ns, s.mutex_p99_ns);
   quantiles(n.timer, s.timer_p50_ns, s.timer_p90_ns, s.timer_p99_ns);
+  quantiles(n.net[kNetKernel], s.net_kernel_p50_ns, s.net_kernel_p90_ns,
+            s.net_kernel_p99_ns);
+  quantiles(n.net[kNetPoll], s.net_poll_p50_ns, s.net_poll_p90_ns,
+            s.net_poll_p99_ns);
+  quantiles(n.net[kNetQueue], s.net_queue_p50_ns, s.net_queue_p90_ns,
+            s.net_queue_p99_ns);
+  quantiles(n.net[kNetDispatch], s.net_dispatch_p50_ns, s.net_dispatch_p90_ns,
+            s.net_dispatch_p99_ns);
   memcpy(static_cast<void*>(out), &s, s.struct_size);
   return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "mem/heap.hpp"
 #include "net/poller.hpp"
+#include "sched/metrics.hpp"
 #include "sync/sync.hpp"
 
 namespace thrum {
@@ -184,8 +185,12 @@ int fd_wait(M*& m, PollFd* f, Dir d, i64 deadline, const u32* seen) {
     if (THRUM_LIKELY((v & arms) == arms)) {
       trace(m, poller_rt(f->poller), Event::net_block, g_of(m),
             static_cast<u64>(f->fd));
-      return wait_queued(m, f->word, v, f->queue(d), w, 0, nullptr, false,
-                         [](u64 now) { return now; });
+      int err = wait_queued(m, f->word, v, f->queue(d), w, 0, nullptr, false,
+                            [](u64 now) { return now; });
+      if (G* g = g_of(m)) {
+        measure_on(m, g);
+      }
+      return err;
     }
     f->word.unlock(v | arms);
     poller_arm(m, f);  // events may come from now on; look again

@@ -27,6 +27,9 @@ void add_p(Numbers& n, const P* p) {
   n.timer.add(p->metrics.timer);
   n.poll.add(p->metrics.poll);
   n.idle.add(p->metrics.idle);
+  for (u32 i = 0; i < kNetParts; ++i) {
+    n.net[i].add(p->metrics.net[i]);
+  }
 }
 
 void add_ms(Numbers& n, Runtime* rt) {
@@ -182,6 +185,13 @@ int metrics_prometheus(Runtime* rt, Text& t) {
   histogram(t, "timer_late_seconds", "lateness of timers, by batch", n.timer);
   histogram(t, "poll_seconds", "looks at the world outside", n.poll);
   histogram(t, "idle_seconds", "sleeps of Ms without work", n.idle);
+  head(
+      t, "net_ready_seconds",
+      "from an event of a descriptor to who waited for it, in parts, one in 16",
+      "histogram");
+  for (u32 i = 0; i < kNetParts; ++i) {
+    labelled(t, "net_ready_seconds", "part", kNetPartNames[i], n.net[i]);
+  }
   return 0;
 }
 
@@ -213,6 +223,12 @@ int metrics_json(Runtime* rt, Text& t) {
   histogram_json(t, "poll", n.poll);
   t.add(", ");
   histogram_json(t, "idle", n.idle);
+  for (u32 i = 0; i < kNetParts; ++i) {
+    char name[32];
+    Text(name, sizeof name).add("net_%s", kNetPartNames[i]);
+    t.add(", ");
+    histogram_json(t, name, n.net[i]);
+  }
   t.add("}");
   return 0;
 }

@@ -16,6 +16,7 @@ struct Numbers {
   u64 yields;  // dispatches that ended in neither a wait nor an exit
   Sums ready[kClasses];
   Sums mutex, timer, poll, idle;
+  Sums net[kNetParts];
 
   Sums ready_all() const;
 };

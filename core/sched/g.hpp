@@ -111,6 +111,7 @@ constexpr u8 kToken = 2;      // stands for a domain with runnable Gs
 constexpr u8 kStarted = 4;    // has a body
 constexpr u8 kHibernate = 8;  // THRUM_G_HIBERNATE
 constexpr u8 kSampled = 16;   // its latency is measured: metrics.cpp
+constexpr u8 kFromNet = 32;   // and it is the poller that woke it
 
 // ---- G::rank: classes, THRUM_PRIO_* ----------------------------------------------
 constexpr u8 kNormal = 0;

@@ -209,6 +209,9 @@ void sleep_idle(M* m) {
   if (p) {
     take_p(m, p);
     p->metrics.idle.add(ticks_to_ns(rt, cpu_ticks() - asleep));
+    if (watches && m->woken_late != kForever) {
+      p->metrics.net[kNetKernel].add(static_cast<u64>(m->woken_late));
+    }
   } else if (came) {
     source_poll(rt,
                 nullptr);  // all Ps are busy: they find it in the global queue

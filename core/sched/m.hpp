@@ -111,11 +111,13 @@ struct M {
 
   Atomic<u32> note;      // futex: 1 = go on
   Atomic<u32> watching;  // owner writes: sleeps in the source, not on the note
-  P* next_p;             // Runtime.lock: the P it is woken with
-  M* next_idle;          // Runtime.lock
-  M* prev_idle;          // Runtime.lock
-  bool idle;             // Runtime.lock: in the idle list
-  bool wanting;          // Runtime.lock: in the list of Ms that want a P
+  u32 watches;           // owner: how often it has
+  i64 woken_late;  // owner: by the kernel, after that, in ns; kForever: unknown
+  P* next_p;       // Runtime.lock: the P it is woken with
+  M* next_idle;    // Runtime.lock
+  M* prev_idle;    // Runtime.lock
+  bool idle;       // Runtime.lock: in the idle list
+  bool wanting;    // Runtime.lock: in the list of Ms that want a P
   M* next_wanting;       // Runtime.lock
   Atomic<bool> leaving;  // Runtime.lock writes: its loop must end
 

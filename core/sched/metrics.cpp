@@ -44,24 +44,61 @@ u64 ticks_of(i64 ns) {
 
 // Its owner is whoever readies it. A stamp that another G of the same place
 // overwrites is a sample less.
+static void stamp(Runtime* rt, const G* g, u64 ticks) {
+  Stamp& s = stamp_of(rt, g);
+  s.slot.store(g->slot, relaxed);
+  s.ticks.store(ticks, release);  // pairs with stamped
+}
+
+// Since when; 0: another G's by now.
+static u64 stamped(Runtime* rt, const G* g) {
+  Stamp& s = stamp_of(rt, g);
+  u64 at = s.ticks.load(acquire);  // pairs with stamp
+  return s.slot.load(relaxed) == g->slot ? at : 0;
+}
+
 void sample_ready(P* p, G* g) {
   p->sample_in = kSampleEvery;
-  Stamp& s = stamp_of(p->rt, g);
-  s.slot.store(g->slot, relaxed);
-  s.ticks.store(cpu_ticks(), release);  // pairs with sample_run
+  stamp(p->rt, g, cpu_ticks());
   g->flags |= kSampled;
 }
 
 void sample_run(M* m, G* g) {
   g->flags &= static_cast<u8>(~kSampled);
-  Stamp& s = stamp_of(m->rt, g);
-  u64 at = s.ticks.load(acquire);  // pairs with sample_ready
+  u64 at = stamped(m->rt, g);
   u64 now = cpu_ticks();
-  if (s.slot.load(relaxed) == g->slot && now > at) {
-    u64 ns = ticks_to_ns(m->rt, now - at);
-    Metrics& to = m->p->metrics;
+  if (!at || now <= at) {
+    g->flags &= static_cast<u8>(~kFromNet);
+    return;
+  }
+  u64 ns = ticks_to_ns(m->rt, now - at);
+  Metrics& to = m->p->metrics;
+  if (g->flags & kFromNet) {
+    to.net[kNetQueue].add(ns);
+    stamp(m->rt, g, now);
+  } else {  // the others are a sample of all
     to.ready[affinity_class_of(g)].add(ns);
     to.ready[rank_class_of(g)].add(ns);
+  }
+}
+
+void sample_event(P* p, G* g) {
+  p->net_in = kNetEvery;
+  u64 now = cpu_ticks();
+  u64 looked = p->rt->polled.load(relaxed);
+  if (now > looked) {
+    p->metrics.net[kNetPoll].add(ticks_to_ns(p->rt, now - looked));
+  }
+  stamp(p->rt, g, now);
+  g->flags |= kSampled | kFromNet;
+}
+
+void sample_on(M* m, G* g) {
+  g->flags &= static_cast<u8>(~kFromNet);
+  u64 at = stamped(m->rt, g);
+  u64 now = cpu_ticks();
+  if (m->p && at && now > at) {
+    m->p->metrics.net[kNetDispatch].add(ticks_to_ns(m->rt, now - at));
   }
 }
 

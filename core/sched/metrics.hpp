@@ -11,6 +11,8 @@ namespace thrum {
 u64 ticks_of(i64 ns);
 void sample_ready(P* p, G* g);
 void sample_run(M* m, G* g);
+void sample_event(P* p, G* g);
+void sample_on(M* m, G* g);
 
 inline u32 affinity_class_of(const G* g) {
   bool pinned = g->affinity == kPinM || (g->body && g->body->pin);
@@ -31,6 +33,20 @@ THRUM_INLINE void measure_ready(P* p, G* g) {
 THRUM_INLINE void measure_run(M* m, G* g) {
   if (kProbes && THRUM_UNLIKELY(g->flags & kSampled)) {
     sample_run(m, g);
+  }
+}
+
+// Of a G that the poller wakes, in place of measure_ready; and when it has gone on.
+THRUM_INLINE void measure_event(P* p, G* g) {
+  if (kProbes && THRUM_UNLIKELY(--p->net_in == 0)) {
+    sample_event(p, g);
+  } else {
+    measure_ready(p, g);
+  }
+}
+THRUM_INLINE void measure_on(M* m, G* g) {
+  if (kProbes && THRUM_UNLIKELY(g->flags & kFromNet)) {
+    sample_on(m, g);
   }
 }
 

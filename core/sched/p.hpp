@@ -72,6 +72,19 @@ struct BlockSite {
   bool slow;  // its last call was worth handing a P over
 };
 
+// The way from an event of a descriptor to the G that waited for it, in parts; of one in
+// kNetEvery.
+enum NetPart : u32 {
+  kNetKernel,    // the watcher's thread could run, and had no CPU yet
+  kNetPoll,      // from the look at the kernel that found it to the G's ready
+  kNetQueue,     // from there until an M takes the G
+  kNetDispatch,  // from there until the G goes on
+};
+constexpr u32 kNetParts = 4;
+constexpr const char* kNetPartNames[kNetParts] = {"kernel", "poll", "queue",
+                                                  "dispatch"};
+constexpr u32 kNetEvery = 16;
+
 // What a P measures all the time, in ns. The owner writes, anybody reads.
 struct Metrics {
   // From ready to run: of one G in kSampleEvery, by its classes.
@@ -80,6 +93,7 @@ struct Metrics {
   Histogram timer;  // how late timers fire: of each batch the first
   Histogram poll;   // a look at the world outside
   Histogram idle;   // an M without work, asleep
+  Histogram net[kNetParts];
 };
 constexpr u32 kSampleEvery = 64;
 
@@ -97,6 +111,7 @@ struct P {
   u32 turn;               // owner: counts picks
   u32 streak;             // owner: hand-overs in a row
   u32 sample_in;          // owner: readies until one is measured
+  u32 net_in;             // owner: likewise, of those by the poller
   Choice choice;          // owner
   u64 sampled;            // owner: cpu_ticks at the last fairness tick
   Atomic<u32> mean_run;   // owner: ticks per dispatch, smoothed; 0: unknown

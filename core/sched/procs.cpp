@@ -66,6 +66,7 @@ P* p_make(Runtime* rt, u32 id) {
   p->rt = rt;
   p->fair_in = kFairEvery;
   p->sample_in = 1;
+  p->net_in = 1;
   p->earliest.store(kForever, relaxed);
   p->choice.state = rt->config.seed ^ (u64{id} << 32) ^ 0x7468726d;
   return p;

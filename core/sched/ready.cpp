@@ -191,7 +191,7 @@ u32 ready_batch(M* m, Waiter* list) {
     G* g = wake->g;
     if (g && m && m->p && !(g->flags & kRouted) && rt_of(g) == m->rt) {
       trace_ready(m, g);
-      measure_ready(m->p, g);
+      measure_event(m->p, g);
       set_runnable(g);
       if (Body* b = g->body) {
         prefetch_context(b);

@@ -128,7 +128,7 @@ struct Drawer {
 // When a G became runnable whose latency is measured. A few of them at a time: by slot.
 struct Stamp {
   Atomic<u32> slot;   // who readies it writes
-  Atomic<u64> ticks;  // likewise
+  Atomic<u64> ticks;  // likewise; kFromNet: when it was taken, then
 };
 constexpr u32 kStamps = 64;
 

@@ -2,6 +2,8 @@
 #include "sched/source.hpp"
 
 #include "mem/heap.hpp"
+#include "os/cpu_share.hpp"
+#include "os/socket.hpp"
 #include "sched/metrics.hpp"
 #include "sched/ready.hpp"
 
@@ -49,9 +51,43 @@ bool watcher_noted(Runtime* rt) {
   return m && m->watching.load(seq_cst) && m->note.load(seq_cst);
 }
 
+namespace {
+
+// The kernel's own figure of how long a thread has waited for a CPU, before a sleep and
+// after it; of one sleep in kNetEvery.
+struct Wakeup {
+  int fd = -1;  // -1: it is not measured
+  os::CpuShare before;
+
+  explicit Wakeup(M* m) {
+    if (kProbes && m->watches++ % kNetEvery == 0) {
+      fd = os::share_open(m->tid.load(relaxed));
+      if (fd >= 0 && !os::share_read(fd, &before)) {
+        end();
+      }
+    }
+  }
+  void end() {
+    if (fd >= 0) {
+      os::fd_close(fd);
+      fd = -1;
+    }
+  }
+  // kForever: nothing is known.
+  i64 delay() {
+    os::CpuShare now;
+    bool known = fd >= 0 && os::share_read(fd, &now);
+    end();
+    return known ? static_cast<i64>(now.delayed - before.delayed) : kForever;
+  }
+};
+
+}  // namespace
+
 bool watch(M* m, i64 deadline) {
   Source* s = m->rt->source.load(acquire);
   bool came = false;
+  Wakeup wakeup(m);
   m->watching.store(1, seq_cst);  // Dekker with note_wake
   if (!m->note.load(seq_cst)) {
     // In two parts where it gets long, as in idle_wait.
@@ -63,6 +99,8 @@ bool watch(M* m, i64 deadline) {
     }
   }
   m->watching.store(0, relaxed);
+  i64 delay = wakeup.delay();
+  m->woken_late = came ? delay : kForever;
   if (m->note.load(acquire)) {
     m->note.store(0, relaxed);
   }

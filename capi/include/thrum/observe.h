@@ -149,6 +149,14 @@ typedef struct thrum_stats {
   uint64_t mutex_p50_ns, mutex_p90_ns, mutex_p99_ns;
   /* The same of how late timers fire. */
   uint64_t timer_p50_ns, timer_p90_ns, timer_p99_ns;
+  /* The same of the way from an event of a descriptor to the G that waited for it, in
+   * parts, of one in 16: the watching thread could run and the kernel had no CPU for it
+   * yet (only where one had to be woken); from the look at the kernel that found the
+   * event to the G's being ready; from there until an M takes it; until it goes on. */
+  uint64_t net_kernel_p50_ns, net_kernel_p90_ns, net_kernel_p99_ns;
+  uint64_t net_poll_p50_ns, net_poll_p90_ns, net_poll_p99_ns;
+  uint64_t net_queue_p50_ns, net_queue_p90_ns, net_queue_p99_ns;
+  uint64_t net_dispatch_p50_ns, net_dispatch_p90_ns, net_dispatch_p99_ns;
 } thrum_stats;
 
 /* Fills in *out as far as out->struct_size goes.

@@ -117,7 +117,8 @@ static void delays(const char* before, const char* now) {
   static const char* const names[] = {
       "ready_migrate", "ready_pinned", "ready_domain", "ready_high",
       "ready_normal",  "ready_low",    "mutex_wait",   "timer_late",
-      "poll",          "idle"};
+      "poll",          "idle",         "net_kernel",   "net_poll",
+      "net_queue",     "net_dispatch"};
   for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
     delay(json_member(before, "metrics"), json_member(now, "metrics"),
           names[i]);

@@ -8,6 +8,7 @@
 #include "explore/explore.hpp"
 #include "explore/rig.hpp"
 #include "mem/heap.hpp"
+#include "os/cpu_share.hpp"
 #include "sched/recorder.hpp"
 
 namespace thrum {
@@ -25,6 +26,10 @@ namespace os {
 
 i64 now_ns() { return explore::now(); }
 i64 cpu_ns() { return explore::now(); }
+
+bool share_read(int, CpuShare*) { return false; }
+int share_open(u32) { return -1; }
+int fd_close(int) { return 0; }
 
 int thread_start(Thread&, void (*)(void*), void*, const char*) { return -1; }
 void thread_join(Thread&) {}

@@ -423,6 +423,18 @@ pub struct thrum_stats {
     pub timer_p50_ns: u64,
     pub timer_p90_ns: u64,
     pub timer_p99_ns: u64,
+    pub net_kernel_p50_ns: u64,
+    pub net_kernel_p90_ns: u64,
+    pub net_kernel_p99_ns: u64,
+    pub net_poll_p50_ns: u64,
+    pub net_poll_p90_ns: u64,
+    pub net_poll_p99_ns: u64,
+    pub net_queue_p50_ns: u64,
+    pub net_queue_p90_ns: u64,
+    pub net_queue_p99_ns: u64,
+    pub net_dispatch_p50_ns: u64,
+    pub net_dispatch_p90_ns: u64,
+    pub net_dispatch_p99_ns: u64,
 }
 
 #[repr(C)]
@@ -724,7 +736,7 @@ const _: () = {
     assert!(offset_of!(thrum_stall, pcs) == 40);
     assert!(offset_of!(thrum_stall, exact) == 48);
     assert!(offset_of!(thrum_stall, reserved) == 52);
-    assert!(size_of::<thrum_stats>() == 184);
+    assert!(size_of::<thrum_stats>() == 280);
     assert!(align_of::<thrum_stats>() == 8);
     assert!(offset_of!(thrum_stats, struct_size) == 0);
     assert!(offset_of!(thrum_stats, procs) == 4);
@@ -752,6 +764,18 @@ const _: () = {
     assert!(offset_of!(thrum_stats, timer_p50_ns) == 160);
     assert!(offset_of!(thrum_stats, timer_p90_ns) == 168);
     assert!(offset_of!(thrum_stats, timer_p99_ns) == 176);
+    assert!(offset_of!(thrum_stats, net_kernel_p50_ns) == 184);
+    assert!(offset_of!(thrum_stats, net_kernel_p90_ns) == 192);
+    assert!(offset_of!(thrum_stats, net_kernel_p99_ns) == 200);
+    assert!(offset_of!(thrum_stats, net_poll_p50_ns) == 208);
+    assert!(offset_of!(thrum_stats, net_poll_p90_ns) == 216);
+    assert!(offset_of!(thrum_stats, net_poll_p99_ns) == 224);
+    assert!(offset_of!(thrum_stats, net_queue_p50_ns) == 232);
+    assert!(offset_of!(thrum_stats, net_queue_p90_ns) == 240);
+    assert!(offset_of!(thrum_stats, net_queue_p99_ns) == 248);
+    assert!(offset_of!(thrum_stats, net_dispatch_p50_ns) == 256);
+    assert!(offset_of!(thrum_stats, net_dispatch_p90_ns) == 264);
+    assert!(offset_of!(thrum_stats, net_dispatch_p99_ns) == 272);
     assert!(size_of::<thrum_waits>() == 48);
     assert!(align_of::<thrum_waits>() == 8);
     assert!(offset_of!(thrum_waits, struct_size) == 0);
