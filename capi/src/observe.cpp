@@ -44,10 +44,16 @@ void quantiles(const Sums& s, uint64_t& p50, uint64_t& p90, uint64_t& p99) {
 }
 
 bool is_profile(u32 profile) {
-  return profile == THRUM_PROFILE_MUTEX || profile == THRUM_PROFILE_BLOCK;
+  return profile == THRUM_PROFILE_MUTEX || profile == THRUM_PROFILE_BLOCK ||
+         profile == THRUM_PROFILE_CPU;
 }
 Kind kind(u32 profile) {
-  return profile == THRUM_PROFILE_MUTEX ? Kind::mutex : Kind::block;
+  return profile == THRUM_PROFILE_MUTEX   ? Kind::mutex
+         : profile == THRUM_PROFILE_BLOCK ? Kind::block
+                                          : Kind::cpu;
+}
+u32 rate_most(u32 profile) {
+  return profile == THRUM_PROFILE_CPU ? 1000 : 1'000'000;
 }
 
 struct Report {
@@ -290,7 +296,7 @@ int thrum_waits_get(thrum_rt* rt, thrum_g g, thrum_waits* out) {
 int thrum_profile_rate(thrum_rt* rt, uint32_t profile, uint32_t rate) {
   Enter e;
   Runtime* r = rt_or_own(e.m, rt);
-  if (!r || rate > 1'000'000 || !is_profile(profile)) {
+  if (!r || !is_profile(profile) || rate > rate_most(profile)) {
     return r ? kEINVAL : no_rt(rt);
   }
   return r->stopping.load(acquire) == 2 ? kECLOSED

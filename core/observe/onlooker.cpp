@@ -84,8 +84,8 @@ void watch_on(void* arg) {
     if (due(o->trace_at, o->trace_every.load(relaxed), now)) {
       schedtrace(o->rt, (now - o->born) / 1'000'000);
     }
-    if (due(o->look_at, o->look_every.load(relaxed), now)) {
-      o->look.load(acquire)(o, now);  // pairs with who sets look_every
+    if (due(o->look_at, o->look_every.load(acquire), now)) {
+      o->look.load(relaxed)(o, now);  // look_every's acquire: see cpu_rate
     }
     i64 next = min(o->trace_at ? o->trace_at : kForever,
                    o->look_at ? o->look_at : kForever);

@@ -17,7 +17,7 @@ struct Onlooker : Observer {
   i64 last;             // lock: how much of it, in ns
   Atomic<bool> bitten;  // sysmon sets: the watchdog has told of a stall
   Atomic<i64> trace_every;  // ns between lines of schedtrace; 0: none
-  Atomic<i64> look_every;  // ns between looks at the kernel's counters; 0: none
+  Atomic<i64> look_every;   // ns between looks at what Ms compute; 0: none
   Atomic<void (*)(Onlooker*, i64 now)> look;  // what does them
   i64 trace_at;                               // its thread: the next line
   i64 look_at;                                // its thread: the next look

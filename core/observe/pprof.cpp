@@ -69,11 +69,14 @@ enum Word : u32 {
   kDelay,
   kNs,
   kReason,
-  kQuota
+  kQuota,
+  kSamples,
+  kCpu
 };
-constexpr const char* kWords[] = {
-    "", "contentions", "count", "delay", "nanoseconds", "reason", "throttled"};
-constexpr u32 kFirstWhy = 7;
+constexpr const char* kWords[] = {"",          "contentions", "count",
+                                  "delay",     "nanoseconds", "reason",
+                                  "throttled", "samples",     "cpu"};
+constexpr u32 kFirstWhy = 9;
 constexpr u32 kFirstName = kFirstWhy + kWhys;
 
 // Addresses that occur, each once, sorted by where they were met first.
@@ -118,10 +121,12 @@ void sample(Text& out, const Met& met, Places& places) {
   }
   m.number(2, met.count);
   m.number(2, met.ns);
-  Message<32> why;
-  why.number(1, kReason);
-  why.number(2, kFirstWhy + static_cast<u32>(met.why));
-  m.bytes(3, why.at, why.n);
+  if (met.kind != Kind::cpu) {
+    Message<32> why;
+    why.number(1, kReason);
+    why.number(2, kFirstWhy + static_cast<u32>(met.why));
+    m.bytes(3, why.at, why.n);
+  }
   if (met.throttled) {
     Message<32> quota;
     quota.number(1, kQuota);
@@ -209,10 +214,11 @@ u64 frames_of(const Met* met, u32 n) {
   return frames;
 }
 
-void write(Text& out, const Met* met, u32 n, u64* room) {
-  value_type(out, kSampleType, kContentions, kCountUnit);
-  value_type(out, kSampleType, kDelay, kNs);
-  value_type(out, kPeriodType, kContentions, kCountUnit);
+void write(Text& out, Kind kind, const Met* met, u32 n, u64* room) {
+  u32 counted = kind == Kind::cpu ? kSamples : kContentions;
+  value_type(out, kSampleType, counted, kCountUnit);
+  value_type(out, kSampleType, kind == Kind::cpu ? kCpu : kDelay, kNs);
+  value_type(out, kPeriodType, counted, kCountUnit);
   Message<32> period;
   period.number(kPeriod, 1);
   out.bytes(period.at, period.n);
@@ -234,16 +240,22 @@ void write(Text& out, const Met* met, u32 n, u64* room) {
 }
 
 void fold(Text& out, const Met& met) {
+  bool cpu = met.kind == Kind::cpu;
   for (u32 i = met.frames; i-- > 0;) {
+    const char* end = cpu && i == 0 ? "" : ";";
     char name[256];
     if (os::function_name(met.pcs[i] - 1, name, sizeof name)) {
-      out.add("%s;", name);
+      out.add("%s%s", name, end);
     } else {
-      out.add("%#llx;", static_cast<unsigned long long>(met.pcs[i]));
+      out.add("%#llx%s", static_cast<unsigned long long>(met.pcs[i]), end);
     }
   }
-  out.add("[%s] %llu\n", why_name(met.why),
-          static_cast<unsigned long long>(met.ns));
+  if (!cpu) {
+    out.add("[%s]", why_name(met.why));
+  } else if (!met.frames) {
+    out.add("[thrum]");
+  }
+  out.add(" %llu\n", static_cast<unsigned long long>(met.ns));
 }
 
 }  // namespace
@@ -256,7 +268,7 @@ i64 profile_pprof(Runtime* rt, Kind kind, Text& out) {
   }
   auto* room = static_cast<u64*>(mem::alloc((frames_of(met, n) + 1) * 8));
   if (room) {
-    write(out, met, n, room);
+    write(out, kind, met, n, room);
     out.flush();
   }
   mem::free(room);

@@ -75,10 +75,7 @@ void stack_of(const Profiler* p, Met& m) {
   while (skip < n && pcs[skip] >= p->own_lo && pcs[skip] < p->own_hi) {
     ++skip;
   }
-  // The last is the frame in which every G begins.
-  while (n > skip + 1 && pcs[n - 1] >= p->own_lo && pcs[n - 1] < p->own_hi) {
-    --n;
-  }
+  n = skip + without_own(p, pcs + skip, n - skip);
   m.frames = min(n - skip, kFrames);
   memcpy(m.pcs, pcs + skip, m.frames * sizeof *pcs);
 }
@@ -158,6 +155,9 @@ void end(Profile* at) {
   os::groups_close(p->groups);
   mem::free(p->met);
   mem::free(p->pending);
+  if (p->shots) {
+    os::vm_release(p->shots, kShots * sizeof(Shot));
+  }
   mem::free(p);
 }
 
@@ -190,11 +190,13 @@ Profiler* make(Runtime* rt) {
   p->rt = rt;
   p->met = static_cast<Met*>(mem::zalloc(kStacks, sizeof(Met)));
   p->pending = static_cast<Pending*>(mem::zalloc(kPendings, sizeof(Pending)));
+  p->shots = static_cast<Shot*>(os::vm_reserve(kShots * sizeof(Shot)));
   p->unlocked = unlocked;
+  p->stopped = cpu_stopped;
   p->Profile::end = end;
   p->see = see;
   p->Lens::end = no_end;
-  if (!p->met || !p->pending) {
+  if (!p->met || !p->pending || !p->shots) {
     end(p);
     return nullptr;
   }
@@ -234,6 +236,9 @@ int profile_rate(Runtime* rt, Kind kind, u32 rate) {
   if (int err = profiler_of(rt, &p)) {
     return err;
   }
+  if (kind == Kind::cpu) {
+    return cpu_rate(p, rate);
+  }
   if (kind == Kind::mutex) {
     return static_cast<int>(p->mutex_rate.exchange(rate, relaxed));
   }
@@ -245,6 +250,18 @@ int profile_rate(Runtime* rt, Kind kind, u32 rate) {
     recorder_look(r, kProfileLens, p);  // or it is there already
   }
   return static_cast<int>(p->block_rate.exchange(rate, relaxed));
+}
+
+void profile_add(Profiler* p, Met& m, u64 count, u64 ns) {
+  Locked held(p->lock);
+  add(p, m, count, ns);
+}
+
+u32 without_own(const Profiler* p, const u64* pcs, u32 n) {
+  while (n > 1 && pcs[n - 1] >= p->own_lo && pcs[n - 1] < p->own_hi) {
+    --n;
+  }
+  return n;
 }
 
 int profile_copy(Runtime* rt, Kind kind, Met** out, u32* n) {

@@ -9,6 +9,7 @@
 #include "sched/govern.hpp"
 #include "sched/ready.hpp"
 #include "sched/observer.hpp"
+#include "sched/profile.hpp"
 #include "sched/signals.hpp"
 
 namespace thrum {
@@ -482,6 +483,7 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
   observer_stop(rt);
   join_ms(rt);
   preempt_disable(rt);
+  sample_disable(rt);
   overflow_disable(rt);
   drop_tokens(rt);
   rt->stopping.store(2, release);

@@ -77,6 +77,10 @@ constexpr u32 kSlowRank = 512;    // Gs of a class wait or run (rank.cpp)
 
 constexpr u32 kCpuWords = 16;  // 1024 CPUs
 
+// Bits of M::asks: what the directed signal is for.
+constexpr u32 kAskPreempt = 1;
+constexpr u32 kAskSample = 2;  // where it is (profile.hpp)
+
 // Why a preemption signal changed nothing. For reports and tests.
 enum class Refusal : u8 {
   none,
@@ -153,6 +157,7 @@ struct M {
   u32 signals_seen;         // owner: Runtime.signals_set when it joined
   u32 bound_n;              // owner: preempted Gs that go on only here
   u32 bound_wait;           // owner: dispatches that others get before them
+  Atomic<u32> asks;         // who sends sets, its handler takes: kAsk*
   Atomic<i64> asked_at;     // sysmon: when it sent the last signal
   Atomic<u32> refusals;     // its handler: signals that changed nothing
   Atomic<Refusal> last_refusal;  // its handler

@@ -17,6 +17,7 @@
 
 #include "arch/preempt.hpp"
 #include "sched/domain.hpp"
+#include "sched/profile.hpp"
 #include "sched/region.hpp"
 #include "sched/signals.hpp"
 
@@ -80,6 +81,14 @@ constexpr u32 kNotNow = kAsked | kDomainTaken | kDeclared | kWorld;
 bool on_stop(void* arg, const os::Stopped& at) {
   M* m = static_cast<M*>(arg);
   compiler_fence();
+  u32 asks = m->asks.exchange(0, relaxed);
+  if (asks & kAskSample) {
+    Profile* p = m->rt->profile.load(acquire);  // pairs with who makes it
+    p->stopped(p, m, at);
+  }
+  if (!(asks & kAskPreempt)) {
+    return false;
+  }
   Refusal why = Refusal::core;
   if (!m->door.in_core.load(relaxed) && m->cur) {
     if (m->door.word.load(relaxed) & kNotNow) {
@@ -174,6 +183,35 @@ void preempted(void* frame) {
 
 // ---- on and off --------------------------------------------------------------------
 
+namespace {
+
+// For one of its two users, of which each counts once.
+int signal_on(Runtime* rt, Atomic<u32>& on, int signo) {
+  Locked held(rt->signals_lock);
+  if (rt->stopping.load(relaxed)) {
+    return kECLOSED;
+  }
+  int got = os::signal_open(signo, on_stop, thrum_preempt_entry);
+  if (got < 0) {
+    return got;
+  }
+  if (on.exchange(1, relaxed)) {
+    os::signal_close();  // it was on: still one user
+  }
+  signals_changed(rt);
+  return got;
+}
+
+void signal_off(Runtime* rt, Atomic<u32>& on) {
+  Locked held(rt->signals_lock);
+  if (on.exchange(0, relaxed)) {
+    os::signal_close();
+    signals_changed(rt);
+  }
+}
+
+}  // namespace
+
 int preempt_enable(Runtime* rt, int signo) {
   // Without an observer nobody would ask; and a seed could not replay it.
   if (!owns_threads(rt) || kSignalsLate) {
@@ -184,32 +222,25 @@ int preempt_enable(Runtime* rt, int signo) {
     return kENOTSUP;
   }
   g_entry_bytes.store(static_cast<u32>(bytes), relaxed);
-  Locked held(rt->signals_lock);
-  if (rt->stopping.load(relaxed)) {
-    return kECLOSED;
-  }
-  int got = os::signal_open(signo, on_stop, thrum_preempt_entry);
-  if (got < 0) {
-    return got;
-  }
-  if (rt->preempt_on.exchange(1, relaxed)) {
-    os::signal_close();  // it was on: still one user
-  }
-  signals_changed(rt);
-  return got;
+  return signal_on(rt, rt->preempt_on, signo);
 }
 
 int preempt_disable(Runtime* rt) {
-  Locked held(rt->signals_lock);
-  if (rt->preempt_on.exchange(0, relaxed)) {
-    os::signal_close();
-    signals_changed(rt);
-  }
+  signal_off(rt, rt->preempt_on);
   return 0;
 }
 
+int sample_enable(Runtime* rt) {
+  if (!owns_threads(rt) || kSignalsLate) {
+    return kENOTSUP;
+  }
+  return min(signal_on(rt, rt->sample_on, 0), 0);
+}
+
+void sample_disable(Runtime* rt) { signal_off(rt, rt->sample_on); }
+
 void preempt_join(M* m) {
-  if (m->rt->preempt_on.load(relaxed)) {
+  if (m->rt->preempt_on.load(relaxed) | m->rt->sample_on.load(relaxed)) {
     // An M that cannot be asked is none the worse for it.
     (void)os::signal_join(m->signal, m);
   }
@@ -238,11 +269,19 @@ bool preempt_send(M* m) {
   }
   i64 before = m->asked_at.load(relaxed);
   m->asked_at.store(os::now_ns(), relaxed);  // it may come to m at once
+  m->asks.fetch_or(kAskPreempt, relaxed);
   int sent = os::signal_send(m->signal);
   if (sent > 0) {
     m->asked_at.store(before, relaxed);
+  } else if (sent < 0) {
+    m->asks.fetch_and(~kAskPreempt, relaxed);
   }
   return sent >= 0;
+}
+
+bool sample_send(M* m) {
+  m->asks.fetch_or(kAskSample, relaxed);
+  return os::signal_send(m->signal) >= 0;
 }
 
 bool preempt_waits(M* m) {

@@ -259,6 +259,7 @@ struct Runtime {
   // Signals
   WordLock signals_lock;    // the two below, while they change
   Atomic<u32> preempt_on;   // signals_lock writes: Gs are preempted
+  Atomic<u32> sample_on;    // signals_lock writes: a profile asks where Ms are
   Atomic<u32> overflow_on;  // signals_lock writes: full stacks are told of
   Atomic<u32> signals_set;  // signals_lock writes: how often they changed
 

@@ -1,6 +1,10 @@
 /* busy.c: a process to be looked at: the G "hog" computes, "ping" and "pong" talk to each
  * other a little, forty sleep. Prints a line when all are there, and ends with its input.
- */
+ *
+ * usage: busy [metrics]
+ *
+ * metrics: prints at its end what it has for Prometheus, and then thrum_stats' figures as
+ * "name value" lines behind a line of dashes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <thrum/observe.h>
@@ -53,7 +57,20 @@ static void all(void* arg) {
     start("sleeper \"quoted\"", sleeper, NULL);
 }
 
-int main(void) {
+static void metrics(thrum_rt* rt) {
+  static char text[1 << 18];
+  thrum_stats s = {.struct_size = sizeof s};
+  CHECK(thrum_stats_get(rt, &s) == 0);
+  int64_t n = thrum_report(rt, THRUM_REPORT_METRICS, THRUM_FORMAT_PROMETHEUS,
+                           text, sizeof text);
+  CHECK(n > 0 && (size_t)n < sizeof text);
+  printf("%s---\nexits %llu\nparks %llu\ndispatches %llu\nprocs %u\n", text,
+         (unsigned long long)s.exits, (unsigned long long)s.parks,
+         (unsigned long long)s.dispatches, s.procs);
+}
+
+int main(int argc, char** argv) {
+  (void)argv;
   thrum_rt* rt;
   thrum_chan* ch;
   thrum_config config = {.struct_size = sizeof config, .procs = 2};
@@ -67,6 +84,8 @@ int main(void) {
   __atomic_store_n(&over, 1, __ATOMIC_RELAXED);
   while (thrum_live(rt) > 0)
     usleep(1000);
+  if (argc > 1)
+    metrics(rt);
   thrum_rt_stop(rt, THRUM_FOREVER);
   thrum_rt_free(rt);
   thrum_chan_release(ch);

@@ -289,16 +289,25 @@ THRUM_API int thrum_waits_get(thrum_rt* rt, thrum_g g, thrum_waits* out);
 /* What Gs wait for: the stack of the park, and how long until it runs again. Also
  * switches the recorder on (thrum_trace_start). */
 #define THRUM_PROFILE_BLOCK 2u
+/* Where Gs compute: the stack, and how much CPU time its thread has used since it was
+ * looked at last; all that it uses inside thrum is one entry. Threads are asked by a
+ * signal, the one of thrum_preempt_enable, at most so often as the rate says, and only
+ * while they run; a G that has never come to a scheduling point since the profile began
+ * is not seen. Of functions compiled without unwind tables the stack ends there. */
+#define THRUM_PROFILE_CPU 3u
 #define THRUM_FORMAT_PPROF 5u  /* protobuf: `go tool pprof`, speedscope */
 #define THRUM_FORMAT_FOLDED 6u /* "main;f;[mutex] ns" lines for flame graphs */
 
-/* From now on one event in `rate` is looked at (1: each); 0: none. May be changed at any
+/* From now on one event in `rate` is looked at (1: each); of THRUM_PROFILE_CPU: each
+ * thread `rate` times a second, at most 1,000 (100 is usual); 0: none. May be changed at any
  * time: samples are scaled by the rate of their moment. While a CPU quota is used up a
  * quarter is drawn, and samples that overlap it have the label "throttled". Returns the
  * former rate.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL (also a rate above 1,000,000) THRUM_ENOMEM THRUM_ECLOSED
- *   THRUM_EFORKED */
+ *   THRUM_EFORKED; of THRUM_PROFILE_CPU: THRUM_ENOTSUP (hosted and deterministic
+ *   runtimes; under a sanitizer that holds signals back) THRUM_EBUSY (no real-time
+ *   signal is free) */
 THRUM_API int thrum_profile_rate(thrum_rt* rt, uint32_t profile, uint32_t rate);
 
 /* Writes all that was sampled since the runtime was made. Returns the number of

@@ -11,7 +11,7 @@ namespace {
 
 // The handler's own frames, a domain's hook, a former handler of the host's.
 constexpr size_t kHandlerRoom = size_t{64} << 10;
-constexpr size_t kHandlerLeast = size_t{2} << 10;
+constexpr size_t kHandlerLeast = size_t{8} << 10;  // a walk up a stack
 
 int stack_make(AltStack& s) {
   size_t page = page_size();
