@@ -43,17 +43,44 @@ void Text::add(const char* form, ...) {
   }
 }
 
+namespace {
+
+// Bytes of the UTF-8 character that begins there; 0: none does. A host's name may have
+// been cut, or be of another encoding.
+size_t character(const char* from) {
+  auto* at = reinterpret_cast<const unsigned char*>(from);
+  if (at[0] < 0x80) {
+    return 1;
+  }
+  size_t n = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+  for (size_t i = 1; i < n; ++i) {
+    if ((at[i] & 0xc0) != 0x80) {
+      return 0;
+    }
+  }
+  // Not in more bytes than it needs, no surrogate, not beyond the last.
+  bool wrong =
+      at[0] < 0xc2 || at[0] > 0xf4 || (at[0] == 0xe0 && at[1] < 0xa0) ||
+      (at[0] == 0xed && at[1] >= 0xa0) || (at[0] == 0xf0 && at[1] < 0x90) ||
+      (at[0] == 0xf4 && at[1] >= 0x90);
+  return wrong ? 0 : n;
+}
+
+}  // namespace
+
 void Text::quoted(const char* from) {
   bytes("\"", 1);
-  for (; *from; ++from) {
+  while (*from) {
     unsigned char c = static_cast<unsigned char>(*from);
+    size_t n = character(from);
     if (c < 0x20 || c == 0x7f) {
       add("\\u%04x", c);
     } else if (c == '"' || c == '\\') {
       add("\\%c", c);
     } else {
-      bytes(from, 1);
+      bytes(n ? from : "?", n ? n : 1);
     }
+    from += n ? n : 1;
   }
   bytes("\"", 1);
 }

@@ -1,5 +1,5 @@
 /* busy.c: a process to be looked at: the G "hog" computes, "ping" and "pong" talk to each
- * other a little, forty sleep. Prints a line when all are there, and ends with its input.
+ * other a little, forty sleep, and one with a name that is cut within a letter. Prints a line when all are there, and ends with its input.
  *
  * usage: busy [metrics]
  *
@@ -55,6 +55,7 @@ static void all(void* arg) {
   start("pong", pong, arg);
   for (int i = 0; i < 40; i++)
     start("sleeper \"quoted\"", sleeper, NULL);
+  start("üüüüüüüüüüüüüüüüüüüüüüüüüüüüüü", sleeper, NULL);
 }
 
 static void metrics(thrum_rt* rt) {

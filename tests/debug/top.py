@@ -40,18 +40,20 @@ class Busy:
 
 
 def tells_in_json(busy):
-    said = json.loads(busy.top("--json", "--every", "500"))
+    text = busy.top("--json", "--every", "500")
+    expect("\ufffd" not in text, "no UTF-8")
+    said = json.loads(text)
     expect(said["kind"] == "thrum-snapshot", said["kind"])
     expect(said["pid"] == busy.process.pid, "another process")
     expect([p["p"] for p in said["ps"]] == [0, 1], said["ps"])
-    expect(said["metrics"]["gs"] == 43, said["metrics"]["gs"])
+    expect(said["metrics"]["gs"] == 44, said["metrics"]["gs"])
     top = said["top"]
     expect(len(top) == 40, len(top), "Gs")
     expect(top[0]["name"] == "hog", "most CPU has", top[0])
     expect(top[0]["cpu_ns"] > 10 * top[1]["cpu_ns"], top[:2])
     expect(top[0]["state"] in ("running", "runnable"), top[0])
     expect(sorted(top, key=lambda g: -g["cpu_ns"]) == top, "not in order")
-    expect({g["name"] for g in top} <= {"hog", "ping", "pong",
+    expect({g["name"] for g in top} <= {"hog", "ping", "pong", "ü" * 23 + "?",
                                         'sleeper "quoted"'}, top)
     expect(said["waits"]["classes"]["migrate"]["ran"] > 0, said["waits"]["all"])
     cells = sum(n for _, _, n in said["heatmap"]["latency"])
@@ -69,7 +71,9 @@ def draws_once(busy):
     expect(lines[at + 1].split()[2] == "hog", lines[at + 1])
     expect(any(line.startswith("ready_migrate ") for line in lines), text)
     expect(any(line.startswith("migrate ") for line in lines), text)
-    expect(any("ready to run" in line for line in lines), text)
+    expect(any(line.startswith("ready to run,") for line in lines), text)
+    text = busy.top("--once", "--every", "100", "--class", "normal")
+    expect("ready to run: normal, " in text, text)
 
 
 def goes_without_measuring(path):
