@@ -132,6 +132,7 @@ int cpu_rate(Profiler* p, u32 rate) {
   if (int err = onlooker_of(p->rt, &o)) {
     return err;
   }
+  Locked held(p->cpu_setting);
   if (rate) {
     // The first walk sets up what later ones, in a handler, find done.
     u64 pc;

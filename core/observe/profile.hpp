@@ -56,6 +56,7 @@ struct Profiler : Profile, Lens {
   Atomic<u32> block_rate;  // anyone: one wait in so many; 0: none
   Atomic<u32> cpu_rate;    // anyone: looks per second; 0: none
   Atomic<u32> cpu_epoch;   // anyone: how often that began
+  WordLock cpu_setting;    // who changes them
   Shot* shots;             // kShots, by M
   u64 own_lo, own_hi;      // const: thrum's code, if it is an object of its own
   WordLock lock;           // the rest

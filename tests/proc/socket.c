@@ -202,6 +202,31 @@ TEST(many_may_look_and_who_does_not_read_keeps_nobody) {
   folder_end();
 }
 
+/* ---- it wakes nobody ------------------------------------------------------------- */
+
+static void waits_for_ever(void* arg) {
+  char c;
+  CHECK_EQ(thrum_chan_recv(arg, &c, THRUM_FOREVER), THRUM_ECANCELED);
+}
+CHILD(deadlocks) {
+  thrum_chan* ch;
+  thrum_rt* rt = rt_make(RT_P2);
+  REQUIRE_EQ(thrum_chan_new(1, 0, &ch), 0);
+  REQUIRE_EQ(thrum_debug_socket(rt, arg), 0);
+  CHECK(answers(arg));
+  CHECK_EQ(thrum_run(rt, waits_for_ever, ch), THRUM_EDEADLOCK);
+  rt_end(rt);
+  thrum_chan_release(ch);
+}
+TEST(a_deadlock_is_one_whoever_looks) {
+  if (CHECK_TSAN) /* a thread of its own might wake somebody */
+    SKIP("the sanitizer has a thread");
+  folder_make();
+  expect_child("deadlocks", path, 0);
+  CHECK(strstr(child.err, "deadlock") != NULL);
+  folder_end();
+}
+
 /* ---- what is there already ------------------------------------------------------ */
 
 TEST(what_an_ended_process_left_is_replaced_and_nothing_else) {
@@ -371,6 +396,7 @@ static const struct check_case cases[] = {
     CASE(it_says_what_the_counters_say),
     CASE(who_measures_pays_only_while_he_looks),
     CASE(many_may_look_and_who_does_not_read_keeps_nobody),
+    CASE(a_deadlock_is_one_whoever_looks),
     CASE(what_an_ended_process_left_is_replaced_and_nothing_else),
     CASE(a_path_may_tell_runtimes_apart),
     CASE(only_runtimes_with_threads_are_served),
@@ -379,6 +405,7 @@ static const struct check_case cases[] = {
     CASE(a_child_of_fork_does_not_serve),
 };
 static const struct child_part children[] = {
+    PART(deadlocks),
     PART(by_environment),
     PART(as_nobody),
     PART(forks),
