@@ -27,6 +27,7 @@ struct Viewer {
   u32 n = 0;
 };
 
+// Its thread's, once that runs.
 struct Server : Observer {
   int fd = -1;
   os::FileId id;
