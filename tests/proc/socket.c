@@ -358,10 +358,14 @@ CHILD(forks) {
     for (int64_t end = SOON; call(arg) >= 0 && thrum_now() < end;)
       sched_yield();
     CHECK_EQ(call(arg), -ECONNREFUSED);
-    rt = rt_make(RT_P2);
-    CHECK_EQ(thrum_debug_socket(rt, arg), 0);
-    CHECK(answers(arg));
-    rt_end(rt);
+    if (CHECK_TSAN) { /* a child of threads may start none there */
+      unlink(arg);
+    } else {
+      rt = rt_make(RT_P2);
+      CHECK_EQ(thrum_debug_socket(rt, arg), 0);
+      CHECK(answers(arg));
+      rt_end(rt);
+    }
     CHECK_EQ(call(arg), -ENOENT);
     printf("child: done\n");
     exit(check_failures != 0);
