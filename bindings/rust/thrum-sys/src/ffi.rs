@@ -139,6 +139,7 @@ pub const THRUM_FORMAT_CSV: u32 = 3;
 pub const THRUM_FORMAT_TEXT: u32 = 4;
 pub const THRUM_PROFILE_MUTEX: u32 = 1;
 pub const THRUM_PROFILE_BLOCK: u32 = 2;
+pub const THRUM_PROFILE_CPU: u32 = 3;
 pub const THRUM_FORMAT_PPROF: u32 = 5;
 pub const THRUM_FORMAT_FOLDED: u32 = 6;
 pub const THRUM_STUCK_CYCLE: u32 = 1;
