@@ -1,6 +1,7 @@
 """What the tests share. A test that hangs ends with the stacks of all threads."""
 
 import faulthandler
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,22 @@ def script():
         return (done.returncode, done.stdout, done.stderr,
                 time.monotonic() - began)
     return run
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """Path of a certificate of localhost with its key; .crt: without."""
+    if not shutil.which("openssl"):
+        pytest.skip("there is no openssl to make a certificate")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                    "-keyout", path, "-out", f"{path}.crt", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost"], check=True,
+                   capture_output=True)
+    with open(path, "a") as file:
+        file.write(open(f"{path}.crt").read())
+    return str(path)
 
 
 def hop():

@@ -1,10 +1,8 @@
 """thrum.net: streams, files, listeners, datagrams, TLS."""
 
 import os
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 
@@ -217,21 +215,6 @@ def test_datagrams(rt):
             with pytest.raises(thrum.Timeout):
                 a.recv(1, timeout=0.001)
     rt.run(main)
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
-    if not shutil.which("openssl"):
-        pytest.skip("there is no openssl to make a certificate")
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-                    "-keyout", path, "-out", f"{path}.crt", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext",
-                    "subjectAltName=DNS:localhost"], check=True,
-                   capture_output=True)
-    with open(path, "a") as file:
-        file.write(open(f"{path}.crt").read())
-    return path
 
 
 def test_tls(rt, certificate):

@@ -8,7 +8,7 @@ import pytest
 HEAD = """
 import thrum
 thrum.patch()
-import queue, select, selectors, socket, subprocess, sys, threading, time
+import os, queue, select, selectors, socket, subprocess, sys, threading, time
 
 def beside(wait, wake=lambda: None):
     '''Others run while wait() waits, on one P whose thread never changes.'''
@@ -220,6 +220,144 @@ try:
 except subprocess.TimeoutExpired:
     pass
 assert subprocess.Popen(["sh", "-c", "exit 3"]).wait() == 3
+""")
+
+
+def test_many_processes_at_once(patched):
+    patched("""
+began = time.monotonic()
+def shell(n):
+    done = subprocess.run(["sh", "-c", f"read x; sleep 0.3; echo $x {n}"],
+                          input="said\\n", stdout=subprocess.PIPE, text=True)
+    return done.stdout
+tasks = [thrum.go(shell, n) for n in range(8)]
+assert [t.result() for t in tasks] == [f"said {n}\\n" for n in range(8)]
+assert time.monotonic() - began < 8 * 0.3  # one after another it takes longer
+assert os.popen("echo out").read() == "out\\n"
+""")
+
+
+def test_pipes(patched):
+    patched("""
+r, w = os.pipe()
+assert beside(lambda: os.read(r, 10), lambda: os.write(w, b"x")) == b"x"
+buffer = bytearray(3)
+assert beside(lambda: os.readv(r, [buffer]), lambda: os.writev(w, [b"a", b"bc"])) == 3
+assert buffer == b"abc"
+data = bytes(range(256)) * 4000  # more than a pipe holds
+def drain(fd):
+    got = bytearray()
+    while len(got) < len(data):
+        got += os.read(fd, 1 << 16)
+    return got
+reader = thrum.go(drain, r)
+assert os.write(w, data) == len(data)
+assert reader.result() == data
+os.set_blocking(r, False)
+try:
+    os.read(r, 1)
+except BlockingIOError:
+    pass
+os.set_blocking(r, True)
+os.close(r)
+try:
+    os.write(w, b"x")
+except BrokenPipeError:
+    pass
+os.close(w)
+""")
+
+
+def test_files_of_pipes(patched):
+    patched("""
+r, w = os.pipe()
+with os.fdopen(r) as lines, open(w, "w", buffering=1) as out:
+    assert lines.mode == "r" and lines.encoding == open(__file__).encoding
+    line = beside(lines.readline, lambda: print("line", file=out))
+    assert line == "line\\n"
+r, w = os.pipe()
+with open(r, "rb", buffering=0) as raw, os.fdopen(w, "wb") as out:
+    data = bytes(300_000)
+    writer = thrum.go(lambda: (out.write(data), out.close()))
+    assert raw.readall() == data
+    writer.join()
+    try:
+        raw.write(b"x")
+    except OSError:
+        pass
+with open(__file__, "rb") as file, open(os.dup(file.fileno()), "rb") as again:
+    assert type(again.raw) is type(file.raw)  # a file never waits
+""".replace("__file__", repr(__file__)))
+
+
+def test_waits_for_processes(patched):
+    patched("""
+def child(*argv):
+    return os.posix_spawn("/bin/sh", ["sh", "-c", *argv], os.environ)
+pid = child("sleep 0.05; exit 4")
+got, status = beside(lambda: os.waitpid(pid, 0))
+assert (got, os.waitstatus_to_exitcode(status)) == (pid, 4)
+pid = child("exit 5")
+got, status = beside(os.wait)
+assert (got, os.waitstatus_to_exitcode(status)) == (pid, 5)
+pid = child("exit 6")
+assert beside(lambda: os.waitid(os.P_PID, pid, os.WEXITED)).si_status == 6
+try:
+    os.waitpid(pid, 0)
+except ChildProcessError:
+    pass
+assert beside(lambda: os.system("exit 7")) == 7 << 8
+""")
+
+
+def test_https_by_the_standard_library(patched, certificate):
+    patched(f"""
+import http.client, http.server, ssl
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = self.path.encode() * 10000
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+ours.load_cert_chain({certificate!r})
+theirs = ssl.create_default_context(cafile={certificate + ".crt"!r})
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.socket = ours.wrap_socket(server.socket, server_side=True,
+                                 do_handshake_on_connect=False)
+serving = thrum.go(server.serve_forever)
+port = server.server_address[1]
+def get(n):
+    client = http.client.HTTPSConnection("localhost", port, context=theirs)
+    for _ in range(3):  # on one connection
+        client.request("GET", f"/{{n}}")
+        assert client.getresponse().read() == f"/{{n}}".encode() * 10000
+    client.close()
+    return n
+tasks = [thrum.go(get, n) for n in range(20)]
+assert [t.result() for t in tasks] == list(range(20))
+# Wrapped before it is connected.
+for connect in ("connect", "connect_ex"):
+    with theirs.wrap_socket(socket.socket(), server_hostname="localhost") as s:
+        assert not beside(lambda: getattr(s, connect)(("localhost", port)))
+        s.sendall(b"GET /x HTTP/1.1\\r\\nConnection: close\\r\\n\\r\\n")
+        assert beside(lambda: s.recv(12)) == b"HTTP/1.1 200"
+server.shutdown()
+serving.join()
+server.server_close()
+# A peer that says nothing: the others go on, and the time passes.
+with socket.create_server(("127.0.0.1", 0)) as mute:
+    with socket.create_connection(mute.getsockname(), timeout=0.02) as s:
+        try:
+            beside(lambda: theirs.wrap_socket(s, server_hostname="localhost"))
+        except TimeoutError:
+            pass
+        else:
+            raise AssertionError
 """)
 
 

@@ -9,7 +9,7 @@ import time
 
 from .. import _core
 from .._core import can_park
-from . import descriptors, sockets, threads
+from . import descriptors, files, processes, sockets, threads
 
 _sleep = time.sleep
 
@@ -28,9 +28,14 @@ def _patch_time() -> None:
     setattr(time, "sleep", sleep)
 
 
+def _patch_os() -> None:
+    files.patch()
+    processes.patch_os()
+
+
 _PARTS = {"threading": threads.patch, "select": descriptors.patch_select,
-          "socket": sockets.patch, "time": _patch_time,
-          "subprocess": descriptors.patch_subprocess}
+          "socket": sockets.patch, "time": _patch_time, "os": _patch_os,
+          "subprocess": processes.patch_subprocess}
 _done: set[str] = set()
 
 
@@ -40,11 +45,13 @@ def patch(**parts: bool) -> None:
     `from time import sleep` keeps what there was.
 
         import thrum
-        thrum.patch()                   # threading, select, socket, time, subprocess
-        thrum.patch(threading=False)    # all but one
+        thrum.patch()  # threading, select, socket, time, os, subprocess
+        thrum.patch(threading=False)  # all but one
 
     A threading.Thread that is started where there is a runtime is a Task. Locks made
-    before stay locks of threads. Calls of threads do what they did.
+    before stay locks of threads. Calls of threads do what they did. Of os: read and
+    write of pipes and the like, the files that are made of them (not sys.stdin, which
+    is older), and the waits for processes.
     """
     unknown = set(parts) - set(_PARTS)
     if unknown:

@@ -1,11 +1,9 @@
-"""select and selectors for Tasks; processes, which are descriptors, too."""
+"""select and selectors for Tasks."""
 
 from __future__ import annotations
 
-import os
 import select
 import selectors
-import subprocess
 import time
 from typing import Any, Callable, Iterable
 
@@ -146,26 +144,3 @@ def patch_select() -> None:
     setattr(selectors.SelectSelector, "_select", staticmethod(select_select))
     setattr(selectors.PollSelector, "_selector_cls", Poll)
     setattr(selectors.EpollSelector, "_selector_cls", Epoll)
-
-
-
-_popen_wait = getattr(subprocess.Popen, "_wait")
-
-
-def _wait_process(self: Any, timeout: float | None) -> Any:
-    """Popen._wait: a process is a descriptor, too."""
-    if self.returncode is None and can_park():
-        try:
-            fd = os.pidfd_open(self.pid)
-        except OSError:
-            return _popen_wait(self, timeout)
-        try:
-            if not wait_fd(fd, READ, timeout):
-                raise subprocess.TimeoutExpired(self.args, timeout or 0)
-        finally:
-            os.close(fd)
-    return _popen_wait(self, timeout)
-
-
-def patch_subprocess() -> None:
-    setattr(subprocess.Popen, "_wait", _wait_process)

@@ -144,25 +144,9 @@ class Socket(_Parks, socket.socket):
         return made
 
 
-class SSLSocket(_Parks, ssl.SSLSocket):
-    """ssl.SSLSocket, which parks the Task."""
-
-    @classmethod
-    def _create(cls, sock: Any, *args: Any, **kwargs: Any) -> Any:
-        timeout = sock.gettimeout()
-        # The handshake of the original would find the descriptor non-blocking.
-        wanted = kwargs.pop("do_handshake_on_connect", True)
-        made = super()._create(  # type: ignore[misc]
-            sock, *args, do_handshake_on_connect=False, **kwargs)
-        made._begin(timeout)
-        made.do_handshake_on_connect = wanted
-        if wanted and made._connected:
-            try:
-                made.do_handshake()
-            except BaseException:
-                made.close()
-                raise
-        return made
+class SSLSocket(ssl.SSLSocket, Socket):
+    """ssl.SSLSocket, which parks the Task: its own calls here, those that it
+    makes of socket.socket by Socket, which comes next."""
 
     def do_handshake(self, block: bool = False) -> None:
         self._check_connected()  # type: ignore[attr-defined]
@@ -181,14 +165,6 @@ class SSLSocket(_Parks, ssl.SSLSocket):
 
     def unwrap(self) -> Any:
         return self._until(super().unwrap, READ)
-
-    def connect(self, address: Any) -> None:
-        """Blocks its thread; wrap a socket that is connected."""
-        _socket.settimeout(self, self._thrum_timeout)
-        try:
-            super().connect(address)
-        finally:
-            _socket.settimeout(self, 0.0)
 
 
 def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
