@@ -98,6 +98,15 @@ for t in threads:
 assert sorted(n for n, _, _ in seen) == list(range(5))
 assert sorted(name for _, name, _ in seen) == [f"t{n}" for n in range(5)]
 assert sorted(i for _, _, i in seen) == sorted(t.ident for t in threads)
+def named():
+    me = threading.current_thread()
+    assert me is threading.current_thread() and not me.daemon
+    assert threading.get_ident() in sys._current_frames()
+    return me.name
+for n in range(3):  # one after the other, in the same thread state
+    task = thrum.go(named)
+    task.name = f"task {n}"
+    assert task.result() == f"task {n}"
 slow = threading.Thread(target=thrum.sleep, args=(0.05,))
 slow.start()
 slow.join(0.001)

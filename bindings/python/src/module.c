@@ -63,6 +63,14 @@ static PyObject* current(PyObject* module, PyObject* none) {
   return Py_NewRef(g && g->task ? (PyObject*)g->task : Py_None);
 }
 
+/* get_ident(): of the thread state. A Task's goes with it from M to M, and is what
+ * sys._current_frames and PyThreadState_SetAsyncExc know it by. */
+static PyObject* get_ident(PyObject* module, PyObject* none) {
+  (void)module;
+  (void)none;
+  return PyLong_FromUnsignedLong(PyThreadState_Get()->thread_id);
+}
+
 static PyObject* in_green(PyObject* module, int64_t code) {
   return code < 0 ? raise_code(PyModule_GetState(module), (int)code)
                   : PyLong_FromLongLong(code);
@@ -140,6 +148,7 @@ static PyMethodDef functions[] = {
      "current_task()\n--\n\nThe Task that this is; None in a thread."},
     {"current_runtime", here, METH_NOARGS,
      "current_runtime()\n--\n\nThe Runtime that go() spawns in here."},
+    {"get_ident", get_ident, METH_NOARGS, NULL},
     {"select_cases", (PyCFunction)(void (*)(void))select_cases, METH_FASTCALL,
      NULL},
     {"limit", limit, METH_O, NULL},

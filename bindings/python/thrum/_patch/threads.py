@@ -10,18 +10,11 @@ import time
 from typing import Any, Callable
 
 from .. import _core
-from .._core import Timeout, can_park, current_task
+from .._core import Timeout, can_park, current_task, get_ident
 
 _FOR_EVER = -1
 _sleep = time.sleep
-_get_ident = _thread.get_ident
 _start_new_thread_of_old = _thread.start_new_thread
-
-
-def get_ident() -> int:
-    """Of the Task, if this is one."""
-    task = current_task()
-    return _get_ident() if task is None else id(task)
 
 
 class Lock:
@@ -186,6 +179,33 @@ class Handle:
         self._ended.set()
 
 
+class _Forget:
+    """Dies with its Task, whose ident the next one may have."""
+
+    def __init__(self, thread: Any) -> None:
+        self._thread, self._ident = thread, get_ident()
+
+    def __del__(self) -> None:
+        threads: dict[Any, Any] = getattr(threading, "_active")
+        if threads.get(self._ident) is self._thread:
+            threads.pop(self._ident)
+
+
+_of_task = threading.local()
+
+
+class TaskThread(getattr(threading, "_DummyThread")):  # type: ignore[misc]
+    """threading.current_thread() in a Task that is no Thread of the program's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        task = current_task()
+        if task is not None:
+            self.name = task.name
+            self._daemonic = False
+            _of_task.end = _Forget(self)
+
+
 _sentinels: dict[int, Lock] = {}
 
 
@@ -224,8 +244,13 @@ def start_new_thread(fn: Callable[..., Any], args: tuple[Any, ...],
     """A Task where there is a runtime, else a thread."""
     if not _in_runtime():
         return _real_start(fn, args, kwargs)
+    idents: list[int] = []
+    begun = Lock()
+    begun.acquire()
 
     def body() -> None:
+        idents.append(get_ident())
+        begun.release()
         try:
             fn(*args, **kwargs)
         except SystemExit:
@@ -234,7 +259,8 @@ def start_new_thread(fn: Callable[..., Any], args: tuple[Any, ...],
             _release_sentinel()
     task = _core.go(body)
     task.name = getattr(fn, "__qualname__", repr(fn))
-    return id(task)
+    begun.acquire()
+    return idents[0]
 
 
 def start_joinable_thread(fn: Callable[[], Any], handle: Handle | None = None,
@@ -266,6 +292,7 @@ def patch() -> None:
         setattr(threading, name, RLock)
     for module in (threading, _thread):
         setattr(module, "get_ident", get_ident)
+    setattr(threading, "_DummyThread", TaskThread)
     setattr(_thread, "allocate_lock", Lock)
     setattr(_thread, "allocate", Lock)
     setattr(_thread, "RLock", RLock)
