@@ -1,23 +1,59 @@
-"""CPython's own tests of its library, in a Task under patch()."""
+"""CPython's own tests of its library, in a Task under patch(). What fails is just
+what bindings/python/README.md lists."""
 
+import faulthandler
 import importlib.util
 import subprocess
 import sys
 
 import pytest
 
+OLD = sys.version_info < (3, 13)
+
 # What fails, and why it must.
 SIGNAL = "signal handlers belong to the main thread, which no Task is on"
 COUNT = "_thread._count() counts threads, and these are Tasks"
 HOOK = "an error of a Task goes to thrum.excepthook"
+IDENT = "it wants the number of the OS thread, and get_ident() is the Task's"
+NATIVE = "it wants an OS thread for each thread"
+TYPE = "the types of locks and of the dummy thread are thrum's, written in Python"
+DUMMY = "a dummy thread ends with its Task, as it does with its thread since 3.13"
+JOIN = "until 3.12 the join of a dummy thread fails an assertion"
 KNOWN = {
     "test.test_queue": {},
     "test.test_socketserver": {"SocketWriterTest.test_write": SIGNAL},
+    "test.test_subprocess": {
+        "POSIXProcessTestCase.test_kill": SIGNAL,
+        "POSIXProcessTestCase.test_send_signal": SIGNAL,
+        "POSIXProcessTestCase.test_terminate": SIGNAL,
+        "ProcessTestCase.test_communicate_eintr": SIGNAL,
+        "ProcessTestCaseNoPoll.test_communicate_eintr": SIGNAL,
+    },
     "test.test_thread": {"ThreadRunningTests.test__count": COUNT,
                          "ThreadRunningTests.test_unraisable_exception": HOOK},
+    "test.test_threading": {
+        "ExceptHookTests.test_excepthook_thread_None": IDENT,
+        "MiscTestCase.test__all__": TYPE,
+        "ThreadTests.test_main_thread": IDENT,
+        "ThreadTests.test_various_ops": NATIVE,
+        "ThreadTests.test_various_ops_large_stack": NATIVE,
+        "ThreadTests.test_various_ops_small_stack": NATIVE,
+        **({"ThreadTests.test_disallow_instantiation": TYPE,
+            "ThreadTests.test_foreign_thread": DUMMY,
+            "ThreadTests.test_ident_of_no_threading_threads": DUMMY,
+            "ThreadingExceptionTests.test_joining_current_thread": JOIN}
+           if OLD else
+           {"CRLockTests.test_signature": TYPE,
+            "ThreadTests.test_foreign_thread": TYPE,
+            "ThreadTests.test_lock_no_subclass": TYPE}),
+    },
     "test.test_threading_local": {},
     "test.test_sched": {},
 }
+# What is not run: it interrupts the main thread, which cancels this run; since 3.13
+# CPython aborts, with thrum or without, when a thread that is not the main one ends
+# an interpreter in which a thread was started.
+LEFT_OUT = ["InterruptMainTests"] + ([] if OLD else ["SubinterpThreadingTests"])
 
 PROGRAM = r"""
 import sys
@@ -25,12 +61,20 @@ import thrum
 thrum.patch()
 import unittest
 
+def cases(suite):
+    for one in suite:
+        if isinstance(one, unittest.TestSuite):
+            yield from cases(one)
+        elif type(one).__name__ not in sys.argv[2:]:
+            yield one
+
 def main():
     suite = unittest.defaultTestLoader.loadTestsFromName(sys.argv[1])
+    suite = unittest.TestSuite(cases(suite))
     result = unittest.TextTestRunner(sys.stderr, verbosity=0).run(suite)
     print("\n=", result.testsRun)
     for case, _ in result.failures + result.errors:
-        print("=", ".".join(case.id().split(".")[-2:]))
+        print("=", ".".join(case.id().split(" ")[0].split(".")[-2:]))
 thrum.run(main)
 """
 
@@ -40,10 +84,11 @@ def test_module(name):
     if importlib.util.find_spec("test") is None or (
             importlib.util.find_spec(name) is None):
         pytest.skip("this Python came without its tests")
-    done = subprocess.run([sys.executable, "-c", PROGRAM, name], timeout=300,
-                          capture_output=True, text=True)
+    faulthandler.dump_traceback_later(330, exit=True)  # not after a minute
+    done = subprocess.run([sys.executable, "-c", PROGRAM, name, *LEFT_OUT],
+                          timeout=300, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     count, *failed = [line[2:] for line in done.stdout.splitlines()
                       if line.startswith("= ")]
     assert int(count) > 5
-    assert set(failed) <= set(KNOWN[name]), done.stderr
+    assert set(failed) == set(KNOWN[name]), done.stderr
