@@ -1,26 +1,29 @@
 #!/usr/bin/env python3
 """thrum's hot paths beside greenlet, gevent, asyncio and threads.
 
-usage: bench.py [--runs N] [SUBJECT...]     subjects: yield chan spawn hog
+usage: bench.py [--runs N] [SUBJECT...]     subjects: yield chan spawn hog parked
 
 Every run is a fresh process of this Python; sides alternate. Prints medians with
-their range, in ns per operation, and how many times as long the others take. A
+their range, in ns per operation (or bytes), and how many times as long the others take. A
 side whose package is not installed is skipped, with the reason. Operations: one
 yield, by one of two that take turns (its Python call and loop included); one send
 and its receive, between two; one that is made, runs and has ended, 100 live at
-once; the worst gap in naps of 1 ms beside a loop that never waits.
+once; the worst gap in naps of 1 ms beside a loop that never waits; bytes of memory
+for each of 100,000 that wait.
 """
 
 import argparse
 import collections
 import importlib.util
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import time
 
 N = 200_000
+PARKED = 100_000
 
 
 def timed(n, run):
@@ -235,10 +238,61 @@ def threading_hog():
     return worst_gap(time.sleep, start)
 
 
+def grown(make):
+    """Bytes of memory for each of PARKED that make() makes."""
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    before = resident()
+    kept = make()
+    bytes_each = (resident() - before) / PARKED
+    del kept
+    return bytes_each
+
+
+def thrum_parked():
+    import thrum
+
+    def main():
+        ch = thrum.Channel()
+
+        def make():
+            tasks = [thrum.go(ch.recv) for _ in range(PARKED)]
+            thrum.yield_()  # behind them all
+            return tasks
+        return grown(make)
+    return thrum.run(main, procs=2)
+
+
+def greenlet_parked():
+    from greenlet import getcurrent, greenlet
+    park = getcurrent().switch
+
+    def make():
+        greenlets = [greenlet(park) for _ in range(PARKED)]
+        for g in greenlets:
+            g.switch()
+        return greenlets
+    return grown(make)
+
+
+def gevent_parked():
+    import gevent
+    from gevent.event import Event
+    event = Event()
+
+    def make():
+        greenlets = [gevent.spawn(event.wait) for _ in range(PARKED)]
+        gevent.sleep(0)
+        return greenlets
+    return grown(make)
+
+
 SUBJECTS = {"yield": ["thrum", "greenlet", "gevent", "asyncio"],
             "chan": ["thrum", "gevent", "asyncio", "threading"],
             "spawn": ["thrum", "greenlet", "gevent", "asyncio", "threading"],
-            "hog": ["thrum", "threading"]}
+            "hog": ["thrum", "threading"],
+            "parked": ["thrum", "greenlet", "gevent"]}
 
 
 def one(side, subject):
@@ -270,9 +324,10 @@ def main():
             for side in sides:
                 runs[side].append(one(side, subject))
         ours = statistics.median(runs["thrum"])
+        unit = "bytes" if subject == "parked" else "ns"
         for side in sides:
             mid = statistics.median(runs[side])
-            print(f"{subject:6} {side:10} {mid:9.0f} ns  "
+            print(f"{subject:6} {side:10} {mid:9.0f} {unit}  "
                   f"[{min(runs[side]):.0f}-{max(runs[side]):.0f}]  "
                   f"{mid / ours:6.1f}x")
 

@@ -16,10 +16,20 @@ import subprocess
 import sys
 import time
 
-from test_ends import STATES
+STATES = {
+    "idle": "pass",
+    "waits": "rt.go(thrum.Channel().recv)",
+    "accepts": "rt.go(accepts)",
+    "sleeps": "rt.go(thrum.sleep, 60)",
+    "spins": "rt.go(spin)",
+    "blocks": "rt.go(time.sleep, 60)",
+    "offloads": "rt.go(thrum.offload, time.sleep, 60)",
+    "catches": "rt.go(catches)",
+}
 
+# Of {state} and {how} it ends; there was a runtime before.
 PROGRAM = """
-import time, thrum
+import sys, time, thrum
 def spin():
     while True:
         pass
@@ -29,17 +39,22 @@ def catches():
             thrum.sleep(60)
         except thrum.Cancelled:
             break
+def accepts():
+    thrum.net.listen(("127.0.0.1", 0)).accept()
+with thrum.Runtime(procs=2) as rt:
+    rt.run(thrum.yield_)
 rt = thrum.Runtime(procs=2)
 for _ in range(3):
     {state}
-time.sleep(0.02)
+time.sleep(0.03)
 print("end")
+{how}
 """
 
 
 def one(state):
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", PROGRAM.format(state=state)],
+    done = subprocess.run([sys.executable, "-c", PROGRAM.format(state=state, how="")],
                           capture_output=True, text=True)
     good = (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
     return time.monotonic() - began, None if good else done

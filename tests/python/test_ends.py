@@ -2,42 +2,13 @@
 
 import pytest
 
-STATES = {
-    "idle": "pass",
-    "waits": "rt.go(thrum.Channel().recv)",
-    "sleeps": "rt.go(thrum.sleep, 60)",
-    "spins": "rt.go(spin)",
-    "blocks": "rt.go(time.sleep, 60)",
-    "offloads": "rt.go(thrum.offload, time.sleep, 60)",
-    "catches": "rt.go(catches)",
-}
+from exits import PROGRAM, STATES
 
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("how", ["", "sys.exit(3)", "raise SystemExit(3)"])
 def test_exit(script, state, how):
-    code, out, err, seconds = script(f"""
-        import sys, time, thrum
-        def spin():
-            while True:
-                pass
-        def catches():
-            while True:
-                try:
-                    thrum.sleep(60)
-                except thrum.Cancelled:
-                    break
-        rt = thrum.Runtime(procs=2)
-        with rt:
-            rt.run(thrum.yield_)
-            rt = None
-        rt = thrum.Runtime(procs=2)
-        for _ in range(3):
-            {STATES[state]}
-        time.sleep(0.03)
-        print("end")
-        {how}
-    """)
+    code, out, err, seconds = script(PROGRAM.format(state=STATES[state], how=how))
     assert (code, out, err) == (3 if how else 0, "end\n", "")
     assert seconds < 5
 

@@ -60,6 +60,7 @@ struct green {
 };
 
 HIDDEN struct carrier* carrier_here(struct state* s);
+HIDDEN struct green* carrier_green(void); /* whose thread state is current */
 HIDDEN void carriers_end(void);
 HIDDEN void carrier_switch(struct state* s, struct carrier* c, struct green* g);
 HIDDEN void carrier_home(struct state* s, struct carrier* c);
@@ -106,6 +107,7 @@ struct runtime {
   struct interp* interps; /* owned; NULL: none */
   unsigned interp_count;
   int attached; /* of a further interpreter: the main one's stops it */
+  int stopping; /* calls may fail by ClosedError, whoever makes them */
 };
 
 HIDDEN extern PyType_Spec runtime_spec;

@@ -226,6 +226,7 @@ static PyObject* runtime_run(PyObject* self, PyObject* const* args,
 static int stop_until(Runtime* rt, int64_t deadline) {
   int64_t pause = 100000;
   int code;
+  rt->stopping = 1;
   for (;;) {
     Py_BEGIN_ALLOW_THREADS code = thrum_rt_stop(rt->rt, THRUM_TRY);
     if (code == THRUM_EAGAIN) {

@@ -22,10 +22,13 @@ int green_key_make(void) {
   return code;
 }
 
-/* Of the calling G; NULL in a thread and in a native G. */
+/* Of the calling G; NULL in a thread and in a native G. While a native function
+ * of go_native calls Python back no carrier has it. */
 struct green* green_here(void) {
-  return thrum_local_get(
-      atomic_load_explicit(&green_key, memory_order_relaxed));
+  struct green* g = carrier_green();
+  return g ? g
+           : thrum_local_get(
+                 atomic_load_explicit(&green_key, memory_order_relaxed));
 }
 
 static PyObject* take_error(void) {
@@ -336,12 +339,15 @@ static PyObject* task_repr(PyObject* self) {
 }
 
 /* ---- The type ----------------------------------------------------------------- */
-/* An error that nobody has asked for goes to thrum.excepthook. */
+/* An error that nobody has asked for goes to thrum.excepthook, but for what the
+ * end brings: a cancel, and calls that fail while their runtime stops. */
 static void task_finalize(PyObject* self) {
   Task* t = (Task*)self;
   struct state* s = state_of(self);
   if (!t->error || t->seen ||
-      PyErr_GivenExceptionMatches(t->error, s->Cancelled)) {
+      PyErr_GivenExceptionMatches(t->error, s->Cancelled) ||
+      (t->runtime->stopping &&
+       PyErr_GivenExceptionMatches(t->error, s->Closed))) {
     return;
   }
   PyObject* before = PyErr_Occurred() ? take_error() : NULL;

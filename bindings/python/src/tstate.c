@@ -118,6 +118,11 @@ struct carrier* carrier_here(struct state* s) {
   return c;
 }
 
+/* What was used last is what this M runs. */
+struct green* carrier_green(void) {
+  return here ? here->green : NULL;
+}
+
 /* The last act of an M. */
 void carriers_end(void) {
   while (here && !finalizing()) {
