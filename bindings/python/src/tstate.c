@@ -60,8 +60,14 @@ void tstate_free_spares(struct state* s) {
   s->spare = NULL;
 }
 
-/* In the child of a fork CPython has deleted all thread states but one. */
-void tstate_forget(struct state* s) { s->spares = 0; }
+/* In the child of a fork CPython has deleted all thread states but one, and the
+ * Task that has forked is none there. */
+void tstate_forget(struct state* s) {
+  s->spares = 0;
+  if (here) {
+    here->green = NULL;
+  }
+}
 
 /* CPython 3.14 checks the stack pointer against bounds kept in the thread
  * state, and each run of a green has another stack. */
