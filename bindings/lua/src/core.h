@@ -30,7 +30,7 @@
 #define HIDDEN __attribute__((visibility("hidden")))
 
 struct island;
-struct snapshot;
+struct memory;
 
 /* ---- object.c: handles ------------------------------------------------------- */
 enum kind {
@@ -52,12 +52,20 @@ struct object {
   void (*end)(struct object* o); /* const; frees it */
 };
 
+/* What a handle is: userdata. */
+struct box {
+  struct object* o;         /* NULL: collected, or not yet anything's */
+  struct box *next, **link; /* its island's boxes */
+};
+
 /* Pushes a handle. It takes the caller's reference over, also when it raises. */
 HIDDEN void object_push(lua_State* L, struct island* isl, struct object* o);
 HIDDEN void* object_new(lua_State* L, size_t size, enum kind kind,
                         void (*end)(struct object*));
 HIDDEN void object_retain(struct object* o);
 HIDDEN void object_release(struct object* o);
+/* Lets go of what all handles of the island refer to. */
+HIDDEN void objects_forget(struct island* isl);
 /* The object of the handle at `at`; raises if it is none of this kind. */
 HIDDEN void* object_check(lua_State* L, struct island* isl, int at,
                           enum kind kind);
@@ -119,11 +127,12 @@ struct island {
   _Atomic int held;  /* an M has the domain */
   int live;
   struct green *lives, *spares;
-  struct green root;         /* isolated: of the spawned function */
-  struct snapshot* snapshot; /* isolated: what it was when it was new */
-  int untouched;             /* isolated: nothing of it was within reach */
-  unsigned spawns;
-  int base;                    /* isolated: KiB it had when it was new */
+  struct green root;     /* isolated: of the spawned function */
+  struct memory* memory; /* isolated: what L is made of */
+  int untouched;         /* isolated: nothing of it was within reach */
+  int finalizers;        /* isolated: it may have some besides the boxes' */
+  struct box* boxes;
+  unsigned boxed;              /* how many there have been */
   struct island *next, *older; /* house lock */
   const void* mt[KINDS];
   struct packer pack;
@@ -150,9 +159,27 @@ HIDDEN extern const luaL_Reg island_functions[];
 HIDDEN void hog_preempt(void* island, void* green);
 HIDDEN void hog_interrupt(struct island* isl);
 HIDDEN void hog_track(lua_State* L, struct island* isl);
-/* reset.c: a pooled state becomes as good as new; 0: it cannot. */
-HIDDEN void reset_prepare(lua_State* L);
-HIDDEN int reset(lua_State* L, struct snapshot* s);
+/* ---- memory.c: an allocator that can go back to what it once was ---------------- */
+#define MEMORY_APART 64
+HIDDEN struct memory* memory_new(void);
+HIDDEN void memory_free(struct memory* m);
+/* As lua_Alloc. */
+HIDDEN void* memory_allocate(void* m, void* p, size_t old, size_t size);
+/* What there is now is what reset brings back. 0: not enough memory. */
+HIDDEN int memory_keep(struct memory* m);
+HIDDEN void memory_reset(struct memory* m);
+/* Up to MEMORY_APART bytes that no reset changes. */
+HIDDEN void memory_apart(struct memory* m, void* p, size_t size);
+/* Whether it has taken more from the system since it was kept. */
+HIDDEN int memory_grown(const struct memory* m);
+/* How many userdata were made since then. */
+HIDDEN unsigned memory_userdata(const struct memory* m);
+
+/* ---- renew.c --------------------------------------------------------------------- */
+/* The last touch to a state that is new. */
+HIDDEN void renew_prepare(lua_State* L, struct island* isl);
+/* Makes a used one new again, where that can be done. */
+HIDDEN int renew(struct island* isl);
 
 /* ---- green.c, spawn.c ---------------------------------------------------------- */
 struct outcome {
@@ -178,6 +205,7 @@ HIDDEN extern const luaL_Reg spawn_functions[];
 HIDDEN int green_go(lua_State* L, struct island* isl, int first);
 HIDDEN void green_drop(void* arg);
 HIDDEN int green_handler(lua_State* L);
+HIDDEN void greens_forget(struct island* isl);
 HIDDEN void green_unboxed(struct island* isl, struct outcome* o);
 HIDDEN void green_share(lua_State* L, struct island* isl, struct outcome* o);
 HIDDEN struct outcome* outcome_new(lua_State* L, struct house* h);

@@ -74,7 +74,6 @@ static struct green* green_take(lua_State* L, struct island* isl) {
   }
   g->isl = isl;
   g->L = T;
-  atomic_init(&g->at, T);
   return g;
 }
 
@@ -164,6 +163,7 @@ static void green_main(void* arg) {
   struct green* g = arg;
   lua_State* L = g->L;
   struct outcome* o = g->out;
+  atomic_store_explicit(&g->at, L, memory_order_relaxed);
   o->count = -1;
   int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
   o->count = lua_gettop(L) - 1;
@@ -183,6 +183,7 @@ void green_drop(void* arg) {
   struct green* g = arg;
   struct island* isl = g->isl;
   struct outcome* o = g->out;
+  atomic_store_explicit(&g->at, NULL, memory_order_relaxed);
   g->out = NULL;
   o->runs = NULL;
   if (o->count < 0) {
@@ -208,6 +209,14 @@ void green_drop(void* arg) {
 }
 
 /* The last handle of its home has been collected. */
+void greens_forget(struct island* isl) {
+  while (isl->spares) {
+    struct green* g = isl->spares;
+    isl->spares = g->next;
+    thrum_free(g);
+  }
+}
+
 void green_unboxed(struct island* isl, struct outcome* o) {
   if (o->home != isl) {
     return;
@@ -298,11 +307,8 @@ static int push_values(lua_State* L, struct island* isl, struct outcome* o) {
     canceled_push(L);
     return 1;
   }
-  if (o->home != isl) {
+  if (o->home != isl || !o->green) { /* or its state is a new one by now */
     return o->parcel ? parcel_unpack(L, isl, o->parcel) : 0;
-  }
-  if (!o->green) {
-    return 0;
   }
   copy_values(o->green->L, L, o->count);
   return o->count;

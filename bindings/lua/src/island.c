@@ -47,24 +47,14 @@ struct house* house_new(thrum_rt* rt, int owned) {
   return h;
 }
 
-static void free_greens(struct green* g) {
-  while (g) {
-    struct green* next = g->next;
-    if (g->out) {
-      object_release(&g->out->head);
-    }
-    thrum_free(g);
-    g = next;
-  }
-}
-
 void island_shut(struct island* isl) {
   if (isl->L) {
     lua_close(isl->L);
     isl->L = NULL;
   }
-  free_greens(isl->spares);
-  isl->spares = NULL;
+  greens_forget(isl);
+  memory_free(isl->memory);
+  isl->memory = NULL;
   packer_free(&isl->pack);
 }
 
@@ -198,9 +188,14 @@ void island_end(struct island* isl) {
     stop(h);
   }
   shut_pool(h);
-  free_greens(isl->lives);
-  free_greens(isl->spares);
-  isl->lives = isl->spares = NULL;
+  for (struct green* g = isl->lives; g;) {
+    struct green* next = g->next;
+    object_release(&g->out->head);
+    thrum_free(g);
+    g = next;
+  }
+  isl->lives = NULL;
+  greens_forget(isl);
   packer_free(&isl->pack);
   isl->house = NULL;
   isl->domain = NULL;

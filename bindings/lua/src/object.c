@@ -34,10 +34,40 @@ void* object_new(lua_State* L, size_t size, enum kind kind,
 static int push_box(lua_State* L) {
   struct island* isl = lua_touserdata(L, 2);
   struct object* o = lua_touserdata(L, 1);
-  *(struct object**)lua_newuserdatauv(L, sizeof o, 1) = o;
+  struct box* b = lua_newuserdatauv(L, sizeof *b, 1);
+  b->o = o;
+  b->next = isl->boxes;
+  b->link = &isl->boxes;
+  if (b->next) {
+    b->next->link = &b->next;
+  }
+  isl->boxes = b;
+  ++isl->boxed;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &isl->mt[o->kind]);
   lua_setmetatable(L, -2);
   return 1;
+}
+
+static void box_empty(struct island* isl, struct box* b) {
+  struct object* o = b->o;
+  if (!o) {
+    return;
+  }
+  b->o = NULL;
+  *b->link = b->next;
+  if (b->next) {
+    b->next->link = b->link;
+  }
+  if (o->kind == GREEN) {
+    green_unboxed(isl, (struct outcome*)o);
+  }
+  object_release(o);
+}
+
+void objects_forget(struct island* isl) {
+  while (isl->boxes) {
+    box_empty(isl, isl->boxes);
+  }
 }
 
 void object_push(lua_State* L, struct island* isl, struct object* o) {
@@ -51,7 +81,7 @@ void object_push(lua_State* L, struct island* isl, struct object* o) {
 }
 
 struct object* object_at(lua_State* L, struct island* isl, int at) {
-  struct object** box = lua_touserdata(L, at);
+  struct box* box = lua_touserdata(L, at);
   if (!box || lua_islightuserdata(L, at) || !lua_getmetatable(L, at)) {
     return NULL;
   }
@@ -59,7 +89,7 @@ struct object* object_at(lua_State* L, struct island* isl, int at) {
   lua_pop(L, 1);
   for (int kind = 0; kind < KINDS; ++kind) {
     if (isl->mt[kind] == mt) {
-      return *box;
+      return box->o;
     }
   }
   return NULL;
@@ -72,12 +102,12 @@ static int type_error(lua_State* L, int at, const char* want) {
 }
 
 void* object_check(lua_State* L, struct island* isl, int at, enum kind kind) {
-  struct object** box = lua_touserdata(L, at);
+  struct box* box = lua_touserdata(L, at);
   if (box && lua_getmetatable(L, at)) {
     const void* mt = lua_topointer(L, -1);
     lua_pop(L, 1);
-    if (mt == isl->mt[kind]) {
-      return *box;
+    if (mt == isl->mt[kind] && box->o) {
+      return box->o;
     }
   }
   type_error(L, at, names[kind]);
@@ -85,13 +115,7 @@ void* object_check(lua_State* L, struct island* isl, int at, enum kind kind) {
 }
 
 static int collect(lua_State* L) {
-  struct object** box = lua_touserdata(L, 1);
-  struct object* o = *box;
-  if (o && o->kind == GREEN) {
-    green_unboxed(island_here(L), (struct outcome*)o);
-  }
-  *box = NULL;
-  object_release(o);
+  box_empty(island_here(L), lua_touserdata(L, 1));
   return 0;
 }
 

@@ -37,45 +37,33 @@ static int furnish(lua_State* L) {
   if (isl->house->preempt) {
     hog_track(L, isl);
   }
-  reset_prepare(L);
+  renew_prepare(L, isl);
   return 0;
 }
 
-#ifdef LUAJIT /* takes nobody's allocator on 64 bits */
-static lua_State* state_new(void) { return luaL_newstate(); }
-#else
-static void* allocate(void* arg, void* p, size_t old, size_t size) {
-  (void)arg;
-  (void)old;
-  if (size == 0) {
-    thrum_free(p);
-    return NULL;
-  }
-  return thrum_realloc(p, size);
-}
-
-static lua_State* state_new(void) { return lua_newstate(allocate, NULL); }
-#endif
-
 /* On the G's own stack and core: 0 if there is no memory. */
 static int open_state(struct island* isl) {
-  lua_State* L = state_new();
+#ifdef LUAJIT
+  lua_State* L = luaL_newstate();
+#else
+  isl->memory = memory_new();
+  lua_State* L =
+      isl->memory ? lua_newstate(memory_allocate, isl->memory) : NULL;
+#endif
+  isl->L = L;
   if (!L) {
     return 0;
   }
   lua_pushcfunction(L, furnish);
   lua_pushlightuserdata(L, isl);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    lua_close(L);
     return 0;
   }
   lua_gc(L, LUA_GCCOLLECT, 0);
-  isl->base = lua_gc(L, LUA_GCCOUNT, 0);
   lua_settop(L, 0);
   lua_pushlightuserdata(L, isl);
   lua_pushcclosure(L, green_handler, 1);
-  isl->L = L;
-  return 1;
+  return !isl->memory || memory_keep(isl->memory);
 }
 
 static void root_drop(void* arg);
@@ -135,18 +123,12 @@ static void pool_give(struct island* isl) {
   thrum_mutex_unlock(&h->lock);
 }
 
-/* The last G of its state has ended. Garbage is left to the next spawns, unless
- * it has become much. */
+/* The last G of its state has ended. */
 void island_recycle(struct island* isl) {
-  lua_State* L = isl->L;
-  if (L) {
-    lua_settop(L, 1);
-    int good = isl->untouched || reset(L, isl->snapshot);
-    if (good && (lua_gc(L, LUA_GCCOUNT, 0) > 2 * isl->base + 64 ||
-                 ++isl->spawns % 64 == 0)) {
-      lua_gc(L, LUA_GCCOLLECT, 0);
-    }
-    if (!good) {
+  if (isl->L) {
+    lua_settop(isl->L, 1);
+    if (!(isl->untouched && isl->memory && !memory_grown(isl->memory)) &&
+        !renew(isl)) {
       island_shut(isl);
     }
   }
@@ -200,6 +182,7 @@ static void root_main(void* arg) {
   struct outcome* o = g->out;
   o->count = 0;
   if (!isl->L && !open_state(isl)) {
+    island_shut(isl);
     o->failed = 1;
     return;
   }
