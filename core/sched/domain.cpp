@@ -18,7 +18,8 @@ namespace thrum {
 namespace {
 
 constexpr u32 kHosts = 16;  // domains with a host's lock that are looked after
-constexpr u32 kTurn = 256;  // switches before other work of the P gets a look
+constexpr u32 kTurn = 256;  // switches before other work of the P gets a look;
+                            // fewer if the P is called
 
 // Whoever has the lock of such a host never waits for a P meanwhile: those that
 // have the Ps may be waiting for the lock, be it in a hook (CPython's switch of
@@ -205,7 +206,9 @@ void domain_run(M* m, G* token) {
   }
   if (acquire_host(m, d)) {
     u32 left = kTurn;
-    drain(m, d, [&] { return left-- > 0; });
+    drain(m, d, [&] {
+      return left-- == kTurn || (left && !m->p->attention.load(relaxed));
+    });
     release_host(d);
     if (!m->p) {
       want_p(m);
@@ -358,16 +361,22 @@ int domain_pump(M* m, Domain* d, i64 deadline) {
   os::wake_fd_clear(d->wake);
   int err = mine ? 0 : kEBUSY;
   if (!err && acquire_host(lender, d)) {
-    if (lend_p(lender, false)) {
-      u32 ran = 0;
+    // Another M sees to what the P is called for, and gives it back.
+    constexpr u32 kOthers = kAttnTimers | kAttnWanted | kAttnRetire;
+    u32 ran = 0;
+    bool called = true;
+    while (called && lend_p(lender, false)) {
+      called = false;
+      u32 before = ran;
       drain(lender, d, [&] {
-        return ran++ == 0 || deadline == kForever ||
-               (deadline != kTry && os::now_ns() < deadline);
+        called =
+            ran != before && (lender->p->attention.load(relaxed) & kOthers);
+        return !called && (ran++ == 0 || deadline == kForever ||
+                           (deadline != kTry && os::now_ns() < deadline));
       });
       drop_p(lender);
-    } else {
-      err = kEAGAIN;
     }
+    err = ran ? 0 : kEAGAIN;
     release_host(d);
   }
   if (THRUM_UNLIKELY(forked(lender))) {

@@ -238,6 +238,38 @@ TEST_CASE("domain: neither starves the Gs of its P, nor is starved") {
   });
 }
 
+TEST_CASE("domain: its turn ends when the P is called") {
+  in_g(still(), [] {
+    Domained* world = new Domained(this_m()->rt);
+    static bool stop;
+    static u32 inside;
+    stop = false;
+    inside = 0;
+    Guest guest[2] = {{*world, nullptr, 0}, {*world, nullptr, 1}};
+    u64 h[2];
+    for (Guest& g : guest) {
+      g.body = [](Guest&) {
+        while (!stop) {
+          if (++inside == 5) {
+            this_m()->p->attention.fetch_or(kAttnTimers, relaxed);
+          }
+          (void)yield();
+        }
+      };
+      h[&g - guest] = g.spawn(nullptr);
+    }
+    while (inside < 5) {
+      (void)yield();
+    }
+    CHECK(inside < 20);
+    stop = true;
+    for (u64 x : h) {
+      (void)join(x);
+    }
+    delete world;
+  });
+}
+
 TEST_CASE("domain: left for a while, and entered again") {
   for (u32 procs : {1u, 3u}) {
     Rt rt(procs);
@@ -333,6 +365,32 @@ TEST_CASE("domain: pumped, on the thread that pumps") {
   for (Guest& g : guest) {
     CHECK(g.wrong == 0);
   }
+}
+
+TEST_CASE("domain: pumped, and the P is called") {
+  Rt rt(1);
+  Domained world(rt.rt, kDomainPumped);
+  static Atomic<u32> others;
+  static u32 turns;
+  others.store(0);
+  turns = 0;
+  Guest guest{world, [](Guest&) {
+                go([] { others.store(1); });  // where the pump's P queues
+                while (!others.load() && ++turns < 1'000'000) {
+                  this_m()->p->attention.fetch_or(kAttnTimers, relaxed);
+                  (void)yield();
+                }
+              }};
+  u64 h = guest.spawn(rt.rt);
+  int rc;
+  do {
+    EnterParking e;
+    rc = domain_pump(e.m, world.d, kForever);
+  } while (rc == 2 || rc == kEAGAIN);
+  CHECK(rc == 0);
+  CHECK(others.load() == 1);
+  CHECK(turns < 1'000'000);
+  CHECK(join(h, rt.rt, kTry) == 0);
 }
 
 TEST_CASE("domain: closed, its Gs never run again, and joiners know") {
