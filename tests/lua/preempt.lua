@@ -6,7 +6,7 @@ if not can then
   print("skipped: " .. why)
   os.exit(77)
 end
-local go, yield = thrum.go, thrum.yield
+local go, spawn, yield = thrum.go, thrum.spawn, thrum.yield
 
 -- Others go on until they have been served `n` times beside `hog`.
 local function beside(hog)
@@ -66,6 +66,39 @@ test("a loop can be canceled", function()
   assert(not ok and err == thrum.canceled)
 end)
 
+-- Ends only if the loop that it runs in another state can be canceled.
+local function canceled(loop)
+  local ready = thrum.channel()
+  local g = thrum.spawn(function(loop, ready)
+    ready:send(true)
+    loop()
+  end, loop, ready)
+  ready:recv()
+  g:cancel()
+  local ok, err = pcall(g.join, g)
+  assert(not ok and err == thrum.canceled)
+  eq(g:status(), "canceled")
+end
+
+test("a loop in another state can be canceled", function()
+  for _ = 1, 5 do
+    canceled(function() while true do end end)
+    canceled(function() coroutine.wrap(function() while true do end end)() end)
+    canceled(function() require("thrum").go(function() yield() end) while true do end end)
+    canceled(function() local s = 0 while true do s = s + #tostring(s) end end)
+  end
+  local host = go(function() while true do end end)
+  spawn(function(g) g:cancel() end, host)
+  assert(not pcall(host.join, host))
+  local inner = spawn(function()
+    local thrum = require "thrum"
+    return thrum.go(function() while true do end end)
+  end):join()
+  inner:cancel()
+  assert(not pcall(inner.join, inner))
+  eq(inner:status(), "canceled")
+end)
+
 test("a hook of the script's own is left alone", function()
   local stop, ended = false, false
   local g = go(function()
@@ -99,3 +132,15 @@ test("wrap and resume are as before", function()
   self = coroutine.create(function() return coroutine.resume(self) end)
   eq({ coroutine.resume(self) }, { true, false, "cannot resume non-suspended coroutine" })
 end)
+
+-- At the end loops are interrupted that nothing else would end.
+thrum.run(function()
+  spawn(function() while true do end end)
+  spawn(function() while true do pcall(function() while true do end end) end end)
+  spawn(function()
+    while true do pcall(coroutine.wrap(function() while true do end end)) end
+  end)
+  spawn(function() require("thrum").go(function() while true do end end) while true do end end)
+  thrum.sleep(0.005)
+end)
+ENDS = true -- runner.c: no thread is left

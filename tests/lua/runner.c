@@ -3,6 +3,7 @@
  * globals of the tests are made by check.lua beside the file.
  * SPDX-License-Identifier: MIT
  */
+#include <dirent.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -30,6 +31,19 @@ static int run(lua_State* L, const char* dir, const char* name) {
   return 0;
 }
 
+/* Besides this one. */
+static int threads_left(void) {
+  DIR* d = opendir("/proc/self/task");
+  int n = -3; /* ".", "..", this thread */
+  while (d && readdir(d)) {
+    ++n;
+  }
+  if (d) {
+    closedir(d);
+  }
+  return n;
+}
+
 int main(int argc, char** argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   lua_State* L = luaL_newstate();
@@ -46,6 +60,12 @@ int main(int argc, char** argv) {
   lua_setglobal(L, "PREEMPT");
   int bad = strcmp(argv[2], "bench.lua") != 0 && run(L, argv[1], "check.lua");
   bad = bad || run(L, argv[1], argv[2]);
+  lua_getglobal(L, "ENDS"); /* so says a test, of all that it has begun */
+  int ends = lua_toboolean(L, -1);
   lua_close(L);
+  if (ends && threads_left() > 0) {
+    fprintf(stderr, "%s: %d threads are left\n", argv[2], threads_left());
+    bad = 1;
+  }
   return bad;
 }

@@ -79,9 +79,10 @@ HIDDEN void methods_set(lua_State* L, struct island* isl, const luaL_Reg* list);
 /* ---- island.c: states --------------------------------------------------------- */
 struct house {
   _Atomic int refs;
-  thrum_rt* rt; /* const */
-  int owned;    /* const: the runtime is ours to stop */
-  int preempt;  /* const once states exist: hogs are stopped by a signal */
+  thrum_rt* rt;     /* const */
+  int owned;        /* const: the runtime is ours to stop */
+  int preempt;      /* const once states exist: hogs are stopped by a signal */
+  _Atomic int ends; /* isolated states are to end, whatever they catch */
   thrum_mutex lock;
   struct island* pool; /* lock */
   int pooled;          /* lock */
@@ -157,7 +158,9 @@ HIDDEN struct house* house_need(lua_State* L, struct island* isl);
 HIDDEN extern const luaL_Reg island_functions[];
 /* hog.c: stopping Lua that does not stop by itself. */
 HIDDEN void hog_preempt(void* island, void* green);
-HIDDEN void hog_interrupt(struct island* isl);
+/* With preemption: what runs in the domain is asked to give way, once or until
+ * the runtime has stopped, and so learns that it was canceled. Any state. */
+HIDDEN void hog_nudge(struct house* h, thrum_domain* domain, int for_good);
 HIDDEN void hog_track(lua_State* L, struct island* isl);
 /* ---- memory.c: an allocator that can go back to what it once was ---------------- */
 #define MEMORY_APART 64
@@ -189,6 +192,7 @@ struct outcome {
   struct green* green; /* at home: values are on its stack; NULL: none */
   struct green* runs;  /* at home: until it has ended */
   thrum_g g;
+  thrum_domain* domain; /* owned: where it runs */
   /* Written before the G ends; others read them after a join. */
   int done, failed, canceled, count;
   struct parcel* parcel; /* the values for other states */
@@ -208,7 +212,8 @@ HIDDEN int green_handler(lua_State* L);
 HIDDEN void greens_forget(struct island* isl);
 HIDDEN void green_unboxed(struct island* isl, struct outcome* o);
 HIDDEN void green_share(lua_State* L, struct island* isl, struct outcome* o);
-HIDDEN struct outcome* outcome_new(lua_State* L, struct house* h);
+HIDDEN struct outcome* outcome_new(lua_State* L, struct house* h,
+                                   thrum_domain* domain);
 HIDDEN void island_recycle(struct island* isl);
 
 /* ---- wait.c ---------------------------------------------------------------------- */

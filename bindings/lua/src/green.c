@@ -15,14 +15,18 @@ static void outcome_end(struct object* head) {
   }
   parcel_free(o->parcel);
   thrum_free(o->trace);
+  thrum_domain_release(o->domain);
   house_release(o->house);
   thrum_free(o);
 }
 
-struct outcome* outcome_new(lua_State* L, struct house* h) {
+struct outcome* outcome_new(lua_State* L, struct house* h,
+                            thrum_domain* domain) {
   struct outcome* o = object_new(L, sizeof *o, GREEN, outcome_end);
   atomic_fetch_add_explicit(&h->refs, 1, memory_order_relaxed);
   o->house = h;
+  thrum_domain_retain(domain);
+  o->domain = domain;
   return o;
 }
 
@@ -238,7 +242,7 @@ void green_unboxed(struct island* isl, struct outcome* o) {
  * in their place. */
 int green_go(lua_State* L, struct island* isl, int first) {
   int n = lua_gettop(L) - first + 1;
-  struct outcome* o = outcome_new(L, isl->house);
+  struct outcome* o = outcome_new(L, isl->house, isl->domain);
   object_push(L, isl, &o->head);
   lua_insert(L, first);
   struct green* g = green_take(L, isl);
@@ -347,8 +351,12 @@ static int join(lua_State* L) {
 static int cancel(lua_State* L) {
   struct outcome* o = outcome_at(L);
   int code = thrum_cancel(o->house->rt, o->g);
-  if (o->home == island_here(L) && o->runs && o->house->preempt) {
-    hog_preempt(NULL, o->runs); /* it may be in a loop */
+  if (o->house->preempt) { /* it may be in a loop */
+    if (o->home != island_here(L)) {
+      hog_nudge(o->house, o->domain, 0);
+    } else if (o->runs) {
+      hog_preempt(NULL, o->runs);
+    }
   }
   lua_pushboolean(L, code == 0);
   return 1;

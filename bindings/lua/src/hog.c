@@ -8,6 +8,13 @@
 
 #define EVENTS (LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT)
 
+/* Once set it stays: pcall gets it again until the G has ended. */
+static void end_hook(lua_State* L, lua_Debug* at) {
+  (void)at;
+  canceled_push(L);
+  lua_error(L);
+}
+
 static void yield_hook(lua_State* L, lua_Debug* at) {
   (void)at;
   lua_sethook(L, NULL, 0, 0);
@@ -15,15 +22,14 @@ static void yield_hook(lua_State* L, lua_Debug* at) {
   if (!isl || !isl->cur || isl->pack.busy || isl->sharing || wait_refused(L)) {
     return; /* the next slice will do */
   }
-  if (thrum_yield() == THRUM_ECANCELED) {
-    canceled_push(L);
-    lua_error(L);
+  if (thrum_yield() != THRUM_ECANCELED) {
+    return;
   }
-}
-
-/* Once set it stays: pcall gets it again until the G has ended. */
-static void end_hook(lua_State* L, lua_Debug* at) {
-  (void)at;
+  struct house* h = isl->house;
+  if (isl->isolated && atomic_load_explicit(&h->ends, memory_order_relaxed)) {
+    lua_sethook(isl->cur->L, end_hook, EVENTS, 1);
+    lua_sethook(L, end_hook, EVENTS, 1);
+  }
   canceled_push(L);
   lua_error(L);
 }
@@ -33,19 +39,26 @@ static void end_hook(lua_State* L, lua_Debug* at) {
 void hog_preempt(void* island, void* green) {
   struct green* g = green;
   (void)island;
-  lua_State* L = atomic_load_explicit(&g->at, memory_order_relaxed);
+  lua_State* L = g ? atomic_load_explicit(&g->at, memory_order_relaxed) : NULL;
   if (L && !lua_gethook(L)) {
     lua_sethook(L, yield_hook, EVENTS, 1);
   }
 }
 
-/* From the thread that ends the runtime, while the state may be running: as the
- * interpreter does it on Ctrl-C. */
-void hog_interrupt(struct island* isl) {
-  lua_State* L = atomic_load_explicit(&isl->root.at, memory_order_relaxed);
-  if (L) {
-    lua_sethook(L, end_hook, EVENTS, 1);
-  }
+/* A G of no state's, which makes others in its domain give way: nobody but the
+ * thread that runs a state may set its hook. */
+static void come_once(void* arg) { (void)arg; }
+
+static void come_until_the_end(void* arg) {
+  (void)arg;
+  while (thrum_yield() >= 0) {}
+}
+
+void hog_nudge(struct house* h, thrum_domain* domain, int for_good) {
+  thrum_spawn_opts opts = {.struct_size = sizeof opts, .domain = domain};
+  /* It cannot: then the runtime or the domain has ended, or memory is short. */
+  (void)thrum_spawn(h->rt, &opts, for_good ? come_until_the_end : come_once,
+                    NULL, NULL);
 }
 
 /* ---- Threads that Gs resume -------------------------------------------------------- */

@@ -145,19 +145,19 @@ void island_need(lua_State* L, struct island* isl, int pumped) {
 }
 
 /* ---- The end of the host's state ------------------------------------------------------ */
-/* First asks, then interrupts what computes in Lua, then leaves behind what
- * blocks in C: then the runtime stays. */
+/* Leaves behind what does not end when it is asked to, and its runtime: what blocks
+ * in C, and without preemption what computes. */
 static void stop(struct house* h) {
-  int code = thrum_rt_stop(h->rt, thrum_after(100000000));
-  for (int tries = 0; code == THRUM_ETIMEDOUT && tries < 10; ++tries) {
+  if (h->preempt) {
+    atomic_store_explicit(&h->ends, 1, memory_order_relaxed);
     thrum_mutex_lock(&h->lock, THRUM_FOREVER);
     for (struct island* isl = h->all; isl; isl = isl->older) {
-      hog_interrupt(isl);
+      hog_nudge(h, isl->domain, 1);
     }
     thrum_mutex_unlock(&h->lock);
-    code = thrum_rt_stop(h->rt, thrum_after(50000000));
   }
-  if (code < 0) {
+  int64_t patience = h->preempt ? 1000000000 : 100000000;
+  if (thrum_rt_stop(h->rt, thrum_after(patience)) < 0) {
     atomic_fetch_add_explicit(&h->refs, 1, memory_order_relaxed);
   }
 }

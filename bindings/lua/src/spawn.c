@@ -221,7 +221,7 @@ static int spawn(lua_State* L) {
     parcel_free(order);
     return luaL_error(L, "not enough memory");
   }
-  struct outcome* o = outcome_new(L, h);
+  struct outcome* o = outcome_new(L, h, home->domain);
   struct green* g = &home->root;
   g->out = o;
   g->order = order;
