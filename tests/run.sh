@@ -134,7 +134,8 @@ need gcc:gcc g++:g++ meson:meson ninja:ninja-build pkg-config:pkg-config \
 # Without these something is skipped, and says so.
 need git:git gdb:gdb bpftrace:bpftrace perf:linux-perf clang:clang libclang-rt-14-dev clang-format-14:clang-format-14 \
   relacy-dev spin:spin curl:curl wrk:wrk redis-cli:redis-tools \
-  swig:swig python3-prometheus-client lua5.4:lua5.4 liblua5.4-dev liblua5.3-dev liblua5.1-0-dev || true
+  swig:swig python3-prometheus-client lua5.4:lua5.4 liblua5.4-dev liblua5.3-dev liblua5.1-0-dev \
+  libluajit-5.1-dev || true
 
 # ---- as it ships ------------------------------------------------------------
 

@@ -127,7 +127,9 @@ test("stack overflow and deep recursion are caught", function()
         return n == 0 and 0 or (select(2, pcall(nested, n - 1)) or 0) + 1
       end
       eq(nested(100), 100)
-      -- Nested C calls end in an error of Lua's, not of the C stack's.
+      -- Nested C calls end in an error of Lua's, not of the C stack's. LuaJIT does
+      -- not count them, and dies of this everywhere.
+      if jit then return end
       local s = string.rep("x", 10)
       local function dig() return (s:gsub(".", dig)) end
       assert(not pcall(dig))

@@ -224,6 +224,12 @@ HIDDEN void wait_check(lua_State* L, struct island* isl);
 /* The timeout in seconds at `at` as a deadline; none or nil: for ever. */
 HIDDEN int64_t deadline_at(lua_State* L, int at);
 HIDDEN int64_t nanoseconds_at(lua_State* L, int at);
+/* After a wait, before an error is raised: other Gs of the state have run. */
+#ifdef LUAJIT
+HIDDEN void back_in(lua_State* L);
+#else
+#define back_in(L) ((void)(L))
+#endif
 /* Answers a code: nil, "timeout" or nil, "closed"; raises what is no answer. */
 HIDDEN int answer(lua_State* L, int code);
 HIDDEN void canceled_push(lua_State* L);

@@ -341,6 +341,7 @@ static int join(lua_State* L) {
     }
   }
   atomic_store_explicit(&o->seen, 1, memory_order_relaxed);
+  back_in(L);
   int n = push_values(L, isl, o);
   if (o->failed || (o->unsendable && o->home != isl)) {
     return lua_error(L);

@@ -110,6 +110,12 @@ struct house* house_need(lua_State* L, struct island* isl) {
     if (code < 0) {
       luaL_error(L, "no runtime: %s", thrum_strerror(code));
     }
+#ifdef LUAJIT
+    if (isl->preempt) {
+      drop_runtime(rt);
+      luaL_error(L, "no preemption: LuaJIT's compiled code sees no hooks");
+    }
+#endif
     if (isl->preempt && (code = thrum_preempt_enable(rt, 0)) < 0) {
       drop_runtime(rt);
       luaL_error(L, "no preemption: %s", thrum_strerror(code));
@@ -252,6 +258,7 @@ static int run_main(lua_State* L) {
     }
     thrum_shield(-1);
     isl->ending = 0;
+    back_in(L);
   }
   return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }

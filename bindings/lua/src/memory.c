@@ -9,8 +9,6 @@
 #include "core.h"
 #include <string.h>
 
-#ifndef LUAJIT
-
 #define GRAIN 16
 #define SMALL \
   1024 /* larger ones have their own blocks once the state is made */
@@ -220,5 +218,3 @@ int memory_grown(const struct memory* m) {
 }
 
 unsigned memory_userdata(const struct memory* m) { return m->userdata; }
-
-#endif

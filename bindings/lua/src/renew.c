@@ -103,11 +103,19 @@ static int has_finalizers(const struct island* isl) {
   return isl->finalizers || memory_userdata(isl->memory) != isl->boxed;
 }
 
-#else /* it does not tell what it makes */
+#else         /* it does not tell what it makes */
 
 void renew_prepare(lua_State* L, struct island* isl) {
-  (void)L;
   (void)isl;
+#ifdef LUAJIT /* each state begins with the same numbers */
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "randomseed");
+  lua_pushnumber(L, (lua_Number)thrum_now());
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+#else
+  (void)L;
+#endif
 }
 
 static int has_finalizers(const struct island* isl) {

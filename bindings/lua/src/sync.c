@@ -158,6 +158,7 @@ static int blocking(lua_State* L) {
   int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
   if (declared) {
     thrum_exit_blocking();
+    back_in(L);
   }
   return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
