@@ -22,7 +22,7 @@ skips("not in the Lua module", [[g.name g.drop_last g.drop_not_on_failure g.pin_
   seed.replays seed.differs seed.virtual_time seed.deadlock_report permit.one local.values
   net.deterministic]])
 skips("a thread waits in run(), and could wake others", "runtime.deadlock")
-skips("shown by hogs.lua, which ends so", "runtime.exit")
+skips("shown by left.lua, which ends so", "runtime.exit")
 skips("the channels are those of C", "chan.queue_history")
 skips("the sockets are those of C", "net.order net.reset net.no_descriptors")
 if not has_flat then

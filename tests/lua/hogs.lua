@@ -15,9 +15,3 @@ test("a hog in a state of its own", function()
   stop:send(true)
   assert(hog:join() > 0)
 end)
-
--- One that nothing ends is left behind: the host ends all the same.
-thrum.run(function()
-  thrum.spawn(function() while true do end end)
-  thrum.sleep(0.005)
-end)
