@@ -6,12 +6,15 @@ usage: bench.py BUILD [--runs N]
 
 Each run is a fresh process; sides alternate. Prints medians with their range and
 ratios of medians. ns per operation; "gap" is the longest time that one which wants
-a turn every 0.1 ms has to wait beside a loop, the bound of a run of 0.5 s.
+a turn every 0.1 ms has to wait beside a loop, the bound of a run of 0.5 s. The last
+line says what other programs took of the machine meanwhile: from a few per cent on
+the subjects with two procs measure those.
 """
 
 import argparse
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 
@@ -41,6 +44,17 @@ def run(command, **env):
     return float(done.stdout)
 
 
+def cpu_seconds():
+    """Of all CPUs, busy or not; of those, busy; and busy for what run() began."""
+    with open("/proc/stat") as stat:
+        ticks = [int(n) for n in stat.readline().split()[1:9]]
+    hz = os.sysconf("SC_CLK_TCK")
+    ours = resource.getrusage(resource.RUSAGE_CHILDREN)
+    idle = ticks[3] + ticks[4]
+    return (sum(ticks) / hz, (sum(ticks) - idle) / hz,
+            ours.ru_utime + ours.ru_stime)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build", type=pathlib.Path)
@@ -48,6 +62,7 @@ def main():
     options = parser.parse_args()
     programs = options.build / "tests/lua"
     found = {}
+    before = cpu_seconds()
     for _ in range(options.runs):
         for name, procs, env in THRUM:
             found.setdefault(name, []).append(run(
@@ -56,6 +71,7 @@ def main():
         for name, n in PEER:
             found.setdefault("peer: " + name, []).append(
                 run([programs / "bench/lua_bench_peer", name, str(n)]))
+    total, busy, ours = (b - a for a, b in zip(before, cpu_seconds()))
     medians = {name: statistics.median(all_) for name, all_ in found.items()}
     for name, all_ in found.items():
         print(f"{name:32} {medians[name]:14.0f} ns   "
@@ -65,6 +81,7 @@ def main():
         print(f"{'peer / thrum: ' + name:32} {ratio:14.1f}")
     print(f"{'two states / one':32} "
           f"{2 * medians['compute 1'] / medians['compute 2']:14.2f} times the work")
+    print(f"{'others took':32} {100 * (busy - ours) / total:14.1f} % of the CPUs")
 
 
 if __name__ == "__main__":
