@@ -38,6 +38,7 @@ void errno_set(int value);
 // tid 0: the calling thread. CPU n is bit n % 64 of word n / 64. 0 or -errno.
 int affinity_set(u32 tid, const u64* mask, u32 words);
 int affinity_get(u32 tid, u64* mask, u32 words);
+int cpu_now();  // the CPU that the calling thread runs on, -errno
 // How long the thread would like to run in one piece; 0: the default. Returns
 // what it was. Does nothing where the kernel does not know it.
 u64 slice_set(u32 tid, u64 ns);
@@ -108,6 +109,17 @@ void memory_of_process(u64* rss, u64* page_tables);
 u32 map_limit();                     // how many mappings a process may have
 void vm_drop(void* p, size_t size);  // contents become zero, memory goes back
 void vm_huge(void* p, size_t size, bool on);
+
+// ---- memory of nodes ----------------------------------------------------------
+// Where nobody says anything, a page comes from the node of the CPU that touches it
+// first. Is that so for the calling thread? False: the host wants something else,
+// or the kernel knows no nodes.
+bool memory_local();
+// Pages of [p, p + size) that are touched from now on come from that node while it
+// has some. 0, or -errno: refused, or something else reads back.
+int vm_prefer(void* p, size_t size, u32 node);
+// The same of all that the calling thread touches, and threads that it makes.
+int memory_prefer(u32 node);
 
 // ---- directed signal ---------------------------------------------------------
 // One real-time signal of the process, sent to one of its threads at a time to

@@ -1,8 +1,10 @@
-// What the kernel says about control groups, as os/cgroup.hpp reads it: whatever
-// comes, paths stay in their room and numbers mean what they say.
+// What the kernel says about control groups and CPUs, as os/cgroup.hpp and
+// os/topology.hpp read it: whatever comes, paths stay in their room and numbers mean
+// what they say.
 //
 // SPDX-License-Identifier: MIT
 #include "os/cgroup.hpp"
+#include "os/topology.hpp"
 
 extern "C" {
 #include "fuzz.h"
@@ -19,6 +21,8 @@ const char* const fuzz_seeds[] = {
     "max 100000\n",
     "-1\n",
     "nr_periods 25\nnr_throttled 7\nthrottled_usec 71\n",
+    "0-3,8,10-1023\n",
+    "10 16 22 32\n",
     nullptr};
 
 namespace {
@@ -49,6 +53,22 @@ void check_numbers(const char* text) {
   }
 }
 
+// A list has numbers with nothing but '-' and ',' between; of distances each is
+// written, as far as there is room.
+void check_topology(const char* text) {
+  CpuSet cpus;
+  bool list = os::cpu_list_parse(text, &cpus);
+  size_t plain = strspn(text, "0123456789,-\n");
+  FUZZ_CHECK(!list || text[plain] == 0);
+  FUZZ_CHECK(list || cpus.count() == 0);
+  u16 few[3] = {7, 7, 7};
+  u32 n = os::numbers_parse(text, few, 2);
+  FUZZ_CHECK(few[2] == 7);
+  FUZZ_CHECK(n <= (strlen(text) + 1) / 2);
+  FUZZ_CHECK(n == 0 || few[0] == strtoul(text, nullptr, 10));
+  FUZZ_CHECK(!list || cpus.count() == 0 || n <= 1);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -57,6 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   memcpy(text, data, size);
   text[size] = 0;
   check_numbers(text);
+  check_topology(text);
   char* bar = strchr(text, '|');
   char* self = strdup(bar ? bar + 1 : text);
   if (bar) {

@@ -41,6 +41,12 @@ int affinity_get(u32 tid, u64* mask, u32 words) {
   return rc < 0 ? -errno : 0;
 }
 
+int cpu_now() {
+  ErrnoKeep keep;
+  int cpu = sched_getcpu();
+  return cpu < 0 ? -errno : cpu;
+}
+
 int thread_sched_get(u32 tid, ThreadSched* out) {
   ErrnoKeep keep;
   Attr a{};
