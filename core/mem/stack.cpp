@@ -13,7 +13,8 @@ namespace {
 // gigabyte.
 constexpr u32 kFirstSlots = 16;
 constexpr size_t kArenaMax = size_t{1} << 30;
-constexpr u32 kColours = 16;  // steps of one cache line
+constexpr u32 kArenas = 1 << 15;  // of a class: as Stack counts them
+constexpr u32 kColours = 16;      // steps of one cache line
 constexpr u32 kGuardBatch = 16;
 
 size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
@@ -60,41 +61,54 @@ size_t Arenas::stride(u32 size_class) const {
   return round_up(kStackSizes[size_class], 2 * page_) + guard_bytes(size_class);
 }
 
-Slot Arenas::slot_of(u32 size_class, u32 arena, u32 i) const {
-  Arena* a = classes_[size_class].arenas[arena];
-  char* at = a->stacks + i * stride(size_class);
-  size_t colour = (i + arena) % kColours * kCacheLine;
+Slot Arenas::slot_of(Arena* a, u32 i) const {
+  size_t step = stride(a->size_class);
+  char* at = a->stacks + i * step;
+  size_t colour = (i + a->index) % kColours * kCacheLine;
   Slot s;
   s.body = a->base + i * body_bytes_;
-  s.stack.hi = at + stride(size_class) - colour - kCacheLine;
-  s.stack.bytes = static_cast<u32>(s.stack.hi - (at + guard_bytes(size_class)));
-  s.stack.arena = static_cast<u16>(arena);
-  s.stack.size_class = static_cast<u8>(size_class);
+  s.stack.hi = at + step - colour - kCacheLine;
+  s.stack.bytes =
+      static_cast<u32>(s.stack.hi - (at + guard_bytes(a->size_class)));
+  s.stack.arena = a->index & (kArenas - 1);
   s.stack.guarded = !(bits(a)[i / 64].unguarded >> i % 64 & 1);
+  s.stack.size_class = a->size_class;
+  s.stack.node = a->node;
   return s;
 }
 
-u32 Arenas::take(u32 size_class, Slot* out, u32 n) {
+u32 Arenas::take(u32 size_class, Slot* out, u32 n, u32 node) {
+  Class& c = classes_[node][size_class];
   for (;;) {
     u32 last = 0;
     {
       Locked held(lock_);
-      u32 got = take_vacant(size_class, out, n);
-      if (got || (got = cut(size_class, *out) ? 1 : 0)) {
+      u32 got = take_vacant(c, out, n);
+      if (got || (got = cut(c, *out) ? 1 : 0)) {
         return got;
       }
-      Class& c = classes_[size_class];
       last = c.count ? c.arenas[c.count - 1]->slots : 0;
     }
-    Arena* a = make_arena(size_class, last);
+    Arena* a = make_arena(size_class, node, last);
     if (!a || !add(a)) {
-      return 0;
+      return take_elsewhere(size_class, out, n);
     }
   }
 }
 
-u32 Arenas::take_vacant(u32 size_class, Slot* out, u32 n) {
-  Class& c = classes_[size_class];
+// A stack far away is more than none.
+u32 Arenas::take_elsewhere(u32 size_class, Slot* out, u32 n) {
+  Locked held(lock_);
+  u32 got = 0;
+  for (u32 node = 0; node < kStackNodes && !got; ++node) {
+    Class& c = classes_[node][size_class];
+    got = take_vacant(c, out, n);
+    got = got ? got : cut(c, *out) ? 1 : 0;
+  }
+  return got;
+}
+
+u32 Arenas::take_vacant(Class& c, Slot* out, u32 n) {
   u32 got = 0;
   for (u32 at = c.first; at < c.count && got < n;) {
     Arena* a = c.arenas[at];
@@ -114,14 +128,14 @@ u32 Arenas::take_vacant(u32 size_class, Slot* out, u32 n) {
     b.vacant &= ~bit;
     b.warm &= ~bit;
     b.aged &= ~bit;
-    out[got++] = slot_of(size_class, at, w * 64 + i);
+    out[got++] = slot_of(a, w * 64 + i);
   }
   return got;
 }
 
 // Without the lock: the host's functions may take their time. `last`: how many
 // slots the last one had. null: no memory, no address space.
-Arenas::Arena* Arenas::make_arena(u32 size_class, u32 last) {
+Arenas::Arena* Arenas::make_arena(u32 size_class, u32 node, u32 last) {
   size_t each = stride(size_class) + body_bytes_;
   u32 slots = last ? last * 2 : kFirstSlots;
   while (slots > kFirstSlots && slots * each > kArenaMax) {
@@ -150,22 +164,37 @@ Arenas::Arena* Arenas::make_arena(u32 size_class, u32 last) {
   os::vm_huge(a->base, a->bytes, false);
   a->stacks = a->base + bodies;
   a->slots = slots;
-  a->size_class = size_class;
+  a->size_class = static_cast<u8>(size_class);
+  a->node = static_cast<u8>(node);
+  place(a);
   return a;
+}
+
+// Before anything of it is touched.
+void Arenas::place(Arena* a) const {
+  const i32* memory = memory_.load(acquire);  // pairs with nodes
+  if (memory && memory[a->node] >= 0) {
+    a->place_error =
+        os::vm_prefer(a->base, a->bytes, static_cast<u32>(memory[a->node]));
+    a->placed = !a->place_error;
+  }
 }
 
 bool Arenas::add(Arena* a) {
   {
     Locked held(lock_);
-    Class& c = classes_[a->size_class];
+    Class& c = class_of(a);
     u32 room = c.room ? 2 * c.room : 8;
     void* p = c.arenas;
     if (c.count == c.room) {
-      p = room <= UINT16_MAX + 1 ? mem::realloc(p, room * sizeof(Arena*))
-                                 : nullptr;
+      p = room <= kArenas ? mem::realloc(p, room * sizeof(Arena*)) : nullptr;
       c.room = p ? room : c.room;
     }
     if (p) {
+      placed_ += a->placed;
+      unplaced_ += a->place_error != 0;
+      place_error_ = a->place_error ? a->place_error : place_error_;
+      a->index = static_cast<u16>(c.count);
       c.arenas = static_cast<Arena**>(p);
       a->older = newest_;
       publish(newest_, a);
@@ -179,12 +208,12 @@ bool Arenas::add(Arena* a) {
 }
 
 // The next slots get their guards, some at once.
-void Arenas::guard(Arena* a, u32 size_class) {
+void Arenas::guard(Arena* a) {
   u32 n = min(kGuardBatch, a->slots - a->guarded);
-  size_t bytes = guard_bytes(size_class);
+  size_t bytes = guard_bytes(a->size_class);
   os::Span spans[kGuardBatch] = {};
   for (u32 i = 0; i < n; ++i) {
-    spans[i] = {a->stacks + (a->guarded + i) * stride(size_class), bytes};
+    spans[i] = {a->stacks + (a->guarded + i) * stride(a->size_class), bytes};
   }
   if (os::vm_guard_all(spans, n) == 0) {
     a->guarded += n;
@@ -201,16 +230,15 @@ void Arenas::guard(Arena* a, u32 size_class) {
   }
 }
 
-bool Arenas::cut(u32 size_class, Slot& out) {
-  Class& c = classes_[size_class];
+bool Arenas::cut(Class& c, Slot& out) {
   Arena* a = c.count ? c.arenas[c.count - 1] : nullptr;
   if (!a || a->cut == a->slots) {
     return false;
   }
   if (a->cut == a->guarded) {
-    guard(a, size_class);
+    guard(a);
   }
-  out = slot_of(size_class, c.count - 1, a->cut);
+  out = slot_of(a, a->cut);
   publish(a->cut, a->cut + 1);
   return true;
 }
@@ -233,7 +261,7 @@ bool Arenas::find(const char* at, void*& body, bool& in_guard) const {
 void Arenas::give(const Slot* slots, u32 n) {
   Locked held(lock_);
   for (const Slot* s = slots; s < slots + n; ++s) {
-    Class& c = classes_[s->stack.size_class];
+    Class& c = classes_[s->stack.node][s->stack.size_class];
     Arena* a = c.arenas[s->stack.arena];
     u32 i = static_cast<u32>((static_cast<char*>(s->body) - a->base) /
                              static_cast<ptrdiff_t>(body_bytes_));
@@ -247,27 +275,24 @@ void Arenas::give(const Slot* slots, u32 n) {
 }
 
 // The stacks of some slots of a word; neighbours in one call: guards survive it.
-void Arenas::drop(Arena* a, u32 size_class, u32 word, u64 mask) {
+void Arenas::drop(Arena* a, u32 word, u64 mask) {
   while (mask) {
     u32 from = static_cast<u32>(__builtin_ctzll(mask));
     u64 rest = ~(mask >> from);
     u32 n = rest ? static_cast<u32>(__builtin_ctzll(rest)) : 64 - from;
     n = min(n, 64 - from);
-    size_t step = stride(size_class);
+    size_t step = stride(a->size_class);
     os::vm_drop(a->stacks + (word * 64 + from) * step, n * step);
     mask &= ~(low_bits(n) << from);
   }
 }
 
 // Returns how many slots gave their pages back.
-u32 Arenas::trim_word(u32 size_class, u32 arena, u32 word, bool now) {
-  Class& c = classes_[size_class];
-  Arena* a;
+u32 Arenas::trim_word(Arena* a, u32 word, bool now) {
   u64 mask;
   u32 n;
   {
     Locked held(lock_);
-    a = c.arenas[arena];
     Bits& b = bits(a)[word];
     mask = now ? b.warm : b.warm & b.aged;
     n = static_cast<u32>(__builtin_popcountll(mask));
@@ -279,83 +304,90 @@ u32 Arenas::trim_word(u32 size_class, u32 arena, u32 word, bool now) {
     a->warm -= n;
   }
   if (n) {
-    drop(a, size_class, word, mask);
+    drop(a, word, mask);
     Locked held(lock_);
+    Class& c = class_of(a);
     bits(a)[word].vacant |= mask;
     a->vacant += n;
     a->first = min(a->first, word);
-    c.first = min(c.first, arena);
+    c.first = min(c.first, u32{a->index});
   }
   return n;
 }
 
-void Arenas::trim_bodies(u32 size_class, u32 arena) {
+void Arenas::trim_bodies(Arena* a) {
   Locked held(lock_);
-  Arena* a = classes_[size_class].arenas[arena];
   if (a->vacant == a->cut && !a->warm) {
     os::vm_drop(a->base, static_cast<size_t>(a->stacks - a->base));
   }
 }
 
+// From the newest arena on, which is filled last; all stay until release_all.
 bool Arenas::trim(bool now, u32 most, const Atomic<u32>* stop) {
   bool left = false;
-  for (u32 size_class = 0; size_class < kStackClasses; ++size_class) {
-    for (u32 at = 0;; ++at) {
-      u32 words;
-      {
-        Locked held(lock_);
-        Class& c = classes_[size_class];
-        if (at >= c.count) {
-          break;
-        }
-        if (!c.arenas[at]->warm) {
-          continue;
-        }
-        words = (c.arenas[at]->cut + 63) / 64;
-      }
-      for (u32 w = 0; w < words; ++w) {
-        if (!most || (stop && stop->load(relaxed))) {
-          return true;
-        }
-        most -= min(most, trim_word(size_class, at, w, now));
-      }
-      trim_bodies(size_class, at);
+  Arena* a;
+  {
+    Locked held(lock_);
+    a = newest_;
+  }
+  for (; a; a = a->older) {
+    u32 words;
+    {
       Locked held(lock_);
-      left |= classes_[size_class].arenas[at]->warm != 0;
+      if (!a->warm) {
+        continue;
+      }
+      words = (a->cut + 63) / 64;
     }
+    for (u32 w = 0; w < words; ++w) {
+      if (!most || (stop && stop->load(relaxed))) {
+        return true;
+      }
+      most -= min(most, trim_word(a, w, now));
+    }
+    trim_bodies(a);
+    Locked held(lock_);
+    left |= a->warm != 0;
   }
   return left;
 }
 
 ArenaCounts Arenas::counts(u32 size_class) {
   Locked held(lock_);
-  Class& c = classes_[size_class];
   ArenaCounts n{};
-  n.arenas = c.count;
-  for (u32 i = 0; i < c.count; ++i) {
-    n.slots += c.arenas[i]->slots;
-    n.bytes += c.arenas[i]->bytes;
-    n.cut += c.arenas[i]->cut;
-    n.vacant += c.arenas[i]->vacant;
-    n.warm += c.arenas[i]->warm;
+  for (const Arena* a = newest_; a; a = a->older) {
+    if (a->size_class == size_class) {
+      n.arenas++;
+      n.slots += a->slots;
+      n.bytes += a->bytes;
+      n.cut += a->cut;
+      n.vacant += a->vacant;
+      n.warm += a->warm;
+    }
   }
   n.split = split_guards_;
+  n.placed = placed_;
+  n.unplaced = unplaced_;
+  n.place_error = place_error_;
   return n;
 }
 
 void Arenas::release_all() {
   Locked held(lock_);
-  for (Class& c : classes_) {
-    for (u32 i = 0; i < c.count; ++i) {
-      note_unmap(c.arenas[i]->base, c.arenas[i]->bytes);
-      source_->unmap(c.arenas[i]->base, c.arenas[i]->bytes);
-      mem::free(c.arenas[i]);
-    }
-    mem::free(c.arenas);
-    c = Class{};
+  while (Arena* a = newest_) {
+    newest_ = a->older;
+    note_unmap(a->base, a->bytes);
+    source_->unmap(a->base, a->bytes);
+    mem::free(a);
   }
-  newest_ = nullptr;
-  split_guards_ = 0;
+  for (auto& node : classes_) {
+    for (Class& c : node) {
+      mem::free(c.arenas);
+      c = Class{};
+    }
+  }
+  split_guards_ = placed_ = unplaced_ = 0;
+  place_error_ = 0;
 }
 
 }  // namespace thrum::mem

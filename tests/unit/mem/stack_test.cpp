@@ -57,7 +57,7 @@ TEST_CASE("stack: as large as the class, but for its colour; aligned") {
       Stack s;
       REQUIRE(arenas.take(c, s));
       CHECK(s.size_class == c);
-      CHECK(s.guarded);
+      CHECK(+s.guarded);
       CHECK(at(s.lo()) % page == 0);
       CHECK(at(s.hi) % kCacheLine == 0);
       auto size = static_cast<size_t>(s.hi - s.lo());
