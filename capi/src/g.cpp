@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "mem/heap.hpp"
+#include "place/governor.hpp"
 #include "time/sleep.hpp"
 #include "translate.hpp"
 
@@ -165,8 +166,14 @@ int thrum_pin_threads(thrum_rt* rt, const uint64_t* mask, uint32_t words) {
   if (!r) {
     return no_rt(rt);
   }
-  return r->stopping.load(acquire) == 2 ? kECLOSED
-                                        : pin_threads(r, mask, words);
+  if (r->stopping.load(acquire) == 2) {
+    return kECLOSED;
+  }
+  int err = pin_threads(r, mask, words);
+  if (!err && r->config.govern) {
+    governor_told(governor_of(r->config.govern), r);
+  }
+  return err;
 }
 
 int thrum_cpus(uint64_t* mask, uint32_t words) {

@@ -21,7 +21,15 @@ namespace {
 constexpr u32 kKnownFlags =
     THRUM_RT_DETERMINISTIC | THRUM_RT_HOSTED | THRUM_RT_HIBERNATE;
 
-constexpr u32 kKnownPlace = THRUM_PLACE_ONCE | THRUM_PLACE_UNPACED;
+constexpr u32 kPins = THRUM_PLACE_PIN_CPU | THRUM_PLACE_PIN_NODE;
+constexpr u32 kKnownPlace =
+    THRUM_PLACE_ONCE | THRUM_PLACE_UNPACED | THRUM_PLACE_FLAT | kPins;
+
+// One of them at most.
+bool known_place(u32 place) {
+  u32 one = place & (kPins | THRUM_PLACE_FLAT);
+  return !(place & ~kKnownPlace) && !(one & (one - 1));
+}
 
 constexpr i64 kMostUs = 3'600'000'000;  // an hour
 constexpr i64 kMostMs = 3'600'000;
@@ -84,7 +92,16 @@ int to_place(Config& out, const thrum_config& in) {
     out.procs = told ? out.procs : budget_now(in.max_procs).procs;
     return 0;
   }
-  Governor* g = governor_make({out.source, follows, paces, in.max_procs, ""});
+  GovernOpts opts;
+  opts.source = out.source;
+  opts.follows = follows;
+  opts.paces = paces;
+  opts.flat = in.place & THRUM_PLACE_FLAT;
+  opts.pins = in.place & THRUM_PLACE_PIN_CPU    ? Pins::cpu
+              : in.place & THRUM_PLACE_PIN_NODE ? Pins::node
+                                                : Pins::none;
+  opts.cap = in.max_procs;
+  Governor* g = governor_make(opts);
   if (!g) {
     return kENOMEM;
   }
@@ -112,7 +129,7 @@ int to_source(mem::Source& out, const thrum_allocator* in) {
 
 int to_config(Config& out, const thrum_config& in) {
   if ((in.flags & ~kKnownFlags) || in.procs > kMaxProcs || in.slice_ns < 0 ||
-      in.sysmon_ns < 0 || in.idle_ns < 0 || (in.place & ~kKnownPlace)) {
+      in.sysmon_ns < 0 || in.idle_ns < 0 || !known_place(in.place)) {
     return kEINVAL;
   }
   out = Config{};

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "place/governor.hpp"
 
+#include <string.h>
+
+#include "mem/heap.hpp"
 #include "os/os.hpp"
 #include "sched/api.hpp"
 #include "sched/pace.hpp"
@@ -22,6 +25,113 @@ u32 cpus_now(Governor* g) {
   u32 before = g->mask_cpus;
   g->mask_cpus = mask;
   return before == 0 || before == mask ? g->budget.cpus : mask;
+}
+
+// The set that Ms may have: as thrum_pin_threads says, as far as there are such.
+CpuSet allowed(Governor* g, Runtime* rt) {
+  if (rt) {
+    Locked held(rt->lock);
+    CpuSet told{};
+    for (u32 i = 0; i < kCpuWords; ++i) {
+      told.words[i] = rt->cpus_set ? rt->cpus[i] : 0;
+    }
+    told = told & g->mask;
+    if (told.count()) {
+      return told;
+    }
+  }
+  return g->mask;
+}
+
+// The same shape as one before, if there is one: whoever looks at that may do so
+// to the end.
+const Near* keep_shape(Governor* g, const Near& near) {
+  for (Shape* s = g->shapes; s; s = s->older) {
+    if (memcmp(&s->near, &near, sizeof near) == 0) {
+      return &s->near;
+    }
+    // Numbers of nodes are in use: others would mean other memory.
+    if (memcmp(s->near.id, near.id, sizeof near.id) != 0) {
+      return nullptr;
+    }
+  }
+  auto* s = mem::make<Shape>();  // under a lock: not the host's
+  if (!s) {
+    return nullptr;
+  }
+  *s = Shape{g->shapes, near};
+  g->shapes = s;
+  return &s->near;
+}
+
+// With the lock held: what is in force from now on. rt null: it is being made.
+void apply_shape(Governor* g, Runtime* rt, const os::Topology& t,
+                 const Near& near) {
+  CpuSet cpus = allowed(g, rt);
+  const Near* shape = keep_shape(g, near);
+  if (!shape || !cpus.count()) {
+    return;  // as before
+  }
+  g->near = shape;
+  cpu_order(t, cpus, g->order);
+  bool pins = g->opts.pins != Pins::none;
+  const Near* use = pins || near_matters(*shape, cpus) ? shape : nullptr;
+  if (rt) {
+    near_set(rt, use);
+    if (pins) {
+      rt->plan.fetch_add(1, release);  // pairs with plan_for: near, order
+    }
+    near_again(rt);
+  } else {
+    g->seam.near = use;
+    g->seam.plan = pins ? 1 : 0;
+  }
+}
+
+// Reads the machine's shape. Without the lock, for it may take a millisecond.
+void look_around(Governor* g, Runtime* rt) {
+  struct Room {
+    os::Topology topology;
+    Near near;
+  };
+  auto* room = g->opts.source.make<Room>();
+  if (!room) {
+    return;
+  }
+  os::topology_read(room->topology, g->opts.root);
+  near_make(room->topology, g->ours, room->near);
+  {
+    Locked held(g->lock);
+    apply_shape(g, rt, room->topology, room->near);
+  }
+  g->opts.source.give(room, sizeof *room);
+}
+
+// Once a second.
+void follow_shape(Governor* g, Runtime* rt) {
+  if (g->opts.flat) {
+    return;
+  }
+  CpuSet now{};
+  bool known = os::affinity_get(0, now.words, kCpuWords) == 0;
+  bool moved = known && g->own.count() && !(now == g->own);
+  g->own = now;
+  if (moved) {
+    Locked held(g->lock);
+    g->mask = now;
+  }
+  if (moved || !g->seen) {
+    g->seen = true;
+    look_around(g, rt);
+  } else if (g->opts.pins == Pins::none && rt->near.load(relaxed)) {
+    near_again(rt);
+  }
+}
+
+u8 home(Govern* seam, u32 p, CpuSet* cpus) {
+  Governor* g = governor_of(seam);
+  Locked held(g->lock);
+  return cpus_of_p(*g->near, g->order, g->opts.pins, p, cpus);
 }
 
 // With the lock held: what the kernel has throttled, and whether to pace.
@@ -103,8 +213,9 @@ i64 look(Govern* seam, Runtime* rt, i64 now) {
       open(g);
     }
     follow(g, rt, now);
+    follow_shape(g, rt);
     g->at = now + kEvery;
-    if (!g->opts.follows && !g->budget.quota_milli) {
+    if (!g->opts.follows && !g->budget.quota_milli && !rt->near.load(relaxed)) {
       close(g);
       g->at = now + kSeldom;
     }
@@ -115,6 +226,10 @@ i64 look(Govern* seam, Runtime* rt, i64 now) {
 void free_governor(Govern* seam) {
   Governor* g = governor_of(seam);
   close(g);
+  while (Shape* s = g->shapes) {
+    g->shapes = s->older;
+    mem::free(s);
+  }
   g->opts.source.give(g, sizeof *g);
 }
 
@@ -123,16 +238,28 @@ void free_governor(Govern* seam) {
 Governor* governor_make(const GovernOpts& opts) {
   auto* g = opts.source.make<Governor>();
   if (g) {
-    g->seam = Govern{look, free_governor};
+    g->seam = Govern{look, free_governor, home, nullptr, 0};
     g->opts = opts;
+    (void)os::affinity_get(0, g->mask.words, kCpuWords);
     if (opts.follows) {
       open(g);
+    }
+    g->ours = os::memory_local();
+    if (opts.pins != Pins::none) {
+      g->seen = true;
+      look_around(g, nullptr);
     }
   }
   return g;
 }
 
 Governor* governor_of(Govern* g) { return reinterpret_cast<Governor*>(g); }
+
+void governor_told(Governor* g, Runtime* rt) {
+  if (!g->opts.flat) {
+    look_around(g, rt);
+  }
+}
 
 Governed governed(Governor* g) {
   Locked held(g->lock);
@@ -142,7 +269,8 @@ Governed governed(Governor* g) {
                   g->pace,
                   {g->last.periods - g->first.periods,
                    g->last.throttled - g->first.throttled,
-                   g->last.ns - g->first.ns}};
+                   g->last.ns - g->first.ns},
+                  g->opts.pins};
 }
 
 }  // namespace thrum

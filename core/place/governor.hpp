@@ -1,5 +1,6 @@
 // What a runtime does about its place on the machine while it runs: follows the
-// CPUs and the quota that it is granted, and paces itself under a quota.
+// CPUs and the quota that it is granted, paces itself under a quota, and knows what
+// is near what.
 //
 // Everything here is done by sysmon, which calls `look`; reports copy what they
 // need under the lock.
@@ -10,14 +11,22 @@
 #include "os/lock.hpp"
 #include "place/budget.hpp"
 #include "place/pace.hpp"
+#include "place/topology.hpp"
 #include "sched/govern.hpp"
 
 namespace thrum {
 
+struct Shape {
+  Shape* older;
+  Near near;
+};
+
 struct GovernOpts {
-  mem::Source source{};   // for the governor itself
-  bool follows = false;   // how many Ps is the system's to say, now and later
-  bool paces = false;     // under a quota
+  mem::Source source{};  // for the governor itself
+  bool follows = false;  // how many Ps is the system's to say, now and later
+  bool paces = false;    // under a quota
+  bool flat = false;     // all CPUs are alike
+  Pins pins = Pins::none;
   u32 cap = 0;            // of Ps; 0: none
   const char* root = "";  // of the system's files; "": the real one
 };
@@ -28,6 +37,9 @@ struct Governor {
   i64 at;           // sysmon: reads again then
   i64 pace_at;      // sysmon: looks at the bucket again then
   u32 mask_cpus;    // sysmon: of its own affinity mask at the first look
+  CpuSet own;       // sysmon: that mask at the last look; empty: not yet
+  bool seen;        // sysmon: the machine's shape
+  bool ours;        // const: nobody has said where memory comes from
   bool opened;      // sysmon
   WordLock lock;    // sysmon writes the rest, reports read
   u32 changes;      // how often it has set the number of Ps
@@ -35,12 +47,20 @@ struct Governor {
   os::CpuGroups groups;
   os::Throttled first, last;  // of the groups: when opened, and now
   Pace pace;
+  CpuSet mask;       // the maker's CPUs, until sysmon's own change
+  CpuOrder order;    // those that Ms may have
+  Shape* shapes;     // of the machine, as it was found; until the end
+  const Near* near;  // one of these; null: not looked at
 };
 
-// Null: no memory. Of one that follows the budget is read at once.
+// Null: no memory. Of one that follows the budget is read at once, and of one that
+// pins the shape of the machine.
 Governor* governor_make(const GovernOpts& opts);
 
 Governor* governor_of(Govern* g);  // null: none
+
+// thrum_pin_threads has been called: Ms are to be pinned within that.
+void governor_told(Governor* g, Runtime* rt);
 
 struct Governed {  // a copy
   bool follows;
@@ -48,6 +68,7 @@ struct Governed {  // a copy
   Budget budget;
   Pace pace;
   os::Throttled throttled;  // since the runtime began
+  Pins pins;
 };
 Governed governed(Governor* g);
 

@@ -35,6 +35,7 @@ void give(Runtime* rt, Body* list) {
 
 Body* body_take(Runtime* rt, P* p, u32 size_class) {
   bool plain = size_class == rt->config.stack_class;
+  u32 node = p->node();
   if (plain) {
     if (Body* b = p->bodies) {
       p->bodies = b->next;
@@ -43,14 +44,14 @@ Body* body_take(Runtime* rt, P* p, u32 size_class) {
     }
   }
   mem::Slot slots[kBodyBatch];
-  u32 n = rt->arenas.take(size_class, slots, plain ? kBodyBatch : 1);
+  u32 n = rt->arenas.take(size_class, slots, plain ? kBodyBatch : 1, node);
   if (THRUM_UNLIKELY(!n)) {
     if (!plain) {
       return nullptr;
     }
     // What others that rest keep warm is more than nothing.
     stocks_flush(rt);
-    n = rt->arenas.take(size_class, slots, 1);
+    n = rt->arenas.take(size_class, slots, 1, node);
     if (!n) {
       return nullptr;
     }
@@ -69,8 +70,7 @@ void body_put(M* m, Body* b) {
   P* p = m->p;
   show<Body*>(b->next, nullptr);
   bool wanted = rt->starved_count.load(relaxed) != 0;
-  if (THRUM_UNLIKELY(!p || wanted ||
-                     b->stack.size_class != rt->config.stack_class)) {
+  if (THRUM_UNLIKELY(!p || wanted || b->stack.kind() != p->stock)) {
     give(rt, b);
     sysmon_prompt(rt);  // to trim
     if (wanted) {

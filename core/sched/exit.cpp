@@ -74,8 +74,7 @@ bool skip_fn(M* m, G* g) {
 // A G without Ext and class that can run on the stack that is free now.
 bool fits(M* m, Body* b, G* g) {
   return !kFibreNotes && !g->body && !(g->flags & (kToken | kStarted)) &&
-         !g->ext && g->affinity == 0 &&
-         b->stack.size_class == m->rt->config.stack_class;
+         !g->ext && g->affinity == 0 && b->stack.kind() == m->p->stock;
 }
 
 // Ends the calling G and goes on with another. Returns only to run a fresh G

@@ -124,6 +124,7 @@ void m_main(void* arg) {
   P* p = m->next_p;
   m->next_p = nullptr;
   take_p(m, p);
+  take_place(m, p);
   loop(m);
   if (m->p) {
     drop_p(m);
@@ -163,6 +164,8 @@ M* m_again(Runtime* rt) {
   m->door.word.store(0, relaxed);
   m->slow.store(slow_at_start(m), relaxed);
   m->note.store(0, relaxed);
+  m->plan = m->home = 0;
+  m->placed = false;
   return m;
 }
 
@@ -296,6 +299,10 @@ int rt_new(Runtime** out, const Config& config) {
   int err = rt->tag ? 0 : kEAGAIN;
   if (!err && !owns_threads(rt)) {
     err = os::wake_fd_open(rt->wake_fd);
+  }
+  if (Govern* g = config.govern) {
+    near_set(rt, g->near);
+    rt->plan.store(g->plan, relaxed);
   }
   if (!err) {
     err = min(set_procs(nullptr, rt, config.procs), 0);

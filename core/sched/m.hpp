@@ -2,6 +2,7 @@
 // a thrum_run or thrum_pump.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "base/cpus.hpp"
 #include "base/list.hpp"
 #include "mem/heap.hpp"
 #include "os/lock.hpp"
@@ -75,8 +76,6 @@ constexpr u32 kSlowForked = 128;  // the parent's; this is a child (fork.cpp)
 constexpr u32 kSlowPoll = 256;    // is to look at the world (source.hpp)
 constexpr u32 kSlowRank = 512;    // Gs of a class wait or run (rank.cpp)
 
-constexpr u32 kCpuWords = 16;  // 1024 CPUs
-
 // Bits of M::asks: what the directed signal is for.
 constexpr u32 kAskPreempt = 1;
 constexpr u32 kAskSample = 2;  // where it is (profile.hpp)
@@ -139,7 +138,11 @@ struct M {
   u64 slice;                // asker; owner after kTaken: the kernel's, before
   bool pinned_cpus;     // owner: by thrum_pin_cpu; `cpus` is what it had before
   u64 cpus[kCpuWords];  // owner
-  Atomic<u32> bound;    // atomic: Gs alive that run only here
+  // Where it is (near.hpp). Others read it while it is idle.
+  u8 place;           // owner: where it was seen last, or is pinned
+  bool placed;        // owner: it is pinned for P home - 1
+  u32 plan, home;     // owner: by which plan; 0: none
+  Atomic<u32> bound;  // atomic: Gs alive that run only here
   u32 crowd_at;  // owner: from so many on, spawn_pinned looks at the others
   bool gone;     // Runtime.lock: its thread has ended; to be used again
 

@@ -65,6 +65,7 @@ constexpr u32 kAttnWorld = 16;    // the world stops
 constexpr u32 kAttnSignals = 32;  // preemption or overflow went on or off
 constexpr u32 kAttnRank = 64;     // a G of a higher class waits
 constexpr u32 kAttnPace = 128;    // Ps are to pause (pace.hpp)
+constexpr u32 kAttnPlace = 256;   // where is it? see near.hpp
 
 // A place in the host's code that declares blocking calls.
 struct BlockSite {
@@ -123,14 +124,17 @@ struct P {
 
   P* next_idle;  // Runtime.lock
 
-  G* free_g;            // owner: slots
-  u32 free_g_count;     // owner
-  u32 bump, bump_end;   // owner: slots never used yet
-  BlockSite sites[16];  // owner: by a hash of pc
-  Body* bodies;         // owner: warm, default size
-  u32 body_count;       // owner
-  u64 trim_dispatches;  // Runtime.lock: at the last look of trim.cpp
-  u64 scan_dispatches;  // Scan.lock: when the last look at all Gs ended
+  G* free_g;               // owner: slots
+  u32 free_g_count;        // owner
+  u32 bump, bump_end;      // owner: slots never used yet
+  BlockSite sites[16];     // owner: by a hash of pc
+  Body* bodies;            // owner: warm, default size
+  u32 body_count;          // owner
+  u16 stock;               // owner: mem::Stack::kind of those
+  Atomic<u8> place;        // owner writes: see near.hpp
+  Atomic<u64> steals_far;  // owner writes: steals from other places
+  u64 trim_dispatches;     // Runtime.lock: at the last look of trim.cpp
+  u64 scan_dispatches;     // Scan.lock: when the last look at all Gs ended
 
   Atomic<u64> preemptions;  // owner writes; observers read
   Atomic<u64> refusals;     // atomic: signal handlers of its Ms
@@ -197,6 +201,9 @@ struct P {
     }
     return n;
   }
+
+  // Whose memory its stacks have; 0: that of no node in particular.
+  u32 node() const { return stock >> 8; }
 
   u32 queued() const {
     return runq.size() + fresh.size() + (runq.has_next() ? 1 : 0);

@@ -68,6 +68,7 @@ P* p_make(Runtime* rt, u32 id) {
   p->sample_in = 1;
   p->net_in = 1;
   p->earliest.store(kForever, relaxed);
+  p->stock = mem::Stack::kind_of(rt->config.stack_class, 0);
   p->choice.state = rt->config.seed ^ (u64{id} << 32) ^ 0x7468726d;
   return p;
 }
@@ -158,6 +159,10 @@ void take_p(M* m, P* p) {
   if (THRUM_UNLIKELY(m->signals_seen != m->rt->signals_set.load(relaxed))) {
     p->attention.fetch_or(kAttnSignals, relaxed);
   }
+  const Near* near = m->rt->near.load(acquire);  // pairs with near_set
+  if (THRUM_UNLIKELY(near != nullptr)) {
+    arrive(*near, m, p);
+  }
 }
 
 bool attend(M* m, P* p) {
@@ -172,6 +177,9 @@ bool attend(M* m, P* p) {
   }
   if (bits & kAttnTimers) {
     late_ones_first(m, p, os::now_ns());
+  }
+  if (bits & kAttnPlace) {
+    take_place(m, p);
   }
   if (bits & kAttnSignals) {
     signals_rejoin(m);

@@ -232,18 +232,24 @@ void list_remove_idle(Runtime* rt, M* m) {
 }
 
 // The warmest idle M, but not one that waits for a timer or watches if another is
-// there, and an owned one for a G that a lent thread may not start.
-M* pop_idle_m(Runtime* rt, bool owned) {
+// there, one close to p if all are not, and an owned one for a G that a lent thread
+// may not start.
+M* pop_idle_m(Runtime* rt, P* p, bool owned) {
   M* sleeper = rt->sleeper.load(relaxed);
   M* watcher = rt->watcher.load(relaxed);
+  const Near* near = rt->near.load(acquire);  // pairs with near_set
   M* found = nullptr;
-  for (M* m = rt->idle_m; m; m = m->next_idle) {
+  u32 least = UINT32_MAX;
+  for (M* m = rt->idle_m; m && least; m = m->next_idle) {
     if (owned && m->lent) {
       continue;
     }
-    found = m;
-    if (m != sleeper && m != watcher) {
-      break;
+    u32 apart = m == sleeper || m == watcher ? UINT32_MAX
+                : near && p                  ? m_apart(*near, m, p)
+                                             : 0;
+    if (apart <= least) {
+      least = apart;
+      found = m;
     }
   }
   if (found) {
@@ -327,7 +333,13 @@ M* free_p(Runtime* rt, P* p) {
 P* idle_p_pop(Runtime* rt) {
   P* p = rt->world.load(relaxed) ? nullptr : rt->idle_p;
   if (p) {
-    rt->idle_p = p->next_idle;
+    P** at = &rt->idle_p;
+    const Near* near = rt->near.load(acquire);  // pairs with near_set
+    if (THRUM_UNLIKELY(near != nullptr)) {
+      at = idle_nearest(*near, rt);
+      p = *at;
+    }
+    *at = p->next_idle;
     rt->idle_count.store(rt->idle_count.load(relaxed) - 1, seq_cst);
     p->state.store(PState::running, relaxed);
   }
@@ -383,7 +395,7 @@ bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned) {
   M* m;
   {
     Locked held(rt->lock);
-    m = pop_idle_m(rt, owned);
+    m = pop_idle_m(rt, p, owned);
     if (m) {
       m->next_p = p;
       m->next_g = g;
@@ -446,7 +458,7 @@ void wake_p(Runtime* rt) {
       p = idle_p_pop(rt);
     } else if (rt->idle_m && rt->idle_p) {
       // In one step: a pump that comes meanwhile finds the P or an M at work.
-      lent = pop_idle_m(rt, false);
+      lent = pop_idle_m(rt, nullptr, false);
       lent->next_p = idle_p_pop(rt);
       lent->spinning = true;
     }

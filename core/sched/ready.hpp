@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "base/die.hpp"
+#include "sched/near.hpp"
 #include "sched/switch.hpp"
 
 namespace thrum {

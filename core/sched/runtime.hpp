@@ -20,6 +20,7 @@ struct Observer;
 struct Profile;
 struct Recorder;
 struct Govern;
+struct Near;
 struct Runtime;
 struct Source;
 
@@ -123,6 +124,12 @@ struct Drawer {
   G** items;
   u32 count, capacity;
   u32 domains;  // their tokens stand here as well
+};
+
+// Ms that were pinned where their P shall be (near.cpp), and what was refused.
+struct PinCounts {
+  u32 pinned, refused, memory_refused;  // how often
+  int error, memory_error;              // the last one
 };
 
 // When a G became runnable whose latency is measured. A few of them at a time: by slot.
@@ -250,6 +257,12 @@ struct Runtime {
   Atomic<bool> ranks_used;   // atomic: a G of a class was spawned
   u64 slice_ticks;           // const: a slice, in cpu_ticks
   Atomic<bool> procs_told;   // atomic: the host has set it: nobody else does
+
+  // Where (near.hpp)
+  Atomic<const Near*> near;  // near_set writes; null: all CPUs are alike
+  Atomic<u32>
+      plan;  // atomic: by which Ms are pinned, counted up; 0: they are not
+  PinCounts pins;  // lock
 
   // Pacing (pace.hpp)
   Atomic<i64> pace_until;         // sysmon writes: a pause lasts until then

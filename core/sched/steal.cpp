@@ -129,6 +129,49 @@ G* pick_fair(M* m, P* p) {
   return ++p->turn & 1 ? p->fresh.steal() : p->take_ring();
 }
 
+namespace {
+
+// Of the Ps in some order at random those that `near` takes.
+template <class F>
+G* steal_round(M* m, P* p, u32 n, bool last, F near) {
+  u32 at = p->choice.below(n);
+  for (u32 i = 0; i < n; ++i, at = at + 1 == n ? 0 : at + 1) {
+    P* victim = m->rt->ps[at];
+    if (victim == p || !near(victim)) {
+      continue;
+    }
+    if (last && victim->earliest.load(relaxed) != kForever) {
+      // A busy P may be late for its own timers.
+      if (run_timers(m, victim, os::now_ns())) {
+        if (G* g = p->runq.get()) {
+          return g;
+        }
+      }
+    }
+    if (G* g = steal_from(m, p, victim, last)) {
+      return g;
+    }
+  }
+  return nullptr;
+}
+
+// The nearest first; at random among those that are equally far.
+G* steal_near(const Near& near, M* m, P* p, u32 n, bool last) {
+  const u8* rings = near.ring[p->place.load(relaxed)];
+  for (u32 ring = 0; ring < near.rings; ++ring) {
+    G* g = steal_round(m, p, n, last, [&](P* victim) {
+      return rings[victim->place.load(relaxed)] == ring;
+    });
+    if (g) {
+      bump(p->steals_far, ring != 0);
+      return g;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 G* steal(M* m) {
   Runtime* rt = m->rt;
   P* p = m->p;
@@ -136,26 +179,18 @@ G* steal(M* m) {
   if (n < 2) {
     return nullptr;
   }
+  const Near* near = rt->near.load(acquire);  // pairs with near_set
+  if (THRUM_UNLIKELY(near != nullptr)) {
+    arrive(*near, m, p);  // it has done nothing for a while
+  }
   constexpr int kRounds = 4;
   for (int round = 0; round < kRounds; ++round) {
-    u32 at = p->choice.below(n);
-    for (u32 i = 0; i < n; ++i, at = at + 1 == n ? 0 : at + 1) {
-      P* victim = rt->ps[at];
-      if (victim == p) {
-        continue;
-      }
-      bool last = round == kRounds - 1;
-      if (last && victim->earliest.load(relaxed) != kForever) {
-        // A busy P may be late for its own timers.
-        if (run_timers(m, victim, os::now_ns())) {
-          if (G* g = p->runq.get()) {
-            return g;
-          }
-        }
-      }
-      if (G* g = steal_from(m, p, victim, last)) {
-        return g;
-      }
+    bool last = round == kRounds - 1;
+    G* g = THRUM_UNLIKELY(near != nullptr)
+               ? steal_near(*near, m, p, n, last)
+               : steal_round(m, p, n, last, [](P*) { return true; });
+    if (g) {
+      return g;
     }
   }
   return nullptr;

@@ -1,5 +1,5 @@
 /* <thrum/place.h>: a runtime's place on the machine: how many Ps the operating
- * system grants, and why.
+ * system grants, and why; what is near what; the kernel's scheduler.
  * SPDX-License-Identifier: MIT */
 #ifndef THRUM_PLACE_H
 #define THRUM_PLACE_H
@@ -34,6 +34,29 @@ extern "C" {
  * paced. thrum_os_report tells how much was paused, and how much was throttled.
  */
 #define THRUM_PLACE_UNPACED 2u /* thrum_config.place: never pause */
+
+/* ---- Where -------------------------------------------------------------------
+ * On a machine with several last-level caches or nodes a P takes work from those
+ * nearest to it first: from its own cache, from its node, from other nodes by their
+ * distance; who wakes a P takes one close by; and stacks come from the memory of
+ * the P's node. A P is where its thread was seen last, which is the kernel's choice.
+ * Where there is one last-level cache nothing of this costs anything.
+ *
+ * Threads can be pinned: those that hold a P to one CPU each, or to the CPUs of a
+ * node, of those that the process may have (or thrum_pin_threads says). Ps get CPUs
+ * node by node and cache by cache, one of each core first; more Ps than CPUs begin
+ * anew. What a thread allocates then comes from its node too. When the process may
+ * have others, that is followed within a second. Threads that the host lends, and
+ * those of a locked G, are not pinned. It has its price: a pinned thread cannot
+ * give way to what else runs on its CPU, a second one that takes the P of a G that
+ * computes on shares the CPU with it, and threads and processes that a G makes have
+ * the CPUs of its thread. Memory is left alone where the host has a policy
+ * of its own (numactl). What is refused changes nothing else: thrum_os_report tells.
+ * At most one of the three; hosted and deterministic runtimes know no places.
+ */
+#define THRUM_PLACE_FLAT 4u      /* thrum_config.place: CPUs are alike */
+#define THRUM_PLACE_PIN_CPU 8u   /* thrum_config.place: to a CPU each */
+#define THRUM_PLACE_PIN_NODE 16u /* thrum_config.place: to those of a node */
 
 /* ---- Classes ------------------------------------------------------------------
  * thrum_spawn_opts.priority puts a G into a class: THRUM_PRIO_HIGH, normal (0) or
@@ -93,6 +116,13 @@ THRUM_API int thrum_sched_threads(thrum_rt* rt, int32_t nice, int64_t slice_ns);
  *   throttled: periods and time in which the kernel stopped the group since the
  *     runtime was made
  *   threads: what thrum_sched_threads asked for, and what reads back
+ *   topology: nodes with their CPUs, whether they have memory, and distances; CPUs
+ *     by last-level cache (caches), and of cores that have several (cores)
+ *   places: distances: whether any count; of each P its number, its node (null:
+ *     there is one), and its CPUs if it is pinned; steals, and those from elsewhere
+ *     than the own cache; pin: cpu, node or null, how often threads were pinned,
+ *     how often that was refused or not all of it granted, and the last refusal;
+ *     memory: arenas of stacks on a node, refused ones, heaps that were refused
  *   pressure, autogroup: of the kernel's scheduler
  *   calls: system calls that a runtime can do without, as this process is
  *     answered now: 0, or the negated errno of a kernel that does not have it or

@@ -65,6 +65,7 @@ bool thread_where(u32, u64*, u64*) { return false; }
 u32 held_mutexes(u32, u64, u64, void**, u32) { return 0; }
 int affinity_set(u32, const u64*, u32) { return 0; }
 int affinity_get(u32, u64*, u32) { return 0; }
+int cpu_now() { return 0; }
 u64 slice_set(u32, u64) { return 0; }
 int thread_sched_get(u32, ThreadSched*) { return -38; }
 int thread_sched_set(u32, const ThreadSched&) { return -38; }
@@ -89,6 +90,9 @@ void memory_of_process(u64*, u64*) {}
 u32 map_limit() { return 65530; }
 void vm_drop(void*, size_t) {}
 void vm_huge(void*, size_t, bool) {}
+bool memory_local() { return false; }
+int vm_prefer(void*, size_t, u32) { return -1; }
+int memory_prefer(u32) { return -1; }
 
 int signal_open(int, SignalFn, void (*)()) { return -1; }
 void signal_close() {}

@@ -52,6 +52,7 @@ void hide_dull(Runtime* r, M* m, P* p) {
     hide(r->epoch);
     hide(r->table.chunks[0]);
     hide(r->signals_set);
+    hide(r->near);
   }
   if (m) {
     hide(m->door.site);
