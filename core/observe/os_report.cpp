@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mem/heap.hpp"
+#include "observe/places.hpp"
 #include "observe/text.hpp"
 #include "os/cgroup.hpp"
 #include "os/facts.hpp"
@@ -23,28 +24,12 @@ void add_error(Text& t, int error) {
   t.add("\"error\": %s%d", error ? "-" : "", error);
 }
 
-// "0-3,8" of a mask.
 void add_cpus(Text& t) {
-  u64 mask[kCpuWords];
-  int error = os::affinity_get(0, mask, kCpuWords);
-  t.add("\"affinity\": {\"cpus\": %d, \"list\": \"", os::cpus_allowed());
-  const char* comma = "";
-  for (u32 cpu = 0; !error && cpu < 64 * kCpuWords; ++cpu) {
-    auto in = [&](u32 n) {
-      return n < 64 * kCpuWords && (mask[n / 64] >> (n % 64) & 1);
-    };
-    if (!in(cpu)) {
-      continue;
-    }
-    u32 last = cpu;
-    while (in(last + 1)) {
-      ++last;
-    }
-    t.add(last == cpu ? "%s%u" : "%s%u-%u", comma, cpu, last);
-    comma = ",";
-    cpu = last;
-  }
-  t.add("\"}");
+  CpuSet mask{};
+  (void)os::affinity_get(0, mask.words, kCpuWords);
+  t.add("\"affinity\": {\"cpus\": %d, \"list\": ", os::cpus_allowed());
+  add_list(t, mask);
+  t.add("}");
 }
 
 void path_of(const os::CpuGroups& g, const os::GroupLevel& l, char* out,
@@ -182,6 +167,12 @@ size_t os_report(Runtime* rt, const char* root, char* out, size_t size) {
     t.add(", ");
     os::groups_close(*g);
     mem::free(g);
+  }
+  add_topology(t, root);
+  t.add(", ");
+  if (rt) {
+    add_places(t, rt);
+    t.add(", ");
   }
   add_facts(t, root);
   add_calls(t);

@@ -42,13 +42,34 @@ static const char* put_string(const char* at) {
   return *at ? at + 1 : at;
 }
 
+/* A list of plain values, from its bracket on, in one line. */
+static const char* put_list(const char* at) {
+  for (at++; *at && *at != ']';) {
+    if (*at == '"') {
+      at = put_string(at);
+    } else if (*at == ',') {
+      at++;
+    } else {
+      putchar(*at++);
+    }
+  }
+  return *at ? at + 1 : at;
+}
+
 /* The JSON of a report as lines: names, values, deeper parts indented. */
 static void put_text(const char* at) {
   int depth = -1;
   while (*at) {
     switch (*at) {
-      case '{':
       case '[':
+        if (at[1] != '{') {
+          at = put_list(at);
+          break;
+        }
+        new_line(++depth);
+        at++;
+        break;
+      case '{':
         new_line(++depth);
         at++;
         break;

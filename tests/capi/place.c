@@ -148,6 +148,42 @@ TEST(slices_of_threads) {
   rt_end(rt);
 }
 
+/* ---- where --------------------------------------------------------------------------- */
+
+static void cpus_of_mine(void* arg) { *(int*)arg = thrum_cpus(NULL, 0); }
+
+/* What the report says of `to` and the CPUs that a G's thread has. */
+static int pinned(uint32_t place, const char* to) {
+  thrum_config config;
+  thrum_config_init(&config, sizeof config);
+  config.place = place;
+  thrum_rt* rt = made(&config);
+  int cpus = 0;
+  CHECK_EQ(thrum_join(rt, go_in(rt, cpus_of_mine, &cpus), THRUM_FOREVER), 0);
+  CHECK(well_formed(report(rt)));
+  CHECK(strstr(report(rt), to));
+  if (place && place != THRUM_PLACE_FLAT) {
+    CHECK(figure(rt, "\"pinned\"") >= 1);
+    cpus = figure(rt, "\"refused\"") ? -1 : cpus;
+  }
+  rt_end(rt);
+  return cpus;
+}
+
+TEST(pins) {
+  int all = thrum_cpus(NULL, 0);
+  CHECK_EQ(pinned(0, "\"pin\": {\"to\": null"), all);
+  CHECK_EQ(pinned(THRUM_PLACE_FLAT, "\"distances\": false"), all);
+  int one = pinned(THRUM_PLACE_PIN_CPU, "\"to\": \"cpu\"");
+  int some = pinned(THRUM_PLACE_PIN_NODE, "\"to\": \"node\"");
+  if (one < 0 || some < 0) {
+    SKIP("affinity is refused here");
+  }
+  CHECK_EQ(one, 1);
+  CHECK(some >= 1 && some <= all);
+  CHECK_EQ(thrum_cpus(NULL, 0), all);
+}
+
 /* ---- bad input ----------------------------------------------------------------------- */
 
 TEST(refusals) {
@@ -155,6 +191,10 @@ TEST(refusals) {
   thrum_config_init(&config, sizeof config);
   config.place = 0x80000000u;
   thrum_rt* rt;
+  CHECK_EQ(thrum_rt_new(&rt, &config), THRUM_EINVAL);
+  config.place = THRUM_PLACE_PIN_CPU | THRUM_PLACE_PIN_NODE;
+  CHECK_EQ(thrum_rt_new(&rt, &config), THRUM_EINVAL);
+  config.place = THRUM_PLACE_FLAT | THRUM_PLACE_PIN_CPU;
   CHECK_EQ(thrum_rt_new(&rt, &config), THRUM_EINVAL);
   rt = rt_make(RT_P1);
   CHECK_EQ(thrum_os_report(rt, NULL, 1), THRUM_EINVAL);
@@ -171,6 +211,7 @@ static const struct check_case cases[] = {
     CASE(capped_and_told),
     CASE(once_and_without_threads),
     CASE(slices_of_threads),
+    CASE(pins),
     CASE(refusals),
 };
 CHECK_MAIN(cases)
