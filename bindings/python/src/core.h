@@ -60,7 +60,6 @@ struct green {
 };
 
 HIDDEN struct carrier* carrier_here(struct state* s);
-HIDDEN struct green* carrier_green(void); /* whose thread state is current */
 HIDDEN void carriers_end(void);
 HIDDEN void carrier_switch(struct state* s, struct carrier* c, struct green* g);
 HIDDEN void carrier_home(struct state* s, struct carrier* c);

@@ -22,13 +22,10 @@ int green_key_make(void) {
   return code;
 }
 
-/* Of the calling G; NULL in a thread and in a native G. While a native function
- * of go_native calls Python back no carrier has it. */
+/* Of the calling G; NULL in a thread and in a native G. */
 struct green* green_here(void) {
-  struct green* g = carrier_green();
-  return g ? g
-           : thrum_local_get(
-                 atomic_load_explicit(&green_key, memory_order_relaxed));
+  return thrum_local_get(
+      atomic_load_explicit(&green_key, memory_order_relaxed));
 }
 
 static PyObject* take_error(void) {

@@ -60,14 +60,8 @@ void tstate_free_spares(struct state* s) {
   s->spare = NULL;
 }
 
-/* In the child of a fork CPython has deleted all thread states but one, and the
- * Task that has forked is none there. */
-void tstate_forget(struct state* s) {
-  s->spares = 0;
-  if (here) {
-    here->green = NULL;
-  }
-}
+/* In the child of a fork CPython has deleted all thread states but one. */
+void tstate_forget(struct state* s) { s->spares = 0; }
 
 /* CPython 3.14 checks the stack pointer against bounds kept in the thread
  * state, and each run of a green has another stack. */
@@ -122,11 +116,6 @@ struct carrier* carrier_here(struct state* s) {
     here = c;
   }
   return c;
-}
-
-/* What was used last is what this M runs. */
-struct green* carrier_green(void) {
-  return here ? here->green : NULL;
 }
 
 /* The last act of an M. */
