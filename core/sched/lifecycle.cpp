@@ -208,8 +208,7 @@ void drop_token(G* g) {
   }
 }
 
-// What is left in the queues when all Gs have ended and all Ms are gone: tokens
-// of domains that were closed.
+// What is left in the queues after all Gs and Ms: tokens of domains that were closed.
 void drop_tokens(Runtime* rt) {
   for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
     P* p = rt->ps[i];
