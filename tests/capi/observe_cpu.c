@@ -6,20 +6,7 @@
 #include <thrum/observe.h>
 
 #include "../support/rt.h"
-
-struct text {
-  char at[1 << 18];
-  size_t n;
-};
-static int text_add(void* arg, const char* bytes, size_t n) {
-  struct text* t = arg;
-  if (t->n + n >= sizeof t->at)
-    return 1;
-  memcpy(t->at + t->n, bytes, n);
-  t->n += n;
-  t->at[t->n] = 0;
-  return 0;
-}
+#include "../support/text.h"
 
 static word over;
 static volatile unsigned sink;

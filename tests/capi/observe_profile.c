@@ -5,6 +5,7 @@
 #include <thrum/observe.h>
 
 #include "../support/rt.h"
+#include "../support/text.h"
 
 static thrum_mutex lock_of[2];
 
@@ -57,20 +58,6 @@ static void contend(struct waiter* w, int rounds, int64_t hold,
 }
 
 /* ---- reading it ---------------------------------------------------------------------- */
-
-struct text {
-  char at[1 << 18];
-  size_t n;
-};
-static int text_add(void* arg, const char* bytes, size_t n) {
-  struct text* t = arg;
-  if (t->n + n >= sizeof t->at)
-    return 1;
-  memcpy(t->at + t->n, bytes, n);
-  t->n += n;
-  t->at[t->n] = 0;
-  return 0;
-}
 
 /* ns of the lines that have an address of the function, and how many lines. */
 static int64_t ns_of(const char* folded, int (*f)(void), int* lines) {
