@@ -55,9 +55,13 @@ KNOWN = {
 # an interpreter in which a thread was started.
 LEFT_OUT = ["InterruptMainTests"] + ([] if OLD else ["SubinterpThreadingTests"])
 
+# (Where this runs in the background of a shell, SIGINT is ignored: some of the
+# programs that the tests start then go on for ever.)
 PROGRAM = r"""
+import signal
 import sys
 import thrum
+signal.signal(signal.SIGINT, signal.default_int_handler)
 thrum.patch()
 import unittest
 
