@@ -182,7 +182,8 @@ void sleep_idle(M* m) {
   }
   trace(m, rt, Event::awake, nullptr, m->id);
   feed_starved(rt, UINT32_MAX);
-  P* p;
+  P* p = nullptr;
+  M* heir = nullptr;
   {
     Locked held(rt->lock);
     if (rt->sleeper.load(relaxed) == m) {
@@ -200,12 +201,15 @@ void sleep_idle(M* m) {
     } else if (left_over(rt, m) && end <= os::now_ns()) {
       idle_m_remove(rt, m);
       m->slow.fetch_or(kSlowStop, relaxed);
-      return;
     } else {
       p = m->next_p;
       m->next_p = nullptr;
     }
+    if (!p && !m->idle && !rt->sleeper.load(relaxed)) {
+      heir = rt->idle_m;  // m ends: another one is to sleep for the timers
+    }
   }
+  note_wake(heir);
   if (p) {
     take_p(m, p);
     p->metrics.idle.add(ticks_to_ns(rt, cpu_ticks() - asleep));

@@ -158,6 +158,47 @@ TEST_CASE("timers: an earlier one shortens the sleep of an idle M") {
   });
 }
 
+// A storm of blocking calls leaves Ms over. The warmest, which ends as the others do,
+// is the one that sleeps for the only timer.
+TEST_CASE("timers: an M that ends leaves them to another") {
+  static constexpr u32 kGs = 5, kProcs = 2;
+  Rt rt(config(kProcs));
+  auto idle_ms = [&] {
+    Locked held(rt->lock);
+    return rt->idle_ms;
+  };
+  Atomic<u32> inside{0}, over{0};
+  for (u32 i = 0; i < kGs; ++i) {
+    (void)go_in(rt.rt, [&] {
+      {
+        Enter e;
+        (void)enter_blocking(e.m);
+      }
+      inside.fetch_add(1);
+      while (!over.load()) {
+        os::futex_wait(&over, 0, os::now_ns() + kSecond);
+      }
+      Enter e;
+      (void)exit_blocking(e.m);
+    });
+  }
+  until([&] { return inside.load() == kGs; });
+  over.store(1);
+  os::futex_wake(&over, kGs);
+  until([&] { return idle_ms() >= kGs; });
+  u64 h = go_in(rt.rt, [] { (void)park(now() + 3600 * kSecond); });
+  wait_parked(rt.rt, h);
+  i64 give_up = soon();
+  until([&] { return idle_ms() <= kProcs || os::now_ns() > give_up; });
+  CHECK(idle_ms() == kProcs);
+  until([&] {
+    return rt->sleep_until.load() != kForever || os::now_ns() > give_up;
+  });
+  CHECK(rt->sleep_until.load() != kForever);
+  (void)unpark(h, rt.rt);
+  (void)join(h, rt.rt);
+}
+
 TEST_CASE("timers: of a P whose G hogs, fired by others") {
   in_owned(config(2), [] {
     i64 best = kForever;
