@@ -67,7 +67,9 @@ static void touches(void* arg) {
 static void neighbour(void* arg) {
   (void)arg;
   while (!get(&stop)) {
-    CHECK_EQ(thrum_sleep(MS / 10), 0);
+    /* (On a P where it has not slept before there may be no room for its timer.) */
+    int rc = thrum_sleep(MS / 10);
+    CHECK_MSG(rc == 0 || rc == THRUM_ENOMEM, "thrum_sleep is %d", rc);
     add(&beats, 1);
   }
 }
@@ -122,8 +124,11 @@ TEST(no_address_space) {
     expect_child("starves", how[i], 0);
     if (child_skipped())
       SKIP(check_skipped);
-    CHECK_MSG(child_lines(child.err) == 1 &&
-                  strstr(child.err, " waits: no memory for its stack\n"),
+    /* Once. (On a busy machine there is no room for more threads either.) */
+    int waits_for_it =
+        child_times(child.err, " waits: no memory for its stack\n");
+    int no_threads = child_times(child.err, "thrum: no more threads: ");
+    CHECK_MSG(waits_for_it == 1 && child_lines(child.err) == 1 + no_threads,
               "it says: %.500s", child.err);
   }
 }
