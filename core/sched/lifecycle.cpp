@@ -34,8 +34,7 @@ void tag_give(u32 tag) {
   }
 }
 
-// About what a wake costs (linux.md 9): a spinner that gives in earlier sleeps
-// too often, a later one wastes a CPU.
+// About what a wake costs (linux.md 9), and so how long it is worth spinning.
 constexpr i64 kWakeCost = 30'000;
 // A declared call that takes longer is worth another M (DESIGN 4).
 constexpr i64 kLongCall = 50'000;
@@ -358,7 +357,9 @@ bool m_create(Runtime* rt, P* p, G* g, bool spinning) {
   if (os::thread_start(m->thread, m_main, m, "thrum-m") == 0) {
     return true;
   }
-  say("no more threads: %u run", rt->m_count - 1);
+  if (!rt->said_threads.exchange(1, relaxed)) {
+    say("no more threads: %u run", rt->m_count - 1);
+  }
   m->next_p = nullptr;
   m->next_g = nullptr;
   Locked held(rt->lock);
@@ -367,8 +368,7 @@ bool m_create(Runtime* rt, P* p, G* g, bool spinning) {
   return false;
 }
 
-// The calling thread as an M of rt. The struct stays with the runtime: Gs pinned
-// to this thread wait on it for the thread's next call.
+// The calling thread as an M of rt. It stays: Gs pinned to it wait for the next call.
 M* m_lend(Runtime* rt) {
   u64 who = thread_pointer();
   M* m = nullptr;

@@ -143,6 +143,7 @@ struct Runtime {
   Atomic<u32> refs;            // atomic
   Atomic<u32> said_unstopped;  // atomic: reported once
   Atomic<u32> said_starved;    // atomic: reported once
+  Atomic<u32> said_threads;    // atomic: reported once
   Atomic<u32> said_held;       // atomic: reports of the debug mode
   u32 tag;                     // const: upper byte of its handles
   u32 epoch;                   // const: os::fork_epoch of its process
