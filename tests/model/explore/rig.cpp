@@ -214,6 +214,15 @@ void work(unsigned i) {
   M* m = ms[i];
   set_this_m(m);
   loop(m);
+  P* late;  // given to it as it was dismissed
+  {
+    Locked held(rt->lock);
+    late = m->next_p;
+    m->next_p = nullptr;
+  }
+  if (late) {
+    take_p(m, late);
+  }
   if (m->p) {
     drop_p(m);
   }
