@@ -25,7 +25,9 @@ static void tells(void* arg) {
   memset(text, 'x', sizeof text);
   int64_t n = thrum_memory_report(NULL, NULL, 0);
   CHECK(n > 40);
-  CHECK_EQ(thrum_memory_report(NULL, text, 20), n);
+  /* As long as it would have been; its figures move meanwhile. */
+  int64_t cut = thrum_memory_report(NULL, text, 20);
+  CHECK(cut > n - 40 && cut < n + 40);
   CHECK(text[19] == 0 && text[20] == 'x' && text[0] == '{');
   CHECK_EQ(figure(NULL, "\"live\""), 1);
   CHECK(figure(NULL, "\"rss\"") > 0);
