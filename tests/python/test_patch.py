@@ -129,6 +129,26 @@ with ThreadPoolExecutor(3) as pool:
 """)
 
 
+def test_a_task_that_forks_is_the_main_thread_of_the_child(patched):
+    patched("""
+import os
+import warnings
+warnings.simplefilter("ignore")
+def forks():
+    pid = os.fork()
+    if pid == 0:
+        me = threading.current_thread()
+        good = (me is threading.main_thread() and me.is_alive()
+                and threading.enumerate() == [me])
+        os._exit(not good)
+    assert os.waitpid(pid, 0)[1] == 0
+forks()
+thread = threading.Thread(target=forks)
+thread.start()
+thread.join()
+""")
+
+
 def test_queues_and_time(patched):
     patched("""
 q = queue.Queue(1)

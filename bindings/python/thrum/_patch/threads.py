@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import os
 import queue
 import sys
 import threading
@@ -273,6 +274,7 @@ def start_joinable_thread(fn: Callable[[], Any], handle: Handle | None = None,
     handle._begun = True
 
     def body() -> None:
+        handle.ident = get_ident()  # before it can fork
         try:
             fn()
         finally:
@@ -283,6 +285,12 @@ def start_joinable_thread(fn: Callable[[], Any], handle: Handle | None = None,
         handle._begun = False
         raise
     return handle
+
+
+def _main_after_fork() -> None:
+    """The Task that forked is the child's main thread, and alive."""
+    handle = getattr(threading, "_make_thread_handle")
+    setattr(threading.current_thread(), "_handle", handle(get_ident()))
 
 
 def patch() -> None:
@@ -301,6 +309,9 @@ def patch() -> None:
     if sys.version_info >= (3, 13):
         setattr(threading, "_start_joinable_thread", start_joinable_thread)
         setattr(threading, "_ThreadHandle", Handle)
+        # threading wants a Thread in the child whose number is the caller's.
+        os.register_at_fork(before=threading.current_thread,
+                            after_in_child=_main_after_fork)
     else:
         setattr(threading, "_set_sentinel", _set_sentinel)
     setattr(queue, "SimpleQueue", getattr(queue, "_PySimpleQueue"))
