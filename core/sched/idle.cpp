@@ -175,6 +175,7 @@ void sleep_idle(M* m) {
   trace(m, rt, Event::idle, nullptr, m->id);
   u64 asleep = cpu_ticks();
   bool came = false;
+  bool slept = false;  // for the timers
   if (watches) {
     came = watch(m, min(until, end));
   } else {
@@ -187,6 +188,7 @@ void sleep_idle(M* m) {
   {
     Locked held(rt->lock);
     if (rt->sleeper.load(relaxed) == m) {
+      slept = true;
       rt->sleeper.store(nullptr, relaxed);
       rt->sleep_until.store(kForever, relaxed);
     }
@@ -213,6 +215,9 @@ void sleep_idle(M* m) {
   if (p) {
     take_p(m, p);
     p->metrics.idle.add(ticks_to_ns(rt, cpu_ticks() - asleep));
+    if (slept && earliest_timer(rt, p) < rt->sysmon_until.load(relaxed)) {
+      sysmon_prompt(rt);  // to see to those of idle Ps while m works
+    }
     if (watches && m->woken_late != kForever) {
       p->metrics.net[kNetKernel].add(static_cast<u64>(m->woken_late));
     }

@@ -126,7 +126,7 @@ bool watch(M* m, i64 deadline);
 G* steal(M* m);
 G* take_global(M* m, P* p, bool batch);
 u32 run_timers(M* m, P* p, i64 now);
-i64 earliest_timer(Runtime* rt);
+i64 earliest_timer(Runtime* rt, const P* but = nullptr);
 // It became the earliest of its P, which goes on with another G (`busy`) or not.
 void timer_armed(P* p, i64 when, bool busy);
 

@@ -240,6 +240,7 @@ struct Runtime {
   bool sysmon_on;             // lock
   Atomic<u32> sysmon_note;    // futex
   Atomic<u32> sysmon_rest;    // sysmon writes: 1: until it is prompted
+  Atomic<i64> sysmon_until;   // the same: or until then
   Atomic<bool> sysmon_leave;  // atomic
   Look looks[kMaxProcs];      // sysmon
   Suspect suspects[64];       // sysmon: by a hash of the site

@@ -82,11 +82,12 @@ u32 run_timers(M* m, P* p, i64 now) {
   return n;
 }
 
-i64 earliest_timer(Runtime* rt) {
+i64 earliest_timer(Runtime* rt, const P* but) {
   i64 first = kForever;
   u32 n = rt->p_count.load(acquire);
   for (u32 i = 0; i < n; ++i) {
-    first = min(first, rt->ps[i]->earliest.load(seq_cst));
+    const P* p = rt->ps[i];
+    first = p == but ? first : min(first, p->earliest.load(seq_cst));
   }
   return first;
 }

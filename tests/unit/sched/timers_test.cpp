@@ -307,3 +307,38 @@ TEST_CASE("timers: of one P only, all busy: due ones fire at a dispatch") {
     (void)join(y);
   });
 }
+
+TEST_CASE("timers: those of idle Ps, while the M that slept for them works") {
+  // A timer in each of two Ps; the M takes a third, and the G of the earlier one
+  // computes there until the other has run. By then sysmon has long come to rest.
+  for (i64 apart : {i64{0}, 50 * kMs}) {
+    Rt rt(3);
+    Atomic<u32> there{0}, fired{0};
+    auto on_a_p_of_its_own = [&] {
+      there.fetch_add(1);
+      (void)hogs_until([&] { return there.load() == 3; });
+    };
+    i64 waited = kNever;
+    u64 first = go_in(rt.rt, [&] {
+      on_a_p_of_its_own();
+      (void)park(now() + 600 * kMs);
+      waited = hogs_until([&] { return fired.load() != 0; });
+    });
+    u64 second = go_in(rt.rt, [&, apart] {
+      on_a_p_of_its_own();
+      (void)park(now() + 600 * kMs + apart);
+      fired.store(1);
+    });
+    u64 last = go_in(rt.rt, [&] {
+      on_a_p_of_its_own();
+      (void)hogs_until([&] { return rt->idle_count.load() == 2; });
+      for (u32 i = 0; i < 3; ++i) {  // Gs run short: nobody is woken for one
+        rt->ps[i]->mean_run.store(1);
+      }
+    });
+    CHECK(join(last, rt.rt) == 0);
+    CHECK(join(first, rt.rt) == 0);
+    CHECK(waited < kNever);
+    CHECK(join(second, rt.rt) == 0);
+  }
+}
