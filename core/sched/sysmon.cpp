@@ -3,7 +3,8 @@
 // the Ms' doors (door.hpp).
 //
 // Each tick (a quarter slice): a G that has kept its P for a slice while others
-// wait gets the slice flag, and if it is outside thrum its P is taken (retake).
+// wait gets the slice flag, and if it is outside thrum its P is taken (retake),
+// unless the kernel has kept its M from the CPUs meanwhile.
 // One that declared to block, or left thrum where it has been caught before,
 // keeps its P for 200 us only. Due timers of a busy P are announced; an idle P is
 // woken for any work there is; the world outside is looked at if nobody else does.
@@ -81,6 +82,24 @@ bool quick_case(Runtime* rt, M* m, Look& seen, Round& r) {
   return false;
 }
 
+constexpr i64 kStarvedSlices = 8;  // then it is passed by all the same
+
+// Would m compute, but the kernel gives the CPUs to others? Another M in its place
+// would be one more thread that waits for them.
+bool starves(Runtime* rt, M* m, Look& seen, const Round& r, bool over) {
+  u32 tid = m->tid.load(relaxed);
+  if (seen.m != m || seen.cpu_at < seen.since) {
+    seen.m = m;
+    seen.cpu = os::thread_cpu_ns(tid);
+    seen.cpu_at = r.now;
+    return false;
+  }
+  i64 apart = r.now - seen.cpu_at;
+  return over && r.now - seen.since < kStarvedSlices * rt->config.slice_ns &&
+         4 * (os::thread_cpu_ns(tid) - seen.cpu) < apart &&
+         os::thread_runs(tid);
+}
+
 void look_at(Runtime* rt, P* p, Look& seen, Round& r) {
   u64 d = p->dispatches.load(relaxed);
   bool same = d == seen.dispatches && seen.since;
@@ -118,7 +137,9 @@ void look_at(Runtime* rt, P* p, Look& seen, Round& r) {
   } else {
     r.next = min(r.next, end);
   }
-  if (m && (quick_case(rt, m, seen, r) || over) && work && !tries &&
+  bool quick = m && quick_case(rt, m, seen, r);
+  bool starved = m && !preempts && starves(rt, m, seen, r, over);
+  if (m && (quick || (over && !starved)) && work && !tries &&
       retake(rt, p, m, seen)) {
     seen.site = 0;
     seen.marked = 0;
@@ -132,8 +153,10 @@ void look_at_ps(Runtime* rt, Round& r) {
     if (p->state.load(relaxed) == PState::running) {
       r.runs = true;
       look_at(rt, p, rt->looks[i], r);
-    } else if (p->earliest.load(relaxed) <= r.now) {
+    } else if (i64 first = p->earliest.load(relaxed); first <= r.now) {
       r.due = true;
+    } else if (!rt->sleeper.load(relaxed)) {
+      r.next = min(r.next, first);
     }
   }
 }
@@ -149,14 +172,16 @@ bool any_waits(Runtime* rt) {
 }
 
 // Sleeps until then or until prompted. The fence makes it exact: whoever queues
-// work or arms a timer either did so before, and is seen here, or sees
-// sysmon_rest.
+// work, arms a timer or sleeps for them no more either did so before, and is seen
+// here, or sees sysmon_rest.
 void rest(Runtime* rt, i64 until) {
+  rt->sysmon_until.store(until, relaxed);
   rt->sysmon_rest.store(1, seq_cst);
   os::fence_all();
   for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
     P* p = rt->ps[i];
-    if (p->state.load(relaxed) == PState::running) {
+    if (p->state.load(relaxed) == PState::running ||
+        !rt->sleeper.load(relaxed)) {
       until = min(until, p->earliest.load(relaxed));
     }
   }

@@ -8,8 +8,7 @@
  * run delay, from schedstat, over the time), how often the kernel took one off
  * its CPU, and how many threads of the whole machine were runnable
  * (/proc/loadavg, looked at every 10 ms, without the one that looks). An M that the kernel lets
- * wait for a slice loses its P to another one, so there may be more threads than
- * Ps that want a CPU.
+ * wait keeps its P for up to eight slices: another in its place would wait, too.
  *
  * SPDX-License-Identifier: MIT */
 #include "support/group.h"

@@ -185,7 +185,9 @@ ROWS = [
         Figure("x4_late_p50_us", "  probe late p50, us"),
         Figure("x4_late_p99_us", "  p99, us"),
         Figure("x4_waiting", "  threads that wait for a CPU"),
-        Figure("x4_threads", "  threads of the process")]),
+        Figure("x4_procs", "  Ps"),
+        Figure("x4_threads", "  threads of the process",
+               lambda medians: medians["x4_procs"] + 4)]),
     Row("sysmon", "sysmon", "--turn-ms 3000", "--turn-ms 1000", [
         figure
         for period in (100, 1000, 10000) for figure in (
