@@ -18,10 +18,13 @@ namespace thrum {
 
 namespace {
 
-void push_global(Runtime* rt, Fifo<G>& batch) {
+void push_global(Runtime* rt, Fifo<G>& batch, bool woken = false) {
   Locked held(rt->lock);
   rt->global.splice(batch);
   rt->global_count.store(rt->global.count, relaxed);
+  if (woken) {
+    rt->woken_ahead.store(rt->global.count, relaxed);
+  }
 }
 
 void push_global(Runtime* rt, G* g) {
@@ -101,9 +104,10 @@ void runq_put(M* m, P* p, G* g) {
 void put_all(M* m, Fifo<G>& gs) {
   Runtime* rt = m->rt;
   // What the ring cannot hold goes to the global queue as it is; and what comes
-  // while that is waiting there must not overtake it.
-  if (gs.count > kRing / 2 || rt->global_count.load(relaxed)) {
-    push_global(rt, gs);
+  // while that is waiting there must not overtake it. (It may pass a storm of
+  // spawns.)
+  if (gs.count + m->p->runq.size() > kRing || rt->woken_ahead.load(relaxed)) {
+    push_global(rt, gs, true);
     maybe_wake(m->p);
     return;
   }

@@ -163,6 +163,7 @@ struct Runtime {
                    // a callback or a system call other than a wake
   Fifo<G> global;  // lock
   Atomic<u32> global_count;   // lock writes, anyone reads
+  Atomic<u32> woken_ahead;    // the same: so many takes until put_all's last
   Fifo<G> starved;            // lock: no memory for their stacks
   Atomic<u32> starved_count;  // lock writes, anyone reads
 

@@ -84,6 +84,8 @@ G* take_global(M* m, P* p, bool batch) {
       }
     }
     rt->global_count.store(rt->global.count, relaxed);
+    u32 ahead = rt->woken_ahead.load(relaxed);
+    rt->woken_ahead.store(ahead - min(ahead, n + 1), relaxed);
   }
   // They will run one after the other, and of many each is cold: the context
   // first, then the stack it points to. Before they can be stolen.

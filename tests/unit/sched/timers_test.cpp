@@ -308,6 +308,27 @@ TEST_CASE("timers: of one P only, all busy: due ones fire at a dispatch") {
   });
 }
 
+TEST_CASE("timers: what is due passes a storm of spawns") {
+  in_g(still(), [] {
+    static constexpr u32 kStorm = 20 * kRing;  // most wait in the global queue
+    Atomic<bool> fired;
+    u64 h = sleeper_here(kMs, fired);
+    u32 begun = 0, before = 0;
+    for (u32 i = 0; i < kStorm; ++i) {
+      (void)go([&] {
+        ++begun;
+        before += !fired.load();
+      });
+    }
+    for (i64 due = now() + 2 * kMs; now() < due;) {}
+    (void)join(h);
+    while (begun < kStorm) {
+      (void)yield();
+    }
+    CHECK(before < 4 * kRing);
+  });
+}
+
 TEST_CASE("timers: those of idle Ps, while the M that slept for them works") {
   // A timer in each of two Ps; the M takes a third, and the G of the earlier one
   // computes there until the other has run. By then sysmon has long come to rest.
