@@ -38,7 +38,7 @@ void add_ms(Numbers& n, Runtime* rt) {
     n.threads += m->lent ? m->lent_now : !m->gone;
   }
   n.threads_idle = rt->idle_ms;
-  n.queued_global = rt->global.count;
+  n.queued_global = rt->global.size();
 }
 
 struct Row {

@@ -24,7 +24,7 @@ bool go_idle(M* m) {
   {
     Locked held(rt->lock);
     // slow: run_ended ends our call under this lock.
-    if (rt->wanting_head || !rt->global.empty() ||
+    if (rt->wanting_head || rt->global.size() ||
         rt->ranked_count.load(relaxed) || !m->pinned.empty() ||
         m->leaving.load(relaxed) || (m->slow.load(relaxed) & kSlowStop) ||
         p->attention.load(relaxed)) {

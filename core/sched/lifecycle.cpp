@@ -222,7 +222,6 @@ void drop_tokens(Runtime* rt) {
   while (rt->drawer.count) {
     drop_token(rt->drawer.items[--rt->drawer.count]);
   }
-  rt->global_count.store(0, relaxed);
 }
 
 // Do ready Gs wait for the calling thread, which lent itself before?

@@ -203,9 +203,9 @@ int yield_slow(M*& m, G* g) {
 }
 
 AfterKind slice_end(M* m, G* g) {
-  return g->flags & kRouted || rank_now(g)   ? AfterKind::route
-         : m->rt->global_count.load(relaxed) ? AfterKind::behind
-                                             : AfterKind::yield;
+  return g->flags & kRouted || rank_now(g) ? AfterKind::route
+         : m->rt->global.size()            ? AfterKind::behind
+                                           : AfterKind::yield;
 }
 
 int check(M*& m) {

@@ -147,7 +147,7 @@ void go_behind(M*& m, G* g) {
   // release: pairs with the acquire in preempt_look.
   p->stamped.store(p->dispatches.load(relaxed) + 1, release);
   if (g->body->bound) {
-    m->bound_wait = min(p->queued() + m->rt->global_count.load(relaxed), kRing);
+    m->bound_wait = min(p->queued() + m->rt->global.size(), kRing);
   }
   g->state.store(State::runnable, relaxed);
   m->after = After{.kind = slice_end(m, g), .g = g};

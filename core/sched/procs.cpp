@@ -28,7 +28,6 @@ void empty_queues(M* m, P* p) {
   }
   Locked held(m->rt->lock);
   m->rt->global.splice(all);
-  m->rt->global_count.store(m->rt->global.count, relaxed);
 }
 
 bool surplus(P* p) { return p->id >= p->rt->procs.load(relaxed); }

@@ -33,7 +33,7 @@ void charge(P* p) {
 // save up.
 u8 choose(Runtime* rt, P* p) {
   bool waits[kRanks];
-  waits[kNormal] = p->queued() || rt->global_count.load(relaxed);
+  waits[kNormal] = p->queued() || rt->global.size();
   waits[kHigh] = !rt->ranked[kHigh].empty();
   waits[kLow] = !rt->ranked[kLow].empty();
   u8 best = kNormal;
@@ -104,7 +104,6 @@ void push_between(Runtime* rt, G* g) {
     count(rt);
   } else {
     rt->global.push(g);
-    rt->global_count.store(rt->global.count, relaxed);
   }
 }
 

@@ -18,19 +18,9 @@ namespace thrum {
 
 namespace {
 
-void push_global(Runtime* rt, Fifo<G>& batch, bool woken = false) {
-  Locked held(rt->lock);
-  rt->global.splice(batch);
-  rt->global_count.store(rt->global.count, relaxed);
-  if (woken) {
-    rt->woken_ahead.store(rt->global.count, relaxed);
-  }
-}
-
 void push_global(Runtime* rt, G* g) {
   Locked held(rt->lock);
   rt->global.push(g);
-  rt->global_count.store(rt->global.count, relaxed);
 }
 
 void queue(M* m, Runtime* rt, G* g, bool next) {
@@ -84,7 +74,8 @@ void push_batch(Runtime* rt, G** items, u32 n) {
   for (u32 i = 0; i < n; ++i) {
     batch.push(items[i]);
   }
-  push_global(rt, batch);
+  Locked held(rt->lock);
+  rt->global.splice(batch);
 }
 
 void push_unblocked(Runtime* rt, G* g) {
@@ -104,10 +95,12 @@ void runq_put(M* m, P* p, G* g) {
 void put_all(M* m, Fifo<G>& gs) {
   Runtime* rt = m->rt;
   // What the ring cannot hold goes to the global queue as it is; and what comes
-  // while that is waiting there must not overtake it. (It may pass a storm of
-  // spawns.)
-  if (gs.count + m->p->runq.size() > kRing || rt->woken_ahead.load(relaxed)) {
-    push_global(rt, gs, true);
+  // while that is waiting there must not overtake it.
+  if (gs.count + m->p->runq.size() > kRing || rt->global.woken()) {
+    {
+      Locked held(rt->lock);
+      rt->global.splice_woken(gs);
+    }
     maybe_wake(m->p);
     return;
   }

@@ -27,7 +27,7 @@ inline void unroute(Runtime* rt, G* g) {
 }
 // What waits for any P, in the queues between them.
 inline u32 between(const Runtime* rt) {
-  return rt->global_count.load(relaxed) + rt->ranked_count.load(relaxed);
+  return rt->global.size() + rt->ranked_count.load(relaxed);
 }
 // To the global queue, in one step with the end of its declared blocking.
 void push_unblocked(Runtime* rt, G* g);

@@ -6,6 +6,7 @@
 #include "mem/attic.hpp"
 #include "os/lock.hpp"
 #include "os/os.hpp"
+#include "queue/global.hpp"
 #include "sched/m.hpp"
 #include "sched/p.hpp"
 #include "sched/table.hpp"
@@ -159,12 +160,10 @@ struct Runtime {
   Atomic<u32> idle_count;  // lock writes
   Atomic<u32> spinning;    // atomic: Ms that look for work
 
-  WordLock lock;   // the fields marked "lock"; never held over a park,
-                   // a callback or a system call other than a wake
-  Fifo<G> global;  // lock
-  Atomic<u32> global_count;   // lock writes, anyone reads
-  Atomic<u32> woken_ahead;    // the same: so many takes until put_all's last
-  Fifo<G> starved;            // lock: no memory for their stacks
+  WordLock lock;     // the fields marked "lock"; never held over a park,
+                     // a callback or a system call other than a wake
+  Global<G> global;  // lock
+  Fifo<G> starved;   // lock: no memory for their stacks
   Atomic<u32> starved_count;  // lock writes, anyone reads
 
   // Ms

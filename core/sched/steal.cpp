@@ -61,7 +61,7 @@ G* steal_from(M* m, P* p, P* victim, bool last_round) {
 
 G* take_global(M* m, P* p, bool batch) {
   Runtime* rt = m->rt;
-  if (!rt->global_count.load(relaxed)) {
+  if (!rt->global.size()) {
     return nullptr;
   }
   G* rest[kRing / 2];
@@ -72,7 +72,7 @@ G* take_global(M* m, P* p, bool batch) {
     first = rt->global.pop();
     if (first && batch) {
       // A fair share, at most half a ring (Go's globrunqget).
-      u32 share = min(rt->global.count / max(rt->procs.load(relaxed), 1u) + 1,
+      u32 share = min(rt->global.size() / max(rt->procs.load(relaxed), 1u) + 1,
                       kRing / 2);
       while (n + 1 < share) {
         G* g = rt->global.pop();
@@ -83,9 +83,6 @@ G* take_global(M* m, P* p, bool batch) {
         rest[n++] = g;
       }
     }
-    rt->global_count.store(rt->global.count, relaxed);
-    u32 ahead = rt->woken_ahead.load(relaxed);
-    rt->woken_ahead.store(ahead - min(ahead, n + 1), relaxed);
   }
   // They will run one after the other, and of many each is cold: the context
   // first, then the stack it points to. Before they can be stolen.

@@ -69,7 +69,7 @@ void quiet_after() {
   }
   MUST(rig::rt->spinning.load(relaxed) == 0);
   MUST(rig::rt->idle_count.load(relaxed) == rig::rt->procs.load(relaxed));
-  MUST(rig::rt->global_count.load(relaxed) == 0);
+  MUST(rig::rt->global.size() == 0);
   u32 n = 0;
   for (P* p = rig::rt->idle_p; p; p = p->next_idle) {
     ++n;

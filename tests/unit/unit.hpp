@@ -96,7 +96,7 @@ void call_and_delete(void* f) {
 // What holds in every runtime that has stopped.
 inline void check_stopped(Runtime* rt) {
   CHECK(live_gs(rt) == 0);
-  CHECK(rt->global.empty());
+  CHECK(rt->global.size() == 0);
   CHECK(rt->blocking.load() == 0);
   CHECK(rt->wanting.load() == 0);
   CHECK(rt->spinning.load() == 0);

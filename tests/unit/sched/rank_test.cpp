@@ -51,7 +51,7 @@ TEST_CASE(
   CHECK(low_ones(x.rt) == 2);
   CHECK(high_ones(x.rt) == 2);
   CHECK(x->ranked_count.load() == 4);
-  CHECK(x->global_count.load() == 2);
+  CHECK(x->global.size() == 2);
   CHECK(has_work(x.rt));
   CHECK(x.pump() == 0);
   CHECK(seen.size() == 6);
