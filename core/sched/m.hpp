@@ -64,6 +64,10 @@ struct After {
   }
 };
 
+// Values of M::note: a wake has come; the M sleeps and is to be woken.
+constexpr u32 kNoted = 1;
+constexpr u32 kNoteSleeps = 2;
+
 // Bits of M::slow: every switch goes through the loop.
 constexpr u32 kSlowPump = 1;      // a budget is checked at each switch
 constexpr u32 kSlowStop = 2;      // the lent thread's call is over
@@ -112,7 +116,8 @@ struct M {
   bool arrived_native;  // owner: the last switch came from the loop
   u32 id;               // const
 
-  Atomic<u32> note;      // futex: 1 = go on
+  Atomic<u32> note;  // futex: 0, kNoted or kNoteSleeps
+  i32 note_credit;   // owner: vain waits before it sleeps at once, as a rule
   Atomic<u32> watching;  // owner writes: sleeps in the source, not on the note
   u32 watches;           // owner: how often it has
   i64 woken_late;  // owner: by the kernel, after that, in ns; kForever: unknown

@@ -9,7 +9,6 @@
 // SPDX-License-Identifier: MIT
 #include "sched/ready.hpp"
 
-#include "mem/heap.hpp"
 #include "sched/domain.hpp"
 #include "sched/rank.hpp"
 #include "sched/source.hpp"
@@ -341,50 +340,6 @@ P* idle_p_pop(Runtime* rt) {
     p->state.store(PState::running, relaxed);
   }
   return p;
-}
-
-void note_wake(M* m) {
-  if (!m) {
-    return;
-  }
-  // release: pairs with the acquire in note_wait. seq_cst: Dekker with watch.
-  m->note.store(1, seq_cst);
-  if (THRUM_UNLIKELY(m->watching.load(seq_cst))) {
-    Source* s = m->rt->source.load(relaxed);
-    s->interrupt(s);
-  } else {
-    os::futex_wake(&m->note, 1);
-  }
-}
-
-namespace {
-
-bool note_comes(M* m, i64 deadline) {
-  while (!m->note.load(acquire)) {
-    os::futex_wait(&m->note, 0, deadline);
-    if (deadline != kForever && os::now_ns() >= deadline) {
-      return m->note.load(acquire);
-    }
-  }
-  return true;
-}
-
-}  // namespace
-
-void note_wait(M* m, i64 deadline) {
-  note_comes(m, deadline);
-  m->note.store(0, relaxed);
-}
-
-// Once in a sleep, and late: who is woken meanwhile comes later by what it takes.
-void idle_wait(M* m, i64 deadline) {
-  if (i64 long_sleep = m->rt->collect_ns) {
-    i64 late = os::now_ns() + long_sleep;
-    if (late < deadline && !note_comes(m, late)) {
-      mem::collect();
-    }
-  }
-  note_wait(m, deadline);
 }
 
 bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned) {

@@ -52,10 +52,13 @@ inline P* leave_p(M* m) {
   return p;
 }
 
+// ---- note.cpp ---------------------------------------------------------------------
 void note_wake(M* m);  // null: nobody
 void note_wait(M* m, i64 deadline);
 void idle_wait(M* m,
                i64 deadline);  // note_wait that tidies up when it gets long
+
+// ---- ready.cpp --------------------------------------------------------------------
 
 // Gives P (and a first G) to an idle M or to a new one; false: there is none to
 // be had, and P is still the caller's.
