@@ -135,7 +135,7 @@ need gcc:gcc g++:g++ meson:meson ninja:ninja-build pkg-config:pkg-config \
 need git:git gdb:gdb bpftrace:bpftrace perf:linux-perf clang:clang libclang-rt-14-dev clang-format-14:clang-format-14 \
   relacy-dev spin:spin curl:curl wrk:wrk redis-cli:redis-tools \
   swig:swig python3-prometheus-client lua5.4:lua5.4 liblua5.4-dev liblua5.3-dev liblua5.1-0-dev \
-  libluajit-5.1-dev || true
+  libluajit-5.1-dev luarocks:luarocks || true
 
 # ---- as it ships ------------------------------------------------------------
 
@@ -156,6 +156,11 @@ done
 if [ -z "$pythons" ]; then
   one python all skip 'there is no CPython 3.11 or later'
 fi
+
+# ---- Lua --------------------------------------------------------------------
+
+say 'Lua: the rock, from a clean clone'
+script lua rock sh tests/lua/rock.sh
 
 # ---- sanitizers -------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 -- luarocks make bindings/lua/thrum-scm-1.rockspec, from the top of the tree. Needs
--- meson, ninja, a C++20 compiler, libuv and mimalloc.
+-- meson, ninja, a C++20 compiler and the headers of that Lua; libuv and mimalloc of the
+-- system, or they are fetched.
 package = "thrum"
 version = "scm-1"
 source = { url = "." }
@@ -11,7 +12,6 @@ supported_platforms = { "linux" }
 dependencies = { "lua >= 5.1, < 5.5" }
 build = {
   type = "command",
-  build_command = "meson setup build/rock -Dtests=false -Dexamples=false && " ..
-    "ninja -C build/rock",
-  install_command = "sh bindings/lua/install.sh build/rock $(LUA) $(LIBDIR)",
+  build_command = "sh bindings/lua/rock.sh $(LUA)",
+  install_command = "sh bindings/lua/rock.sh $(LUA) $(LIBDIR)",
 }
