@@ -3,7 +3,8 @@
 -- SPDX-License-Identifier: MIT
 local thrum = ...
 local go, spawn, sleep = thrum.go, thrum.spawn, thrum.sleep
-local select_case, localchannel = thrum.select, thrum.localchannel
+local localchannel = thrum.localchannel
+local core = { select = thrum.select } -- so do its errors call it
 
 local function chosen(cases, n, ...)
   local case = n and cases[n]
@@ -19,7 +20,7 @@ end
 --- came. Cases: {recv = ch, f}, {send = ch, value, f}, {after = seconds, f},
 --- {default = true, f}.
 function thrum.select(cases)
-  return chosen(cases, select_case(cases))
+  return chosen(cases, core.select(cases))
 end
 
 --- Calls f in a state of its own and waits for it: for C functions that block.
@@ -29,6 +30,9 @@ end
 
 --- Calls f(...) after so many seconds; cancel() of what it returns stops that.
 function thrum.timer(seconds, f, ...)
+  if type(seconds) ~= "number" or type(f) ~= "function" then
+    error("timer: a number and a function expected", 2)
+  end
   local args, n = { ... }, select("#", ...)
   return go(function()
     sleep(seconds)

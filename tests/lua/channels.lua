@@ -80,7 +80,11 @@ end)
 
 test("select errors", function()
   fails("none of recv", thrum.select, { {} })
-  fails("thrum.channel expected", thrum.select, { { recv = 1 } })
+  fails("case 1: recv: thrum.channel expected, got number", thrum.select, { { recv = 1 } })
+  fails("case 2: send: thrum.channel expected, got userdata", thrum.select,
+    { { default = true }, { send = thrum.mutex(), 1 } })
+  fails("case 1: after: seconds expected, got table", thrum.select, { { after = {} } })
+  fails("case 1 is a number, not a table", thrum.select, { 7 })
   fails("cannot send a coroutine", thrum.select,
     { { send = thrum.channel(1), { 1 } }, { send = thrum.channel(), coroutine.create(function() end) } })
   fails("could never end", thrum.select, {})

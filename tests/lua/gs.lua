@@ -200,6 +200,9 @@ end
 
 fails("only inside a G", yield)
 fails("function expected", function() thrum.run(7) end)
+-- Another thread would run it, in the midst of what this one does in the state.
+fails("go() outside run()", go, function() end)
+fails("go() outside run()", thrum.timer, 1, function() end)
 test("bad arguments", function()
   fails("run() inside a G", thrum.run, function() end)
   fails("function expected", go, 7)

@@ -173,14 +173,19 @@ struct choice {
 };
 
 /* The handle of case i's channel on top; `field` is "send" or "recv". */
-static int channel_of(lua_State* L, struct island* isl, const char* field,
-                      struct channel** c) {
+static int channel_of(lua_State* L, struct island* isl, int i,
+                      const char* field, struct channel** c) {
   lua_getfield(L, -1, field);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return 0;
   }
-  *c = object_check(L, isl, lua_gettop(L), CHANNEL);
+  struct object* o = object_at(L, isl, lua_gettop(L));
+  if (!o || o->kind != CHANNEL) {
+    luaL_error(L, "case %d: %s: thrum.channel expected, got %s", i + 1, field,
+               luaL_typename(L, -1));
+  }
+  *c = (struct channel*)o;
   return 1;
 }
 
@@ -199,6 +204,10 @@ static void undo_sends(lua_State* L, struct choice* s, int done) {
 static void read_timer(lua_State* L, struct choice* s, int i) {
   lua_getfield(L, -1, "after");
   if (!lua_isnil(L, -1)) {
+    if (!lua_isnumber(L, -1)) {
+      luaL_error(L, "case %d: after: seconds expected, got %s", i + 1,
+                 luaL_typename(L, -1));
+    }
     int64_t deadline = deadline_at(L, lua_gettop(L));
     if (deadline < s->deadline) {
       s->deadline = deadline;
@@ -225,11 +234,13 @@ static int read_cases(lua_State* L) {
   luaL_argcheck(L, s->n <= CASES, 1, "too many cases");
   for (int i = 0; i < s->n; ++i) {
     lua_rawgeti(L, 1, i + 1);
-    luaL_checktype(L, -1, LUA_TTABLE);
+    if (!lua_istable(L, -1)) {
+      luaL_error(L, "case %d is a %s, not a table", i + 1, luaL_typename(L, -1));
+    }
     struct channel* c = NULL;
-    if (channel_of(L, isl, "recv", &c)) {
+    if (channel_of(L, isl, i, "recv", &c)) {
       s->arm[i].op = THRUM_RECV;
-    } else if (channel_of(L, isl, "send", &c)) {
+    } else if (channel_of(L, isl, i, "send", &c)) {
       s->arm[i].op = THRUM_SEND;
       lua_rawgeti(L, -2, 1);
       int box = lua_gettop(L) - 1;

@@ -273,8 +273,9 @@ int green_go(lua_State* L, struct island* isl, int first) {
 
 static void check_callable(lua_State* L, int at) {
   if (!lua_isfunction(L, at)) {
-    luaL_argcheck(L, luaL_getmetafield(L, at, "__call"), at,
-                  "a function expected");
+    if (!luaL_getmetafield(L, at, "__call")) {
+      luaL_checktype(L, at, LUA_TFUNCTION);
+    }
     lua_pop(L, 1);
   }
 }
@@ -283,6 +284,9 @@ static int go(lua_State* L) {
   struct island* isl = island_here(L);
   check_callable(L, 1);
   island_need(L, isl, 1);
+  if (!isl->cur && !isl->pumped) { /* it would run beside this thread */
+    return luaL_error(L, "go() outside run(), in a state that is not pumped");
+  }
   if (isl->ending) {
     return answer(L, THRUM_ECANCELED);
   }

@@ -38,10 +38,28 @@ static struct island* island_make(lua_State* L) {
 
 static uint64_t field(lua_State* L, const char* name, double scale) {
   lua_getfield(L, 1, name);
-  double n = luaL_optnumber(L, -1, 0) * scale;
-  luaL_argcheck(L, n >= 0 && n < 9e18, 1, name);
+  double n = lua_tonumber(L, -1) * scale;
+  if (!(lua_isnil(L, -1) || lua_isnumber(L, -1)) || !(n >= 0 && n < 9e18)) {
+    luaL_error(L, "setup: %s is out of range or no number", name);
+  }
   lua_pop(L, 1);
   return (uint64_t)n;
+}
+
+/* A misspelt option would pass for one that does nothing. */
+static void check_options(lua_State* L) {
+  static const char* const known[] = {"procs", "slice", "stack_size", "preempt"};
+  enum { KNOWN = sizeof known / sizeof *known };
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+    const char* name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    int i = 0;
+    while (i < KNOWN && strcmp(name, known[i]) != 0) {
+      ++i;
+    }
+    if (i == KNOWN) {
+      luaL_error(L, "setup: there is no option '%s'", name);
+    }
+  }
 }
 
 /* setup{procs=, slice=, stack_size=, preempt=}: before anything runs. */
@@ -51,6 +69,7 @@ static int setup(lua_State* L) {
   if (isl->house) {
     return luaL_error(L, "setup() comes first, and once");
   }
+  check_options(L);
   isl->config.procs = (uint32_t)field(L, "procs", 1);
   isl->config.slice_ns = (int64_t)field(L, "slice", 1e9);
   uint64_t stack = field(L, "stack_size", 1);

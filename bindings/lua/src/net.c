@@ -41,7 +41,8 @@ static int net_answer(lua_State* L, int code) {
     return answer(L, code);
   }
   lua_pushnil(L);
-  lua_pushstring(L, thrum_strerror(code));
+  lua_pushstring(L, code == THRUM_ENODATA ? "host not found"
+                                          : thrum_strerror(code));
   return 2;
 }
 
