@@ -1,6 +1,7 @@
 /* What Lua Lanes does, in little: a pthread with a lua_State of its own per job,
  * and a queue that is a third state behind a mutex, through which values are
- * copied from state to state. peer SUBJECT N: prints ns per operation.
+ * copied from state to state. peer SUBJECT N: prints ns per operation. A buffer of
+ * one message stands beside a channel without: each waits for the other end.
  * SPDX-License-Identifier: MIT
  */
 #include <lauxlib.h>
@@ -55,19 +56,18 @@ static double spawn(int n) {
 }
 
 /* ---- messages through a keeper state ----------------------------------------------- */
-enum { CAPACITY = 64 };
-
 static struct {
   pthread_mutex_t lock;
   pthread_cond_t more, room;
   lua_State* keeper; /* [1]: the values, by number */
-  int head, tail;
+  int head, tail, capacity;
 } q = {PTHREAD_MUTEX_INITIALIZER,
        PTHREAD_COND_INITIALIZER,
        PTHREAD_COND_INITIALIZER,
        NULL,
        0,
-       0};
+       0,
+       64};
 
 static void copy(lua_State* from, lua_State* to, int at) {
   switch (lua_type(from, at)) {
@@ -100,7 +100,7 @@ static void copy(lua_State* from, lua_State* to, int at) {
 
 static int send(lua_State* L) {
   pthread_mutex_lock(&q.lock);
-  while (q.tail - q.head == CAPACITY) {
+  while (q.tail - q.head == q.capacity) {
     pthread_cond_wait(&q.room, &q.lock);
   }
   copy(L, q.keeper, 1);
@@ -152,16 +152,48 @@ static double messages(int n, const char* value) {
   return (now_ns() - began) / n;
 }
 
+/* ---- what the machine itself does -------------------------------------------------- */
+static void* look(void* ms) {
+  double began = now_ns();
+  double* longest = malloc(sizeof *longest);
+  *longest = 0;
+  for (double last = began, now; last - began < *(int*)ms * 1e6; last = now) {
+    now = now_ns();
+    *longest = now - last > *longest ? now - last : *longest;
+  }
+  return longest;
+}
+
+static double pause_of_two(int ms) {
+  pthread_t other;
+  void *mine, *its;
+  if (pthread_create(&other, NULL, look, &ms)) {
+    abort();
+  }
+  mine = look(&ms);
+  pthread_join(other, &its);
+  double a = *(double*)mine, b = *(double*)its;
+  free(mine);
+  free(its);
+  return a > b ? a : b;
+}
+
 int main(int argc, char** argv) {
   if (argc < 3) {
     return 2;
   }
   int n = atoi(argv[2]);
-  double ns = strcmp(argv[1], "spawn") == 0 ? spawn(n)
-              : strcmp(argv[1], "message integer") == 0
-                  ? messages(n, "42")
-                  : messages(n, "{1, 2, {3, 4, 5}, x = 'a', "
-                                "y = {z = true, w = 2.5}}");
+  double ns;
+  if (strcmp(argv[1], "spawn") == 0) {
+    ns = spawn(n);
+  } else if (strcmp(argv[1], "pause") == 0) {
+    ns = pause_of_two(n);
+  } else if (strcmp(argv[1], "message table") == 0) {
+    ns = messages(n, "{1, 2, {3, 4, 5}, x = 'a', y = {z = true, w = 2.5}}");
+  } else {
+    q.capacity = strstr(argv[1], "no buffer") ? 1 : q.capacity;
+    ns = messages(n, "42");
+  }
   printf("%f\n", ns);
   return 0;
 }
