@@ -235,7 +235,8 @@ static int read_cases(lua_State* L) {
   for (int i = 0; i < s->n; ++i) {
     lua_rawgeti(L, 1, i + 1);
     if (!lua_istable(L, -1)) {
-      luaL_error(L, "case %d is a %s, not a table", i + 1, luaL_typename(L, -1));
+      luaL_error(L, "case %d is a %s, not a table", i + 1,
+                 luaL_typename(L, -1));
     }
     struct channel* c = NULL;
     if (channel_of(L, isl, i, "recv", &c)) {

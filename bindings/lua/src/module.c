@@ -48,10 +48,12 @@ static uint64_t field(lua_State* L, const char* name, double scale) {
 
 /* A misspelt option would pass for one that does nothing. */
 static void check_options(lua_State* L) {
-  static const char* const known[] = {"procs", "slice", "stack_size", "preempt"};
+  static const char* const known[] = {"procs", "slice", "stack_size",
+                                      "preempt"};
   enum { KNOWN = sizeof known / sizeof *known };
   for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-    const char* name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    const char* name =
+        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
     int i = 0;
     while (i < KNOWN && strcmp(name, known[i]) != 0) {
       ++i;
