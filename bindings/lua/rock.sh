@@ -3,8 +3,14 @@
 set -eu
 build=build/rock
 module=$("$1" -e 'print("thrum_" .. (jit and "jit" or _VERSION:match("%d.%d")) .. ".so")')
-[ -e $build/build.ninja ] || meson setup $build -Dtests=false -Dexamples=false
-if ! ninja -C $build -t query "bindings/lua/$module" >/dev/null 2>&1; then
+here() {
+  ninja -C $build -t query "bindings/lua/$module" >/dev/null 2>&1
+}
+if ! here; then
+  rm -rf $build
+  meson setup $build -Dtests=false -Dexamples=false
+fi
+if ! here; then
   echo "thrum: pkg-config knows no headers for $1" >&2
   exit 1
 fi
