@@ -14,5 +14,6 @@ if ! here; then
   echo "thrum: pkg-config knows no headers for $1" >&2
   exit 1
 fi
-ninja -C $build "bindings/lua/$module"
+# After a source file came or went the build wants a second run.
+ninja -C $build "bindings/lua/$module" || ninja -C $build "bindings/lua/$module"
 [ $# = 1 ] || install -D -m 755 "$build/bindings/lua/$module" "$2/thrum.so"
