@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 /// Runs a future to its end: the green thread parks while it is pending, and is woken
 /// from whatever thread or executor the waker came to. On an OS thread that blocks.
@@ -23,39 +24,46 @@ use std::thread::{self, Thread};
 /// # });
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    block_on_until(future, sys::THRUM_FOREVER).expect("nothing else ends this wait")
+}
+
+/// The same until a deadline; None: the future was pending then.
+pub(crate) fn block_on_until<F: Future>(future: F, deadline: i64) -> Option<F::Output> {
     let mut future = pin!(future);
     match Green::current() {
         Some(green) => {
             let waker = Waker::from(Arc::new(green));
-            poll_until(|cx| future.as_mut().poll(cx), &waker, park_green)
+            poll_until(|cx| future.as_mut().poll(cx), &waker, || park_green(deadline))
         }
         None => {
             let os = Arc::new(Os { thread: thread::current(), woken: AtomicBool::new(false) });
             let waker = Waker::from(os.clone());
-            poll_until(|cx| future.as_mut().poll(cx), &waker, || os.wait())
+            poll_until(|cx| future.as_mut().poll(cx), &waker, || os.wait(deadline))
         }
     }
 }
 
+/// `wait` says whether there was still time.
 fn poll_until<T>(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     waker: &Waker,
-    mut wait: impl FnMut(),
-) -> T {
+    mut wait: impl FnMut() -> bool,
+) -> Option<T> {
     let mut cx = Context::from_waker(waker);
     loop {
         match poll(&mut cx) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => wait(),
+            Poll::Ready(value) => return Some(value),
+            Poll::Pending if wait() => {}
+            Poll::Pending => return None,
         }
     }
 }
 
 /// Takes the permit of the calling green thread, or waits for it. One that a former
 /// future left costs one more poll.
-fn park_green() {
+fn park_green(deadline: i64) -> bool {
     // SAFETY: parking, from a G; the reason is static.
-    park(sys::THRUM_FOREVER, || unsafe { sys::thrum_park(c"future".as_ptr(), sys::THRUM_FOREVER) });
+    park(deadline, || unsafe { sys::thrum_park(c"future".as_ptr(), deadline) }) == 0
 }
 
 /// Wakes a green thread, from anywhere, also after its end and its runtime's stop.
@@ -104,11 +112,21 @@ struct Os {
 }
 
 impl Os {
-    fn wait(&self) {
+    fn wait(&self, deadline: i64) -> bool {
         // Release and acquire: what the waker did is seen by the next poll.
         while !self.woken.swap(false, Ordering::Acquire) {
-            thread::park();
+            if deadline == sys::THRUM_FOREVER {
+                thread::park();
+                continue;
+            }
+            // SAFETY: a plain call.
+            let left = deadline - unsafe { sys::thrum_now() };
+            if left <= 0 {
+                return false;
+            }
+            thread::park_timeout(Duration::from_nanos(left as u64));
         }
+        true
     }
 }
 

@@ -2,15 +2,16 @@
 //!
 //! SPDX-License-Identifier: MIT
 
-use crate::future::block_on;
+use crate::future::{block_on, block_on_until};
 use crate::packet::Packet;
-use crate::park::park;
+use crate::park::{deadline, park};
 use crate::spawn::Shared;
 use crate::sys;
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use std::{fmt, thread};
 
 /// The end of a green thread, and what it returns. Dropping it lets the green
@@ -118,6 +119,20 @@ impl<T> JoinHandle<T> {
     /// ```
     pub fn join(self) -> thread::Result<T> {
         self.0.join()
+    }
+
+    /// Waits so long for its end; else the handle comes back.
+    ///
+    /// ```
+    /// # thrum::run(|| {
+    /// use std::time::Duration;
+    /// let sleeper = thrum::spawn(|| thrum::sleep(Duration::from_millis(5)));
+    /// let sleeper = sleeper.join_timeout(Duration::ZERO).unwrap_err();
+    /// assert!(sleeper.join_timeout(Duration::from_secs(60)).unwrap().is_ok());
+    /// # });
+    /// ```
+    pub fn join_timeout(mut self, timeout: Duration) -> Result<thread::Result<T>, JoinHandle<T>> {
+        block_on_until(&mut self, deadline(Some(timeout))).ok_or(self)
     }
 
     /// Has it unwind at its next wait, or at the one that it is in; it counts as a

@@ -69,6 +69,7 @@ mod cancel;
 mod chan;
 mod error;
 mod future;
+mod hosted;
 mod join;
 mod local;
 pub mod net;
@@ -89,9 +90,11 @@ pub use chan::{
     channel, IntoIter, Iter, Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError,
 };
 pub use future::block_on;
+pub use hosted::{Hosted, Pumped};
 pub use join::JoinHandle;
 pub use local::{LocalKey, NotGreen};
 pub use offload::offload;
+pub use park::{lock_thread, LockedThread};
 pub use runtime::{run, Runtime, RuntimeBuilder};
 pub use scope::{scope, Scope, ScopedJoinHandle};
 pub use spawn::{spawn, spawn_local, Builder};

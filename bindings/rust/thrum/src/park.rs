@@ -5,6 +5,7 @@
 
 use crate::cancel::{Cancelled, LimitPassed};
 use crate::sys;
+use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::thread::panicking;
 use std::time::Duration;
@@ -64,7 +65,7 @@ pub(crate) fn park_shielded<C: Code>(call: impl FnOnce() -> C) -> C {
 #[cold]
 fn unwinding<C: Code>(call: impl FnOnce() -> C) -> C {
     let _shield = Shield::new();
-    let _still = crate::spawn::is_migratable().then(LockedThread::new);
+    let _still = crate::spawn::is_migratable().then(lock_thread);
     call()
 }
 
@@ -105,16 +106,28 @@ impl Drop for Shield {
     }
 }
 
-/// While it lives its green thread stays on its OS thread, alone.
-struct LockedThread(());
-
-impl LockedThread {
-    fn new() -> LockedThread {
-        // SAFETY: a non-parking call from a G.
-        unsafe { sys::thrum_lock_thread() };
-        LockedThread(())
-    }
+/// Keeps the OS thread for the calling green thread alone, until what this returns is
+/// dropped; it nests. For code that others on the thread must not come between: signal
+/// masks, locales, a graphics context. Those that began on the same OS thread wait.
+/// Outside a green thread it does nothing.
+///
+/// ```
+/// # thrum::run(|| {
+/// let alone = thrum::lock_thread();
+/// thrum::yield_now(); // and nobody else has run here
+/// drop(alone);
+/// # });
+/// ```
+pub fn lock_thread() -> LockedThread {
+    // SAFETY: a non-parking call; outside a G it says so.
+    unsafe { sys::thrum_lock_thread() };
+    LockedThread(PhantomData)
 }
+
+/// See [`lock_thread`].
+#[must_use]
+#[derive(Debug)]
+pub struct LockedThread(PhantomData<*mut ()>);
 
 impl Drop for LockedThread {
     fn drop(&mut self) {

@@ -5,6 +5,7 @@
 use crate::error::{io_error, must, text};
 use crate::join::JoinHandle;
 use crate::offload::{self, Pool};
+use crate::park::deadline;
 use crate::spawn::{expect, Builder as SpawnBuilder};
 use crate::sys;
 use std::ffi::c_void;
@@ -87,12 +88,16 @@ impl RuntimeBuilder {
 
     /// Makes the runtime. It starts no thread yet.
     pub fn build(self) -> io::Result<Runtime> {
+        self.make(0)
+    }
+
+    pub(crate) fn make(self, flags: u32) -> io::Result<Runtime> {
         // SAFETY: zero is a value of each field, and its default.
         let mut config: sys::thrum_config = unsafe { mem::zeroed() };
         config.struct_size = mem::size_of::<sys::thrum_config>() as u32;
         config.procs = self.procs;
         config.max_threads = self.max_threads;
-        config.flags = self.seed.map_or(0, |_| sys::THRUM_RT_DETERMINISTIC);
+        config.flags = flags | self.seed.map_or(0, |_| sys::THRUM_RT_DETERMINISTIC);
         config.stack_size = self.stack_size as u64;
         config.slice_ns = crate::park::nanoseconds(self.slice);
         config.seed = self.seed.unwrap_or(0);
@@ -102,8 +107,8 @@ impl RuntimeBuilder {
         let Some(rt) = NonNull::new(rt).filter(|_| code >= 0) else {
             return Err(io_error(code.into()));
         };
-        let runtime = Runtime { rt, lent: self.seed.is_some() };
-        if !runtime.lent {
+        let runtime = Runtime { rt, lent: config.flags != 0 };
+        if self.seed.is_none() {
             offload::open(rt.as_ptr());
         }
         if self.overflow {
@@ -171,8 +176,7 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        // SAFETY: what goes along is Send and 'static; the runtime lives.
-        expect(unsafe { SpawnBuilder::new().spawn_on(self.rt.as_ptr(), sys::THRUM_PIN_STARTED, f) })
+        expect(SpawnBuilder::new().spawn_in(self, f))
     }
 
     /// Runs `f` as a green thread and waits for its end, as an OS thread waits.
@@ -248,6 +252,33 @@ impl Runtime {
     pub fn live(&self) -> usize {
         // SAFETY: the runtime lives.
         unsafe { sys::thrum_live(self.rt.as_ptr()) }.max(0) as usize
+    }
+
+    /// Stops it: no more green threads are started, those that are left are cancelled,
+    /// and their end is awaited so long (`None`: for ever). If that was not long enough
+    /// the error is `TimedOut`, and it goes on to stop; call again. What was stopped
+    /// stays so.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = thrum::Runtime::new()?;
+    /// let sleeper = runtime.spawn(|| thrum::sleep(std::time::Duration::from_secs(1000)));
+    /// runtime.stop(None)?;
+    /// assert!(sleeper.join().unwrap_err().is::<thrum::Cancelled>());
+    /// assert!(thrum::Builder::new().spawn_in(&runtime, || ()).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Also from one of its own green threads, and then nothing is stopped.
+    pub fn stop(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let deadline = deadline(timeout);
+        // SAFETY: the runtime lives; no cancel ends this wait.
+        match unsafe { sys::thrum_rt_stop(self.rt.as_ptr(), deadline) } {
+            code if code < 0 => Err(io_error(code.into())),
+            _ => Ok(()),
+        }
     }
 
     /// For calls of [`sys`] that are not here. Valid while the runtime lives.

@@ -6,6 +6,7 @@ use crate::cancel::{cancelled, Cancelled};
 use crate::error::io_error;
 use crate::join::{Handle, JoinHandle};
 use crate::packet::Packet;
+use crate::runtime::Runtime;
 use crate::sys;
 use std::cell::UnsafeCell;
 use std::ffi::{c_void, CString};
@@ -152,6 +153,16 @@ impl Builder {
     {
         // SAFETY: what goes along is Send and 'static.
         unsafe { self.spawn_on(ptr::null_mut(), sys::THRUM_PIN_STARTED, f) }
+    }
+
+    /// As [`Runtime::spawn`].
+    pub fn spawn_in<F, T>(&self, runtime: &Runtime, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: what goes along is Send and 'static; the runtime lives.
+        unsafe { self.spawn_on(runtime.as_ptr(), sys::THRUM_PIN_STARTED, f) }
     }
 
     /// As [`spawn_local`].

@@ -18,6 +18,21 @@ pub fn sleep(span: Duration) {
     crate::error::must(code);
 }
 
+/// The time of thrum's clock, which never goes back, since a moment of the past. In a
+/// deterministic runtime it is virtual: it begins at 1 s and moves when all sleep.
+///
+/// ```
+/// # thrum::Runtime::builder().deterministic(1).run(|| {
+/// let (began, day) = (thrum::time::now(), std::time::Duration::from_secs(86_400));
+/// thrum::sleep(day);
+/// assert_eq!(thrum::time::now() - began, day);
+/// # });
+/// ```
+pub fn now() -> Duration {
+    // SAFETY: a plain call.
+    Duration::from_nanos(unsafe { sys::thrum_now() }.max(0) as u64)
+}
+
 /// A deadline, for [`select!`](crate::select!).
 #[derive(Debug, Clone, Copy)]
 pub struct After {
