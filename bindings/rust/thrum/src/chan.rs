@@ -115,6 +115,11 @@ impl<T> Core<T> {
         unsafe { sys::thrum_chan_close(self.chan.as_ptr()) };
     }
 
+    fn capacity(&self) -> usize {
+        // SAFETY: a plain call.
+        unsafe { sys::thrum_chan_cap(self.chan.as_ptr()) as usize }
+    }
+
     fn len(&self) -> usize {
         // SAFETY: a plain call.
         unsafe { sys::thrum_chan_len(self.chan.as_ptr()) as usize }
@@ -191,6 +196,16 @@ impl<T> Sender<T> {
         self.core.len()
     }
 
+    /// How many values it can hold.
+    ///
+    /// ```
+    /// let (tx, rx) = thrum::channel::<i32>(4);
+    /// assert_eq!((tx.capacity(), rx.len()), (4, 0));
+    /// ```
+    pub fn capacity(&self) -> usize {
+        self.core.capacity()
+    }
+
     /// Whether no value is in it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -259,6 +274,11 @@ impl<T> Receiver<T> {
     /// How many values are in it.
     pub fn len(&self) -> usize {
         self.core.len()
+    }
+
+    /// How many values it can hold.
+    pub fn capacity(&self) -> usize {
+        self.core.capacity()
     }
 
     /// Whether no value is in it.
