@@ -220,11 +220,13 @@ G* find_runnable(M* m, bool may_wait) {
     if (THRUM_UNLIKELY(p->attention.load(relaxed)) && !attend(m, p)) {
       continue;
     }
-    if (G* g = take_pinned(m)) {
+    bool locked = m->slow.load(relaxed) & kSlowLocked;
+    // A seed draws from pinned ones and others together.
+    if (G* g = !locked && seeded(rt) ? nullptr : take_pinned(m)) {
       found(m);
       return g;
     }
-    if (THRUM_UNLIKELY(m->slow.load(relaxed) & kSlowLocked)) {
+    if (THRUM_UNLIKELY(locked)) {
       if (!may_wait) {
         return nullptr;
       }

@@ -16,6 +16,28 @@ void trace(Runtime* rt, u64 word) {
   rt->trace = (rt->trace ^ word) * 0x100000001b3u;
 }
 
+// One of the ready Gs: of the drawer, or of those that run on m alone. The caller
+// holds Runtime.lock.
+G* ready_one(M* m, Drawer& d) {
+  u32 n = d.count + m->pinned.count;
+  if (!n) {
+    return nullptr;
+  }
+  u32 at = m->rt->seeded.below(n);
+  if (at < d.count) {
+    G* g = d.items[at];
+    d.items[at] = d.items[--d.count];
+    return g;
+  }
+  // Of a long queue one of the first: each step over one costs.
+  for (u32 over = (at - d.count) % 64; over; --over) {
+    m->pinned.push(m->pinned.pop());
+  }
+  G* g = m->pinned.pop();
+  m->pinned_n.store(m->pinned.count, relaxed);
+  return g;
+}
+
 }  // namespace
 
 G* draw(M* m) {
@@ -23,11 +45,7 @@ G* draw(M* m) {
   for (;;) {
     {
       Locked held(rt->lock);
-      Drawer& d = rt->drawer;
-      if (d.count) {
-        u32 at = rt->seeded.below(d.count);
-        G* g = d.items[at];
-        d.items[at] = d.items[--d.count];
+      if (G* g = ready_one(m, rt->drawer)) {
         trace(rt, g->slot);
         trace(rt, static_cast<u64>(rt->virtual_now.load(relaxed)));
         return g;

@@ -107,6 +107,45 @@ static void orders_by_seed(int64_t ns) {
 TEST(order_of_the_runnable) { orders_by_seed(0); }
 TEST(order_of_timers_that_are_due_together) { orders_by_seed(5000); }
 
+/* One that is pinned comes neither before the others nor after: who yields does not
+ * keep out who has not begun, and whose time has come runs at that time, not at the
+ * next timer's. */
+struct pinned {
+  word begun;
+  int64_t woke, late;
+};
+static thrum_g go_pinned(thrum_fn fn, void* arg) {
+  thrum_spawn_opts opts = spawn_opts();
+  opts.affinity = THRUM_PIN_STARTED;
+  return go_with(&opts, fn, arg);
+}
+static void pinned_late(void* arg) {
+  struct pinned* p = arg;
+  add(&p->begun, 1);
+  CHECK_EQ(thrum_sleep(1000 * SECOND), 0);
+  p->late = thrum_now();
+}
+static void pinned_first(void* arg) {
+  struct pinned* p = arg;
+  thrum_g g = go_pinned(pinned_late, p);
+  for (int i = 0; i < 10000 && !get(&p->begun); i++)
+    CHECK_EQ(thrum_yield(), 0);
+  CHECK_EQ(get(&p->begun), 1);
+  CHECK_EQ(thrum_sleep(1000), 0);
+  p->woke = thrum_now();
+  join_g(g);
+}
+static void pinned_main(void* arg) { join_g(go_pinned(pinned_first, arg)); }
+TEST(pinned_ones_are_drawn_with_the_others) {
+  for (uint64_t seed = 0; seed < 20; seed++) {
+    struct rt_kind kind = {"[seeded]", 1, THRUM_RT_DETERMINISTIC, seed, 0};
+    struct pinned p = {0, 0, 0};
+    in_rt(kind, pinned_main, &p);
+    CHECK_EQ(p.woke, SECOND + 1000);
+    CHECK_EQ(p.late, 1001 * SECOND);
+  }
+}
+
 struct choices {
   unsigned char arm[256];
 };
@@ -295,6 +334,6 @@ static const struct check_case cases[] = {
     CASE(same_seed_same_trace),  CASE(other_seed_other_trace),
     CASE(order_of_the_runnable), CASE(order_of_timers_that_are_due_together),
     CASE(arms_of_a_select),      CASE(one_thread_runs_all),
-    CASE(deadlock_report),
+    CASE(deadlock_report),       CASE(pinned_ones_are_drawn_with_the_others),
 };
 CHECK_MAIN(cases)
