@@ -68,6 +68,7 @@ mod blocking;
 mod cancel;
 mod chan;
 mod error;
+pub mod fs;
 mod future;
 mod hosted;
 mod join;

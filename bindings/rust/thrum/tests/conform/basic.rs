@@ -6,7 +6,7 @@ use crate::*;
 use std::ffi::CStr;
 use std::io::ErrorKind;
 use thrum::time::{after, now, timeout};
-use thrum::{block_on, select, sleep, sys, yield_now, Builder, Receiver, TryRecvError};
+use thrum::{block_on, select, sleep, sys, Builder, Receiver, TryRecvError};
 
 fn texts(code: i32) -> (&'static str, &'static str) {
     // SAFETY: static strings with a zero behind them, for every number.

@@ -5,7 +5,7 @@
 use crate::*;
 use std::time::Instant;
 use thrum::time::after;
-use thrum::{scope, select, yield_now, Receiver, RecvError, SendError, Sender};
+use thrum::{scope, select, Receiver, RecvError, SendError, Sender};
 use thrum::{TryRecvError, TrySendError};
 
 fn passes<T: Clone + PartialEq + std::fmt::Debug + Send + 'static>(value: T) {

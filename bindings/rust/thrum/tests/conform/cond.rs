@@ -4,7 +4,7 @@
 
 use crate::*;
 use thrum::sync::{Condvar, Mutex, Once, OnceLock, Semaphore, WaitGroup};
-use thrum::{scope, sleep, time, yield_now};
+use thrum::{scope, sleep, time};
 
 type Shared = Arc<(Mutex<u32>, Condvar)>;
 

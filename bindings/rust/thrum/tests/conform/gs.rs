@@ -8,9 +8,7 @@ use std::sync::atomic::AtomicU64;
 use thrum::net::{TcpListener, TcpStream};
 use thrum::sync::{Condvar, Mutex, RwLock, Semaphore, WaitGroup};
 use thrum::time::{timeout, Elapsed};
-use thrum::{
-    clear_cancel, enter_blocking, lock_thread, select, shield, sleep, sys, yield_now, Builder,
-};
+use thrum::{clear_cancel, enter_blocking, lock_thread, select, shield, sleep, sys, Builder};
 
 /// Which OS thread this is.
 fn here() -> u64 {

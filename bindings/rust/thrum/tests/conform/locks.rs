@@ -4,7 +4,7 @@
 
 use crate::*;
 use thrum::sync::{Mutex, RwLock};
-use thrum::{scope, sleep, spawn_local, yield_now};
+use thrum::{scope, sleep, spawn_local};
 
 pub(crate) fn add(list: &mut List) {
     list.green("mutex.rules", || {

@@ -17,7 +17,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
-use thrum::{channel, spawn, JoinHandle, Runtime};
+use thrum::{channel, spawn, yield_now, JoinHandle, Runtime};
 
 pub(crate) const LONG: Duration = Duration::from_secs(1000);
 pub(crate) const MOMENT: Duration = Duration::from_millis(2);
@@ -78,11 +78,10 @@ fn run(show: &Show) {
 
 // ---- what scenarios are written with --------------------------------------------
 
-/// Lets others run until `f` says so. It sleeps, for in a deterministic runtime who has
-/// begun and yields comes before who has not.
+/// Lets others run until `f` says so.
 pub(crate) fn until(f: impl Fn() -> bool) {
     while !f() {
-        thrum::sleep(Duration::from_micros(1));
+        yield_now();
     }
 }
 
@@ -96,7 +95,7 @@ pub(crate) fn begun<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -
     });
     until(|| there.load(Ordering::SeqCst));
     // A lock is tried again a few times before it is waited for.
-    (0..5).for_each(|_| thrum::yield_now());
+    (0..5).for_each(|_| yield_now());
     handle
 }
 

@@ -5,7 +5,7 @@
 use crate::*;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
-use thrum::{offload, shield, sleep, sys, time, yield_now, Builder, Hosted, Pumped};
+use thrum::{offload, shield, sleep, sys, time, Builder, Hosted, Pumped};
 
 fn make(procs: u32) -> Runtime {
     Runtime::builder().procs(procs).build().unwrap()

@@ -6,7 +6,7 @@ use crate::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use thrum::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
-use thrum::{sleep, time, yield_now};
+use thrum::{sleep, time};
 
 fn tcp_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
