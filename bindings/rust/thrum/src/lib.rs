@@ -77,6 +77,7 @@ pub mod net;
 mod offload;
 mod packet;
 mod park;
+pub mod process;
 mod runtime;
 mod scope;
 mod spawn;

@@ -33,7 +33,7 @@
 //! SPDX-License-Identifier: MIT
 
 mod addr;
-mod stream;
+pub(crate) mod stream;
 mod tcp;
 mod udp;
 mod unix;

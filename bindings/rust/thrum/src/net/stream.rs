@@ -9,9 +9,9 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 
-/// One reference to a thrum_conn. It is closed by the last one's release and never
-/// before, so its descriptor is good as long as this is there.
-pub(super) struct Conn {
+/// One reference to a thrum_conn. But for pipes it is closed by the last one's release
+/// and never before, so its descriptor is good as long as this is there.
+pub(crate) struct Conn {
     raw: NonNull<sys::thrum_conn>,
     pub(super) read: Timeout,
     pub(super) write: Timeout,
@@ -42,12 +42,25 @@ impl Conn {
     }
 
     pub(super) fn another(&self) -> Conn {
-        // SAFETY: it lives; the reference is the new one's.
-        unsafe { sys::thrum_conn_retain(self.raw.as_ptr()) };
-        Conn { raw: self.raw, read: Timeout::none(), write: Timeout::none() }
+        // SAFETY: it lives.
+        unsafe { Conn::shared(self.raw) }
     }
 
-    pub(super) fn fd(&self) -> RawFd {
+    /// # Safety
+    /// It lives.
+    pub(crate) unsafe fn shared(raw: NonNull<sys::thrum_conn>) -> Conn {
+        // SAFETY: the caller's promise; the reference is the new one's.
+        unsafe { sys::thrum_conn_retain(raw.as_ptr()) };
+        Conn { raw, read: Timeout::none(), write: Timeout::none() }
+    }
+
+    /// Closes it for all who share it: only where nobody asks for its descriptor.
+    pub(crate) fn close(&self) {
+        // SAFETY: it lives.
+        unsafe { sys::thrum_conn_close(self.raw.as_ptr()) };
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
         // SAFETY: it lives, and is not closed.
         unsafe { sys::thrum_conn_fd(self.raw.as_ptr()) }
     }
@@ -57,7 +70,7 @@ impl Conn {
         unsafe { BorrowedFd::borrow_raw(self.fd()) }
     }
 
-    pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let (deadline, at) = (self.read.deadline(), into.as_mut_ptr().cast());
         // SAFETY: parking; into has that much room.
         check(park(deadline, || unsafe {
@@ -76,7 +89,7 @@ impl Conn {
         check(park(deadline, || unsafe { sys::thrum_readv(self.raw.as_ptr(), at, n, deadline) }))
     }
 
-    pub(super) fn write(&self, from: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&self, from: &[u8]) -> io::Result<usize> {
         let (deadline, at) = (self.write.deadline(), from.as_ptr().cast());
         // SAFETY: parking; from has that many bytes.
         check(park(deadline, || unsafe {
@@ -85,7 +98,7 @@ impl Conn {
     }
 
     /// All of it: one call and one deadline, unless an error comes after some of it.
-    pub(super) fn write_all(&self, mut from: &[u8]) -> io::Result<()> {
+    pub(crate) fn write_all(&self, mut from: &[u8]) -> io::Result<()> {
         let deadline = self.write.deadline();
         while !from.is_empty() {
             let at = from.as_ptr().cast();

@@ -1,0 +1,245 @@
+//! Processes: green threads wait for them, and read and write their pipes.
+//!
+//! ```
+//! # fn main() -> std::io::Result<()> {
+//! # thrum::run(|| {
+//! use std::io::{Read, Write};
+//! use thrum::process::{Command, Stdio};
+//!
+//! let mut sort = Command::new("sort").stdin(Stdio::Pipe).stdout(Stdio::Pipe).spawn()?;
+//! sort.stdin.take().unwrap().write_all(b"b\na\n")?; // and its drop closes it
+//! let mut sorted = String::new();
+//! sort.stdout.take().unwrap().read_to_string(&mut sorted)?;
+//! assert_eq!(sorted, "a\nb\n");
+//! assert!(sort.wait()?.success());
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! SPDX-License-Identifier: MIT
+
+use crate::error::io_error;
+use crate::net::stream::Conn;
+use crate::park::{deadline, park};
+use crate::sys;
+use std::ffi::{c_char, CString, OsStr};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+use std::{fmt, mem};
+
+/// What a process gets for one of its standard descriptors.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Stdio {
+    /// Ours.
+    #[default]
+    Inherit,
+    /// Nothing: `/dev/null`.
+    Null,
+    /// A pipe, whose other end is in [`Child`].
+    Pipe,
+}
+
+/// A program to be run, with its arguments.
+#[derive(Debug, Clone)]
+pub struct Command {
+    argv: Vec<Vec<u8>>,
+    dir: Option<Vec<u8>>,
+    stdio: [Stdio; 3],
+}
+
+impl Command {
+    /// The program, which is looked for in `PATH` unless it has a slash.
+    pub fn new(program: impl AsRef<OsStr>) -> Command {
+        let argv = vec![program.as_ref().as_bytes().to_vec()];
+        Command { argv, dir: None, stdio: [Stdio::Inherit; 3] }
+    }
+
+    /// One argument more.
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Command {
+        self.argv.push(arg.as_ref().as_bytes().to_vec());
+        self
+    }
+
+    /// Several.
+    pub fn args(self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        args.into_iter().fold(self, Command::arg)
+    }
+
+    /// The directory in which it begins; by default ours.
+    pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Command {
+        self.dir = Some(dir.as_ref().as_os_str().as_bytes().to_vec());
+        self
+    }
+
+    /// What it reads.
+    pub fn stdin(mut self, stdio: Stdio) -> Command {
+        self.stdio[0] = stdio;
+        self
+    }
+
+    /// Where it writes.
+    pub fn stdout(mut self, stdio: Stdio) -> Command {
+        self.stdio[1] = stdio;
+        self
+    }
+
+    /// Where it complains.
+    pub fn stderr(mut self, stdio: Stdio) -> Command {
+        self.stdio[2] = stdio;
+        self
+    }
+
+    /// Starts it, in the calling green thread's runtime.
+    ///
+    /// # Errors
+    /// The system's, and outside a green thread.
+    pub fn spawn(&self) -> io::Result<Child> {
+        let strings = self.argv.iter().cloned().map(CString::new);
+        let strings = strings.collect::<Result<Vec<_>, _>>()?;
+        let mut argv: Vec<*const c_char> = strings.iter().map(|arg| arg.as_ptr()).collect();
+        argv.push(ptr::null());
+        let dir = self.dir.clone().map(CString::new).transpose()?;
+        // SAFETY: zero is a value of each field, and its default.
+        let mut opts: sys::thrum_process_opts = unsafe { mem::zeroed() };
+        opts.struct_size = mem::size_of::<sys::thrum_process_opts>() as u32;
+        opts.dir = dir.as_ref().map_or(ptr::null(), |dir| dir.as_ptr());
+        opts.stdio = self.stdio.map(|stdio| match stdio {
+            Stdio::Inherit => sys::THRUM_STDIO_INHERIT,
+            Stdio::Null => sys::THRUM_STDIO_NULL,
+            Stdio::Pipe => sys::THRUM_STDIO_PIPE,
+        });
+        let mut out = ptr::null_mut();
+        // SAFETY: parking; strings that end with a zero, and both arrays live.
+        let code = park(sys::THRUM_FOREVER, || unsafe {
+            sys::thrum_process_new(ptr::null_mut(), argv.as_ptr(), &opts, &mut out)
+        });
+        let Some(raw) = NonNull::new(out).filter(|_| code >= 0) else {
+            return Err(io_error(code.into()));
+        };
+        let pipe = |which| {
+            // SAFETY: the process lives, and its pipes as long.
+            let conn = unsafe { sys::thrum_process_stdio(raw.as_ptr(), which) };
+            // SAFETY: as above.
+            NonNull::new(conn).map(|conn| Pipe(unsafe { Conn::shared(conn) }))
+        };
+        let (stdin, stdout, stderr) = (pipe(0), pipe(1), pipe(2));
+        Ok(Child { raw, stdin, stdout, stderr })
+    }
+}
+
+/// A process that was started. It goes on when this is dropped; what nobody has waited
+/// for may stay a zombie.
+pub struct Child {
+    raw: NonNull<sys::thrum_process>,
+    /// To be written, if it was to be a pipe.
+    pub stdin: Option<Pipe>,
+    /// To be read, if it was to be a pipe.
+    pub stdout: Option<Pipe>,
+    /// To be read, if it was to be a pipe.
+    pub stderr: Option<Pipe>,
+}
+
+// SAFETY: a process is for any thread.
+unsafe impl Send for Child {}
+// SAFETY: as above.
+unsafe impl Sync for Child {}
+
+impl Child {
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        // SAFETY: it lives.
+        unsafe { sys::thrum_process_pid(self.raw.as_ptr()) as u32 }
+    }
+
+    /// Waits for its end, as often as one likes. A pipe to it that is still open may
+    /// keep it from ending: drop `stdin`.
+    pub fn wait(&self) -> io::Result<ExitStatus> {
+        self.wait_until(sys::THRUM_FOREVER)
+    }
+
+    /// The same, for so long; then the error is of the kind `TimedOut`.
+    pub fn wait_timeout(&self, timeout: Duration) -> io::Result<ExitStatus> {
+        self.wait_until(deadline(Some(timeout)))
+    }
+
+    fn wait_until(&self, deadline: i64) -> io::Result<ExitStatus> {
+        let (mut code, mut signo) = (0, 0);
+        // SAFETY: parking; it lives, and both are there to be written.
+        let result = park(deadline, || unsafe {
+            sys::thrum_process_wait(self.raw.as_ptr(), &mut code, &mut signo, deadline)
+        });
+        if result < 0 {
+            return Err(io_error(result.into()));
+        }
+        // As wait(2) has it.
+        Ok(ExitStatus::from_raw(if signo != 0 { signo } else { code << 8 }))
+    }
+
+    /// Sends it a signal, by its number.
+    pub fn signal(&self, signo: i32) -> io::Result<()> {
+        // SAFETY: it lives.
+        match unsafe { sys::thrum_process_kill(self.raw.as_ptr(), signo) } {
+            code if code < 0 => Err(io_error(code.into())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends it: SIGKILL.
+    pub fn kill(&self) -> io::Result<()> {
+        self.signal(9)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // SAFETY: our handle.
+        unsafe { sys::thrum_process_release(self.raw.as_ptr()) };
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// Our end of a pipe to a process, closed when it is dropped.
+pub struct Pipe(Conn);
+
+impl Read for Pipe {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into)
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        self.0.write(from)
+    }
+
+    fn write_all(&mut self, from: &[u8]) -> io::Result<()> {
+        self.0.write_all(from)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pipe").field(&self.0.fd()).finish()
+    }
+}
