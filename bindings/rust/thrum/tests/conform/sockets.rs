@@ -152,7 +152,7 @@ pub(crate) fn add(list: &mut List) {
         recv.cancel();
         assert!(was_cancelled(read) && was_cancelled(accept) && was_cancelled(recv));
         drop(one);
-        // A write that had begun tells what went out, and the request stays.
+        // A write that waits; what went out before was told.
         let (mut one, mut other) = tcp_pair();
         let (filled, is_filled) = channel(1);
         let write = spawn(move || {
