@@ -23,12 +23,13 @@ use crate::error::io_error;
 use crate::net::stream::Conn;
 use crate::park::{deadline, park};
 use crate::sys;
+use std::collections::BTreeMap;
 use std::ffi::{c_char, CString, OsStr};
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Output};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 use std::{fmt, mem};
@@ -50,6 +51,8 @@ pub enum Stdio {
 pub struct Command {
     argv: Vec<Vec<u8>>,
     dir: Option<Vec<u8>>,
+    env: Option<BTreeMap<Vec<u8>, Vec<u8>>>, // None: as ours
+    group: bool,
     stdio: [Stdio; 3],
 }
 
@@ -57,7 +60,7 @@ impl Command {
     /// The program, which is looked for in `PATH` unless it has a slash.
     pub fn new(program: impl AsRef<OsStr>) -> Command {
         let argv = vec![program.as_ref().as_bytes().to_vec()];
-        Command { argv, dir: None, stdio: [Stdio::Inherit; 3] }
+        Command { argv, dir: None, env: None, group: false, stdio: [Stdio::Inherit; 3] }
     }
 
     /// One argument more.
@@ -74,6 +77,38 @@ impl Command {
     /// The directory in which it begins; by default ours.
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Command {
         self.dir = Some(dir.as_ref().as_os_str().as_bytes().to_vec());
+        self
+    }
+
+    /// A variable of its environment, which begins as a copy of ours.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Command {
+        let (name, value) = (name.as_ref().as_bytes(), value.as_ref().as_bytes());
+        self.environment().insert(name.to_vec(), value.to_vec());
+        self
+    }
+
+    /// One that it is not to have.
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Command {
+        self.environment().remove(name.as_ref().as_bytes());
+        self
+    }
+
+    /// None but those that are named from here on.
+    pub fn env_clear(mut self) -> Command {
+        self.env = Some(BTreeMap::new());
+        self
+    }
+
+    fn environment(&mut self) -> &mut BTreeMap<Vec<u8>, Vec<u8>> {
+        self.env.get_or_insert_with(|| {
+            std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect()
+        })
+    }
+
+    /// A process group of its own, to all of which [`Child::signal`] and
+    /// [`Child::kill`] then go.
+    pub fn group(mut self, own: bool) -> Command {
+        self.group = own;
         self
     }
 
@@ -105,10 +140,18 @@ impl Command {
         let mut argv: Vec<*const c_char> = strings.iter().map(|arg| arg.as_ptr()).collect();
         argv.push(ptr::null());
         let dir = self.dir.clone().map(CString::new).transpose()?;
+        let variables = self.env.iter().flatten();
+        let variables =
+            variables.map(|(name, value)| CString::new([name, &b"="[..], value].concat()));
+        let variables = variables.collect::<Result<Vec<_>, _>>()?;
+        let mut env: Vec<*const c_char> = variables.iter().map(|each| each.as_ptr()).collect();
+        env.push(ptr::null());
         // SAFETY: zero is a value of each field, and its default.
         let mut opts: sys::thrum_process_opts = unsafe { mem::zeroed() };
         opts.struct_size = mem::size_of::<sys::thrum_process_opts>() as u32;
         opts.dir = dir.as_ref().map_or(ptr::null(), |dir| dir.as_ptr());
+        opts.env = if self.env.is_some() { env.as_ptr() } else { ptr::null() };
+        opts.flags = if self.group { sys::THRUM_PROCESS_GROUP } else { 0 };
         opts.stdio = self.stdio.map(|stdio| match stdio {
             Stdio::Inherit => sys::THRUM_STDIO_INHERIT,
             Stdio::Null => sys::THRUM_STDIO_NULL,
@@ -131,6 +174,40 @@ impl Command {
         let (stdin, stdout, stderr) = (pipe(0), pipe(1), pipe(2));
         Ok(Child { raw, stdin, stdout, stderr })
     }
+
+    /// Starts it and waits for its end.
+    pub fn status(&self) -> io::Result<ExitStatus> {
+        self.spawn()?.wait()
+    }
+
+    /// The same, with all that it has written; it reads nothing unless told what.
+    ///
+    /// ```
+    /// # thrum::run(|| {
+    /// let said = thrum::process::Command::new("echo").arg("hello").output().unwrap();
+    /// assert_eq!(said.stdout, b"hello\n");
+    /// # });
+    /// ```
+    pub fn output(&self) -> io::Result<Output> {
+        let mut command = self.clone().stdout(Stdio::Pipe).stderr(Stdio::Pipe);
+        if command.stdio[0] == Stdio::Inherit {
+            command.stdio[0] = Stdio::Null;
+        }
+        let mut child = command.spawn()?;
+        drop(child.stdin.take());
+        let (from_out, from_err) = (child.stdout.take(), child.stderr.take());
+        let (stdout, stderr) = crate::scope(|s| {
+            let beside = s.spawn(move || all_of(from_err));
+            (all_of(from_out), beside.join().expect("reading does not panic"))
+        });
+        Ok(Output { status: child.wait()?, stdout: stdout?, stderr: stderr? })
+    }
+}
+
+fn all_of(pipe: Option<Pipe>) -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut all))?;
+    Ok(all)
 }
 
 /// A process that was started. It goes on when this is dropped; what nobody has waited

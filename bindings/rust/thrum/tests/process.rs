@@ -62,6 +62,45 @@ fn null_is_empty_and_a_wait_can_be_cancelled() {
 }
 
 #[test]
+fn the_environment_is_ours_but_for_what_is_said() {
+    run(|| {
+        let said = |command: Command| String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let both = || shell("echo $HOME,$THRUM_TEST");
+        let home = std::env::var("HOME").unwrap_or_default();
+        assert_eq!(said(both().env("THRUM_TEST", "a b")), format!("{home},a b\n"));
+        assert_eq!(said(both().env("HOME", "x").env_remove("HOME")), ",\n");
+        assert_eq!(said(both().env_clear().env("THRUM_TEST", "=")), ",=\n");
+        let zero = shell("exit 0").env("A", "b\0c").spawn().unwrap_err();
+        assert_eq!(zero.kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn output_takes_in_both_pipes() {
+    run(|| {
+        // More than the pipes hold, and nothing to read.
+        let much = "head -c 300000 /dev/zero >&2; head -c 200000 /dev/zero; cat; exit 3";
+        let output = shell(much).output().unwrap();
+        assert_eq!((output.stdout.len(), output.stderr.len()), (200_000, 300_000));
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(shell("exit 4").status().unwrap().code(), Some(4));
+    });
+}
+
+#[test]
+fn a_group_is_ended_as_a_whole() {
+    run(|| {
+        let mut parent =
+            shell("sleep 1000 & wait").group(true).stdout(Stdio::Pipe).spawn().unwrap();
+        let mut stdout = parent.stdout.take().unwrap();
+        parent.kill().unwrap();
+        // Its end comes once the last that has the pipe is gone.
+        assert_eq!(stdout.read(&mut [0]).unwrap(), 0);
+        assert_eq!(parent.wait().unwrap().signal(), Some(9));
+    });
+}
+
+#[test]
 fn what_cannot_be_started() {
     run(|| {
         let missing = Command::new("/nonexistent/program").spawn().unwrap_err();
