@@ -486,6 +486,16 @@ TEST(no_sigpipe) {
   sigaction(SIGPIPE, &old, NULL);
 }
 
+/* Not all descriptors: files of /proc the runtime may open and keep at any time. */
+static int sockets(void) {
+  int n = 0;
+  for (int fd = 0; fd < 256; fd++) {
+    char path[40], to[8];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    n += readlink(path, to, sizeof to) > 6 && memcmp(to, "socket:", 7) == 0;
+  }
+  return n;
+}
 static void no_descriptors(void* arg) {
   struct rlimit old, none;
   thrum_listener* l = NULL;
@@ -496,7 +506,7 @@ static void no_descriptors(void* arg) {
   int a = raw_dial(thrum_listener_port(l)),
       b = raw_dial(thrum_listener_port(l));
   REQUIRE_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
-  int before = check_fds();
+  int before = sockets();
   none = old;
   none.rlim_cur = 3;
   REQUIRE_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
@@ -508,7 +518,7 @@ static void no_descriptors(void* arg) {
   CHECK_EQ(thrum_poll_fd(NULL, a, THRUM_WRITABLE, SOON), THRUM_EMFILE);
   CHECK_EQ(thrum_fd_new(NULL, a, &f), THRUM_EMFILE);
   REQUIRE_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
-  CHECK_EQ(check_fds(), before);
+  CHECK_EQ(sockets(), before);
   /* they have waited */
   for (int i = 0; i < 2; i++) {
     char x = 0;
