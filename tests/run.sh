@@ -74,7 +74,7 @@ build() {
   fi
   grep -E 'ERROR|error:|FAILED|warning:' "$log" | head -n 20
   echo "the build failed: ${log#"$PWD/"}"
-  one "$stage" build fail "see ${log#"$PWD/"}"
+  one "$stage" build fail "see ${log#"$PWD/"}" "$log"
   return 1
 }
 
@@ -109,7 +109,7 @@ script() {
       "$(sed -n 's/^skipped: *//p' "$log" | tail -n 1)" ;;
     *)
       tail -n 20 "$log"
-      one "$stage" "$name" fail "see ${log#"$PWD/"}"
+      one "$stage" "$name" fail "see ${log#"$PWD/"}" "$log"
       ;;
   esac
 }
@@ -273,7 +273,7 @@ if [ $full = 1 ]; then
   case $? in
     0) one guest all ok ;;
     77) one guest all skip "$(sed -n 's/^skipped: //p' "$log")" ;;
-    *) grep FAILED "$log"; one guest all fail "see ${log#"$PWD/"}" ;;
+    *) one guest all fail "see ${log#"$PWD/"}" "$log" ;;
   esac
 fi
 

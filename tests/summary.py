@@ -3,7 +3,7 @@
 
 usage: summary.py log RESULTS STAGE TESTLOG       the results of `meson test`
        summary.py mutants RESULTS STAGE LOG CODE  those of mutants/run.sh
-       summary.py one RESULTS STAGE NAME ok|fail|skip [REASON]
+       summary.py one RESULTS STAGE NAME ok|fail|skip [REASON [LOG]]
        summary.py print RESULTS                   exit code 1 if any failed
 
 RESULTS holds one JSON object a line. What is counted is cases where a program
@@ -42,6 +42,17 @@ def count(result, text):
     return passed, failed if bad else 0, reasons
 
 
+TOLD = 20  # lines of what a failed program said
+
+
+def told(text):
+    """What a failed program said of it: the lines that say so, then the last."""
+    lines = COLOUR.sub("", text).strip().splitlines()
+    rest = [line for line in lines[:-TOLD]
+            if re.match(r"FAIL|.*(ERROR|WARNING: \w+Sanitizer)", line)]
+    return rest[:TOLD] + lines[-TOLD:]
+
+
 def append(results, entry):
     with open(results, "a") as file:
         file.write(json.dumps(entry) + "\n")
@@ -57,7 +68,8 @@ def add_log(results, stage, testlog):
             append(results, {
                 "stage": stage, "name": name, "passed": passed,
                 "failed": failed, "reasons": reasons,
-                "how": test["result"] if failed else ""})
+                "how": test["result"] if failed else "",
+                "told": told(text) if failed else []})
 
 
 MUTANT = re.compile(r"^(\d\d-\S+)\s+(killed by .*|KILLED by .*|survives .*|"
@@ -81,10 +93,11 @@ def add_mutants(results, stage, log, code):
         add_one(results, stage, "run", "fail", last)
 
 
-def add_one(results, stage, name, result, reason=""):
+def add_one(results, stage, name, result, reason="", log=None):
+    text = open(log, errors="replace").read() if log else ""
     append(results, {
         "stage": stage, "name": name, "passed": int(result == "ok"),
-        "failed": int(result == "fail"), "how": reason,
+        "failed": int(result == "fail"), "how": reason, "told": told(text),
         "reasons": [reason] if result == "skip" else []})
 
 
@@ -102,9 +115,6 @@ def print_all(results):
         print(f"{stage:24}{total('passed', stage):8}{total('failed', stage):8}"
               f"{total('reasons', stage):9}")
     for entry in entries:
-        if entry["failed"]:
-            print(f"failed: {entry['stage']}: {entry['name']}: {entry['how']}")
-    for entry in entries:
         if entry.get("note") and not entry["failed"]:
             print(f"{entry['stage']}: {entry['name']}: {entry['note']}")
     # The same reason in many places is said once.
@@ -116,6 +126,12 @@ def print_all(results):
     for reason, places in where.items():
         more = f" and {len(places) - 1} more" if len(places) > 1 else ""
         print(f"skipped: {places[0]}{more}: {reason}")
+    # Last, where whoever sees only the end finds it.
+    for entry in entries:
+        if entry["failed"]:
+            print(f"\nfailed: {entry['stage']}: {entry['name']}: {entry['how']}")
+            for line in entry.get("told", []):
+                print(f"    {line}")
     print(f"\n{total('passed')} passed, {total('failed')} failed, "
           f"{total('reasons')} skipped")
     return total("failed") > 0 or total("passed") == 0
