@@ -15,6 +15,8 @@ namespace {
 constexpr i64 kEvery = 1'000'000'000;
 // A runtime that lives shorter opens no file for this.
 constexpr i64 kFirst = 10'000'000;
+// What takes half a millisecond is put off for so long while Gs wait for sysmon.
+constexpr i64 kPatience = 100'000'000;
 // Where the program says how many Ps, and nothing limits: no files are kept open.
 constexpr i64 kSeldom = 10'000'000'000;
 
@@ -203,24 +205,27 @@ i64 keep_pace(Governor* g, Runtime* rt, i64 now) {
   return pause.next;
 }
 
-i64 look(Govern* seam, Runtime* rt, i64 now) {
+i64 look(Govern* seam, Runtime* rt, i64 now, bool calm) {
   Governor* g = governor_of(seam);
   if (!g->at) {
     g->at = now + kFirst;
   }
-  if (now >= g->at) {
+  bool takes_long = !g->opened || !(g->seen || g->opts.flat);
+  i64 at = g->at + (takes_long && !calm ? kPatience : 0);
+  if (now >= at) {
     if (!g->opened) {
       open(g);
     }
     follow(g, rt, now);
     follow_shape(g, rt);
-    g->at = now + kEvery;
+    at = now + kEvery;
     if (!g->opts.follows && !g->budget.quota_milli && !rt->near.load(relaxed)) {
       close(g);
-      g->at = now + kSeldom;
+      at = now + kSeldom;
     }
+    g->at = at;
   }
-  return min(g->at, keep_pace(g, rt, now));
+  return min(at, keep_pace(g, rt, now));
 }
 
 void free_governor(Govern* seam) {

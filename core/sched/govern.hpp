@@ -12,8 +12,9 @@ struct Near;
 struct Runtime;
 
 struct Govern {
-  // On sysmon, in each of its rounds while Gs run. Returns when to look again.
-  i64 (*look)(Govern* g, Runtime* rt, i64 now);
+  // On sysmon, in each of its rounds while Gs run. Returns when to look again. calm:
+  // no G waits behind a busy P, for which sysmon should look again soon.
+  i64 (*look)(Govern* g, Runtime* rt, i64 now, bool calm);
   void (*free)(Govern* g);  // sysmon has ended
   // Where Ms are pinned (Runtime.plan): the CPUs of those that hold P number p, and
   // the place of these. On any M, with no lock held.

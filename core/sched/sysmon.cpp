@@ -259,7 +259,7 @@ void sysmon(void* arg) {
     serve_those_who_wait(rt, r);
     bool busy = r.waits || r.moving || r.work || r.due || alone;
     if (Govern* g = rt->config.govern; g && (busy || r.runs)) {
-      r.next = min(r.next, g->look(g, rt, r.now));
+      r.next = min(r.next, g->look(g, rt, r.now, !r.waits));
     }
     if (rt->source.load(relaxed) && busy) {
       rt->linger = r.now + kLinger;

@@ -40,7 +40,7 @@ struct Place {
   void set(const char* quota) { tree.put("/sys/fs/cgroup/a/cpu.max", quota); }
   u32 look() {
     now += 2 * kSecond;
-    CHECK(g->seam.look(&g->seam, rt, now) > now);
+    CHECK(g->seam.look(&g->seam, rt, now, true) > now);
     return rt->procs.load(relaxed);
   }
 };
@@ -101,4 +101,20 @@ TEST_CASE("governor: a mask that changes counts, a first one does not") {
   CHECK(first == cpus);
   CHECK(wide == cpus);
   CHECK(narrow == 1);
+}
+
+TEST_CASE("governor: a long look is put off while Gs wait, but not for ever") {
+  constexpr i64 kMs = 1'000'000;
+  for (bool calm : {false, true}) {
+    Place p("max 100000\n", false);
+    i64 next = p.g->seam.look(&p.g->seam, p.rt, p.now, false);
+    CHECK(next > p.now);
+    p.now += 20 * kMs;
+    next = p.g->seam.look(&p.g->seam, p.rt, p.now, calm);
+    CHECK(p.g->seen == calm);
+    CHECK(next > p.now);
+    p.now = calm ? p.now : next;
+    CHECK(p.g->seam.look(&p.g->seam, p.rt, p.now, false) > p.now);
+    CHECK(p.g->seen);
+  }
 }

@@ -54,13 +54,13 @@ void node_per_cpu(Tree& tree) {
   });
 }
 
-i64 never(Govern*, Runtime*, i64) { return kForever; }
+i64 never(Govern*, Runtime*, i64, bool) { return kForever; }
 
 struct Placed {
   Tree tree;
   Runtime* rt = nullptr;
   Governor* g = nullptr;
-  i64 (*look_now)(Govern*, Runtime*, i64) = nullptr;
+  i64 (*look_now)(Govern*, Runtime*, i64, bool) = nullptr;
   i64 now = kSecond;
 
   explicit Placed(Pins pins, u32 procs = 2, bool flat = false) {
@@ -85,7 +85,7 @@ struct Placed {
   }
   void look() {
     now += 2 * kSecond;
-    look_now(&g->seam, rt, now);
+    look_now(&g->seam, rt, now, true);
   }
   std::string report() {
     std::string text(os_report(rt, tree.root(), nullptr, 0) + 1024, 0);
