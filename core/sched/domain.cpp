@@ -74,7 +74,11 @@ void drain(M* m, Domain* d, More more) {
     void* arg = g->arg;
     hook_switch(d, from, arg);
     bump(d->switches);
-    execute(m, g);
+    if (THRUM_LIKELY(g->body && !forked(m))) {
+      switch_from_loop(m, g);
+    } else {
+      execute(m, g);
+    }
     if (!m->p && !host_locked(d)) {
       want_p(m);
     }
@@ -171,7 +175,12 @@ void domain_ready(M* m, Domain* d, G* g) {
   bool first = false;
   bool raise = false;
   bool closed;
-  domain_retain(d);  // once queued, g may run, end, and be the last that did
+  // Once queued, g may run, end, and be the last that did. Who drains d has a
+  // reference.
+  bool drains = m && m->domain == d;
+  if (!drains) {
+    domain_retain(d);
+  }
   {
     Locked held(d->lock);
     closed = d->closed.load(relaxed);
@@ -194,7 +203,9 @@ void domain_ready(M* m, Domain* d, G* g) {
   } else if (raise) {
     os::wake_fd_raise(d->wake);
   }
-  domain_release(d);
+  if (!drains) {
+    domain_release(d);
+  }
 }
 
 void domain_run(M* m, G* token) {

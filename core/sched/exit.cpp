@@ -180,22 +180,24 @@ void g_main(void* carry) {
 }
 
 void finish_slow(M* m) {
-  After a = m->after;
+  // Only what it needs, as it was stored: see After::park.
+  AfterKind kind = m->after.kind;
+  G* g = m->after.g;
   m->after.kind = AfterKind::none;
-  switch (a.kind) {
+  switch (kind) {
     case AfterKind::exit:
-      body_put(m, a.body);
+      body_put(m, m->after.body);
       break;
     case AfterKind::route:
-      ready_behind(m, a.g);
+      ready_behind(m, g);
       break;
     case AfterKind::behind:
-      a.g->state.store(State::runnable, relaxed);
-      push_batch(m->rt, &a.g, 1);
+      g->state.store(State::runnable, relaxed);
+      push_batch(m->rt, &g, 1);
       break;
     case AfterKind::yield_global: {
-      a.g->state.store(State::runnable, relaxed);
-      push_unblocked(m->rt, a.g);
+      g->state.store(State::runnable, relaxed);
+      push_unblocked(m->rt, g);
       wake_p(m->rt);  // a P may have gone idle since come_back looked
       break;
     }

@@ -313,18 +313,7 @@ void execute(M* m, G* g) {
     starved(m, g, "memory for its stack");
     return;
   }
-  trace(m, m->rt, Event::run, g, m->id);
-  start_running(m, g);
-  m->arrived_native = true;
-  note_leave(m->note0, g->body->note, false);
-  M* back = static_cast<M*>(context_switch(&m->sp0, g->body->sp, m));
-  note_arrive(m->note0, nullptr);
-  show<G*>(back->cur, nullptr);
-  if (THRUM_UNLIKELY(back->slow.load(relaxed) & kSlowDebug) &&
-      back->after.kind == AfterKind::park) {
-    back->rt->config.parks(back->rt, back, back->after.g);
-  }
-  finish(back);
+  switch_from_loop(m, g);
 }
 
 void loop(M* m) {

@@ -187,9 +187,9 @@ void commit_late(M* m, const After& a, u64 old) {
 void leave_for_loop(M*& m) {
   G* g = m->cur;
   g->state.store(State::runnable, relaxed);
-  m->after = After{.kind = g->flags & kRouted || rank_now(g) ? AfterKind::route
-                                                             : AfterKind::yield,
-                   .g = g};
+  m->after.kind =
+      g->flags & kRouted || rank_now(g) ? AfterKind::route : AfterKind::yield;
+  m->after.g = g;
   m = switch_away(m, g->body);
 }
 

@@ -153,6 +153,24 @@ THRUM_INLINE M* switch_to_loop(M* m, Body* from) {
   return m;
 }
 
+// Leaves the loop of m, or what it drains, for g, which has a body; returns when m
+// is there again. Inline for the CPU's return stack (see wait.hpp): a domain's Gs
+// come and go here.
+THRUM_INLINE void switch_from_loop(M* m, G* g) {
+  trace(m, m->rt, Event::run, g, m->id);
+  start_running(m, g);
+  m->arrived_native = true;
+  note_leave(m->note0, g->body->note, false);
+  context_switch(&m->sp0, g->body->sp, m);
+  note_arrive(m->note0, nullptr);
+  show<G*>(m->cur, nullptr);
+  if (THRUM_UNLIKELY(m->slow.load(relaxed) & kSlowDebug) &&
+      m->after.kind == AfterKind::park) {
+    m->rt->config.parks(m->rt, m, m->after.g);
+  }
+  finish(m);
+}
+
 // Leaves the calling G for whatever is next; m->after is set.
 THRUM_INLINE M* switch_away(M* m, Body* from) {
   G* g = pick_next(m);
