@@ -29,16 +29,14 @@ def rt():
 
 @pytest.fixture
 def script():
-    """Runs a program of its own: (code, stdout, stderr, seconds)."""
+    """Runs a program of its own: (code, stdout, stderr)."""
     def run(text, timeout=30):
         def heed_ctrl_c():  # a shell starts what is in the background without
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        began = time.monotonic()
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(text)],
                               capture_output=True, text=True, timeout=timeout,
                               preexec_fn=heed_ctrl_c)
-        return (done.returncode, done.stdout, done.stderr,
-                time.monotonic() - began)
+        return done.returncode, done.stdout, done.stderr
     return run
 
 

@@ -25,7 +25,7 @@ def expected(block):
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_example(script, block):
     assert expected(block)
-    code, out, err, _ = script(block)
+    code, out, err = script(block)
     assert (code, out, err) == (0, expected(block), "")
 
 

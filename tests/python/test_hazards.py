@@ -183,7 +183,7 @@ def test_deep_c_recursion(what):
 
 
 def test_finalizers_at_the_end_of_a_task_must_not_wait(script):
-    code, out, err, _ = script("""
+    code, out, err = script("""
         import threading, thrum
         local = threading.local()
         class Waits:

@@ -220,7 +220,7 @@ def test_where_none_are_made(rt):
 @pytest.mark.parametrize("state", ["pass", "time.sleep(0.6)", "thrum.sleep(60)",
                                    "spin()", "thrum.Channel().recv()"])
 def test_exit(script, state):
-    code, out, err, seconds = script(f'''
+    code, out, err = script(f'''
         import time, thrum
         source = """
         import thrum, time

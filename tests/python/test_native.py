@@ -141,7 +141,7 @@ def test_only_in_a_runtime():
 # ---- deadlocks ----------------------------------------------------------------
 
 def test_a_deadlock_is_told(script):
-    code, out, err, _ = script("""
+    code, out, err = script("""
         import thrum
         def other(a, b):
             a.send(b.recv())
@@ -159,7 +159,7 @@ def test_a_deadlock_is_told(script):
 
 
 def test_what_another_thread_or_time_ends_is_no_deadlock(script):
-    code, out, err, _ = script("""
+    code, out, err = script("""
         import threading, time, thrum
         def main():
             a = thrum.Channel()

@@ -33,6 +33,14 @@ def test_it_is_typed():
         assert getattr(thrum, name) is not None
 
 
+def test_completion_shows_every_name(script):
+    code, out, err = script("""
+        import thrum
+        print(set(thrum.__all__) - set(dir(thrum)))
+    """)
+    assert (code, out, err) == (0, "set()\n", "")
+
+
 def test_sdist(tmp_path):
     if not (importlib.util.find_spec("mesonpy") and shutil.which("swig") and
             shutil.which("git") and

@@ -417,7 +417,7 @@ server.server_close()
 
 
 def test_threads_of_the_program_are_left_alone(script):
-    code, out, err, _ = script("""
+    code, out, err = script("""
         import thrum
         thrum.patch()
         import queue, threading, time
@@ -433,7 +433,7 @@ def test_threads_of_the_program_are_left_alone(script):
 
 
 def test_one_part_alone(script):
-    code, out, err, _ = script("""
+    code, out, err = script("""
         import threading, time
         lock = threading.Lock
         import thrum
@@ -448,7 +448,7 @@ def test_one_part_alone(script):
 
 
 def test_debug_names_who_waits_with_a_lock(script):
-    code, out, err, _ = script("""
+    code, out, err = script("""
         import threading, warnings
         import thrum
         thrum.debug_locks()

@@ -25,7 +25,7 @@ def test_mutex_excludes(rt):
         with lock:
             with pytest.raises(thrum.DeadlockError):
                 lock.lock()
-            with pytest.raises(RuntimeError):
+            with pytest.raises(RuntimeError, match="not locked"):
                 go(lock.unlock).join()
             with pytest.raises(thrum.Timeout):
                 go(lock.lock, 0.001).join()
@@ -117,10 +117,12 @@ def test_wait_group_semaphore_once(rt):
             go(enters)
         group.wait()
         assert (worst, calls) == ([2], [1])
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="less than 0"):
             group.done()
         with pytest.raises(thrum.Timeout):
             thrum.Semaphore(0).acquire(0.001)
+        with pytest.raises(ValueError):
+            thrum.Semaphore(-1)
     rt.run(main)
 
 
@@ -133,6 +135,8 @@ def test_timeout_and_shield(rt):
                     ch.recv()
         with pytest.raises(thrum.Timeout):
             ch.recv(timeout=0.001)  # the limit is gone
+        with thrum.timeout(float("inf")), pytest.raises(TypeError):
+            thrum.timeout("soon").__enter__()
 
         def shielded():
             with thrum.shield():

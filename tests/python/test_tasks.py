@@ -1,5 +1,6 @@
 """Tasks: results, errors, cancels, names, contexts."""
 
+import asyncio
 import contextvars
 import gc
 import sys
@@ -186,21 +187,30 @@ def test_wrong_use_is_a_python_error(rt, script):
         rt.go(3)
     with pytest.raises(TypeError):
         rt.go()
+    with pytest.raises(TypeError, match="block_on"):
+        rt.go(coroutine := asyncio.sleep(0))
+    coroutine.close()
     with pytest.raises(TypeError):
         thrum.Task()
+    for count in -1, 1 << 40:
+        with pytest.raises(ValueError):
+            thrum.Runtime(procs=count)
+        with pytest.raises(ValueError):
+            thrum.Runtime(interpreters=count)
     with pytest.raises(ValueError):
         sleep(float("nan"))
-    assert rt.run(lambda: pytest.raises(RuntimeError, rt.run, len)) is not None
+    for run in rt.run, thrum.run:
+        assert "use go" in str(rt.run(lambda: pytest.raises(RuntimeError, run, len)))
     assert rt.run(lambda: pytest.raises(RuntimeError, rt.stop)) is not None
     stopped = thrum.Runtime()
     stopped.stop()
     stopped.stop()
     assert not stopped.live
-    with pytest.raises(thrum.ClosedError):
+    with pytest.raises(thrum.ClosedError, match="stopped"):
         stopped.go(len, ())
     with pytest.raises(thrum.ClosedError):
         stopped.__enter__()
-    code, out, err, _ = script("import thrum\nthrum.go(print)")
+    code, out, err = script("import thrum\nthrum.go(print)")
     assert code == 1 and "no runtime here" in err
 
 

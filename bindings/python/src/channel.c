@@ -25,7 +25,7 @@ static void drop(void* arg, void* element) {
 static PyObject* channel_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
   static char* names[] = {"cap", NULL};
   Py_ssize_t cap = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, kw, "|n", names, &cap)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kw, "|n:Channel", names, &cap)) {
     return NULL;
   }
   if (cap < 0 || cap > INT32_MAX) {
@@ -241,7 +241,8 @@ static PyGetSetDef properties[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc,
-     "Channel(cap=0)\n\nCarries values, in order, between green threads and "
+     "Channel(cap=0)\n--\n\nCarries values, in order, between green threads "
+     "and "
      "threads. cap 0: a send waits for its receiver. Iteration ends when it is "
      "closed and empty."},
     {Py_tp_new, channel_new},

@@ -68,7 +68,11 @@ HIDDEN void tstate_forget(struct state* s);
 HIDDEN void tstate_free_spares(struct state* s);
 HIDDEN int finalizing(void);
 /* gilstate.c: PyGILState_Ensure on this thread is to find ts. */
+#if PY_VERSION_HEX < 0x030c0000
 HIDDEN void gilstate_repair(PyThreadState* ts);
+#else
+static inline void gilstate_repair(PyThreadState* ts) { (void)ts; }
+#endif
 
 /* ---- task.c ---------------------------------------------------------------- */
 struct task {
@@ -118,7 +122,8 @@ HIDDEN PyObject* forked(PyObject* module, PyObject* none);
 
 /* ---- stacks.c ------------------------------------------------------------- */
 HIDDEN PyObject* stacks(PyObject* module, PyObject* runtime);
-/* Raises Cancelled in all Tasks, at their next bytecode. */
+/* Raises Cancelled in a Task, or all, at the next bytecode. */
+HIDDEN void interrupt(Task* t);
 HIDDEN void interrupt_all(Runtime* rt);
 /* No Task can ever go on. */
 HIDDEN int deadlocked(Runtime* rt);
@@ -146,6 +151,8 @@ HIDDEN int timeout_of(const char* name, PyObject* const* args, Py_ssize_t n,
 /* A timeout in seconds or None as a deadline. < 0: not a number. */
 HIDDEN int deadline_of(PyObject* timeout, int64_t* deadline);
 HIDDEN int nanoseconds(PyObject* seconds, int64_t* ns);
+/* For "O&": a count, as an unsigned. */
+HIDDEN int count_of(PyObject* number, void* count);
 
 /* ---- channel.c, sync.c ----------------------------------------------------- */
 HIDDEN extern PyType_Spec channel_spec;

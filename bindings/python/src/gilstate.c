@@ -13,8 +13,4 @@
 void gilstate_repair(PyThreadState* ts) {
   PyThread_tss_set(&_PyRuntime.gilstate.autoTSSkey, ts);
 }
-#else
-#include "core.h"
-
-void gilstate_repair(PyThreadState* ts) { (void)ts; }
 #endif

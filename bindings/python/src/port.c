@@ -99,7 +99,7 @@ static struct state* port_state(PyObject* self) {
 static PyObject* port_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
   static char* names[] = {"cap", NULL};
   int cap = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, kw, "|i", names, &cap)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kw, "|i:Port", names, &cap)) {
     return NULL;
   }
   if (cap < 0) {

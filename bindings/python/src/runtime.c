@@ -83,8 +83,9 @@ static PyObject* runtime_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
   unsigned long long stack = STACK;
   PyObject* seconds = NULL;
   int64_t handover = HANDOVER_NS;
-  if (!PyArg_ParseTupleAndKeywords(args, kw, "|$IKOI", names, &procs, &stack,
-                                   &seconds, &interps) ||
+  if (!PyArg_ParseTupleAndKeywords(args, kw, "|$O&KOO&:Runtime", names,
+                                   count_of, &procs, &stack, &seconds, count_of,
+                                   &interps) ||
       (seconds && nanoseconds(seconds, &handover) < 0)) {
     return NULL;
   }
@@ -106,7 +107,11 @@ static PyObject* runtime_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
     code = runtime_open(self, handover);
   }
   if (code < 0) {
-    raise_code(s, code);
+    if (code == THRUM_EINVAL) {
+      PyErr_SetString(PyExc_ValueError, "too many procs, or too large a stack");
+    } else {
+      raise_code(s, code);
+    }
     if (self->rt) {
       thrum_rt_stop(self->rt, THRUM_FOREVER);
     }
@@ -192,6 +197,24 @@ static int root_wait(struct state* s, Task* root) {
   return code;
 }
 
+/* A signal's handler has raised. A cancel ends root at its next wait; if the handler
+ * raises again there may be none: at its next bytecode. The third time it is left.
+ * The first error counts. */
+static void root_end(struct state* s, Task* root) {
+  PyObject *type, *error, *trace;
+  PyErr_Fetch(&type, &error, &trace);
+  root->seen = 1;
+  thrum_cancel(root->runtime->rt, root->g);
+  if (task_wait(s, root, THRUM_FOREVER) < 0) {
+    PyErr_Clear();
+    interrupt(root);
+    if (task_wait(s, root, THRUM_FOREVER) < 0) {
+      PyErr_Clear();
+    }
+  }
+  PyErr_Restore(type, error, trace);
+}
+
 static PyObject* runtime_run(PyObject* self, PyObject* const* args,
                              Py_ssize_t n, PyObject* kwnames) {
   struct state* s = state_of(self);
@@ -206,14 +229,7 @@ static PyObject* runtime_run(PyObject* self, PyObject* const* args,
   PyObject* result = NULL;
   int code = root_wait(s, root);
   if (code == INTERRUPTED) {
-    PyObject *type, *error, *trace;
-    PyErr_Fetch(&type, &error, &trace);
-    root->seen = 1;
-    thrum_cancel(((Runtime*)self)->rt, root->g);
-    if (task_wait(s, root, THRUM_FOREVER) < 0) {
-      PyErr_Clear(); /* interrupted again: the first one counts */
-    }
-    PyErr_Restore(type, error, trace);
+    root_end(s, root);
   } else if (code == 0) {
     result = task_answer(s, root);
   }
@@ -251,7 +267,7 @@ static PyObject* runtime_stop(PyObject* self, PyObject* args, PyObject* kw) {
   static char* names[] = {"timeout", NULL};
   PyObject* timeout = NULL;
   int64_t deadline;
-  if (!PyArg_ParseTupleAndKeywords(args, kw, "|O", names, &timeout) ||
+  if (!PyArg_ParseTupleAndKeywords(args, kw, "|O:stop", names, &timeout) ||
       deadline_of(timeout, &deadline) < 0) {
     return NULL;
   }
@@ -264,6 +280,10 @@ static PyObject* runtime_stop(PyObject* self, PyObject* args, PyObject* kw) {
     return NULL;
   }
   int code = stop_until((Runtime*)self, deadline);
+  if (code == INTERRUPTED) { /* what computes goes on no longer either */
+    interrupt_all((Runtime*)self);
+    interps_interrupt((Runtime*)self);
+  }
   if (code < 0) {
     return raise_code(state_of(self), code);
   }
@@ -356,10 +376,11 @@ static PyMethodDef methods[] = {
      METH_FASTCALL | METH_KEYWORDS,
      "run(fn, /, *args, **kwargs)\n--\n\nSpawns it and waits for it: its "
      "result. "
-     "Ctrl-C cancels it first."},
+     "Ctrl-C cancels it first, and the second time interrupts it."},
     {"stop", (PyCFunction)(void (*)(void))runtime_stop,
      METH_VARARGS | METH_KEYWORDS,
-     "stop(timeout=None)\n--\n\nCancels all that runs, and waits for its end."},
+     "stop(timeout=None)\n--\n\nCancels all that runs, and waits for its end. "
+     "Ctrl-C interrupts what does not wait."},
     {"port_", interp_port, METH_VARARGS, NULL},
     {"__enter__", runtime_enter, METH_NOARGS, NULL},
     {"__exit__", runtime_exit, METH_VARARGS, NULL},
@@ -379,8 +400,8 @@ static PyGetSetDef properties[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc,
-     "Runtime(*, procs=0, stack_size=8 MiB, handover=0.002, "
-     "interpreters=0)\n\n"
+     "Runtime(*, procs=0, stack_size=8388608, handover=0.002, "
+     "interpreters=0)\n--\n\n"
      "Green threads on `procs` cores (0: all there are). While one is outside "
      "thrum for longer than `handover` seconds the others go on beside it. "
      "Used "

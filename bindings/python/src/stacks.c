@@ -83,14 +83,18 @@ PyObject* stacks(PyObject* module, PyObject* runtime) {
 }
 
 /* ---- The end ---------------------------------------------------------------- */
+void interrupt(Task* t) {
+  struct green* g = t->green;
+  if (g && g->ts) {
+    PyThreadState_SetAsyncExc(g->ts->thread_id, t->runtime->state->Cancelled);
+  }
+}
+
 void interrupt_all(Runtime* rt) {
   struct rows rows = {.of = rt->domain};
   if (thrum_g_each(rt->rt, note, &rows) == 0) {
     for (size_t i = 0; i < rows.n; ++i) {
-      struct green* g = rows.at[i].task->green;
-      if (g && g->ts) {
-        PyThreadState_SetAsyncExc(g->ts->thread_id, rt->state->Cancelled);
-      }
+      interrupt(rows.at[i].task);
     }
   }
   rows_free(&rows);

@@ -16,6 +16,10 @@
 
 /* None, or what a code raises. */
 static PyObject* done(PyObject* self, int code) {
+  if (code == THRUM_EPERM) {
+    PyErr_SetString(PyExc_RuntimeError, "the caller has not locked it");
+    return NULL;
+  }
   if (code < 0) {
     return raise_code(state_of(self), code);
   }
@@ -135,7 +139,7 @@ typedef struct {
 static PyObject* cond_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
   static char* names[] = {"mutex", NULL};
   PyObject* mutex;
-  if (!PyArg_ParseTupleAndKeywords(args, kw, "O", names, &mutex)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kw, "O:Cond", names, &mutex)) {
     return NULL;
   }
   if (strcmp(Py_TYPE(mutex)->tp_name, "thrum.Mutex") != 0) {
@@ -209,7 +213,7 @@ static PyMethodDef cond_methods[] = {
     {"__exit__", cond_exit, METH_VARARGS, NULL},
     {0}};
 static PyType_Slot cond_slots[] = {
-    {Py_tp_doc, "Cond(mutex)\n\nA condition. In a `with` it is its mutex."},
+    {Py_tp_doc, "Cond(mutex)\n--\n\nA condition. In a `with` it is its mutex."},
     {Py_tp_new, cond_new},
     {Py_tp_dealloc, cond_dealloc},
     {Py_tp_methods, cond_methods},
@@ -224,20 +228,31 @@ typedef struct {
 WAITS(wait, WaitGroup, wg, thrum_wg_wait)
 
 static PyObject* wg_add(PyObject* self, PyObject* const* args, Py_ssize_t n) {
+  if (n > 1) {
+    PyErr_SetString(PyExc_TypeError, "add() takes at most 1 argument");
+    return NULL;
+  }
   long delta = n ? PyLong_AsLong(args[0]) : 1;
   if (delta == -1 && PyErr_Occurred()) {
     return NULL;
   }
-  if (n > 1 || delta > INT32_MAX || delta < INT32_MIN) {
-    return done(self, THRUM_EINVAL);
+  int code = delta > INT32_MAX || delta < INT32_MIN
+                 ? THRUM_EINVAL
+                 : thrum_wg_add(&((WaitGroup*)self)->wg, (int32_t)delta);
+  if (code == THRUM_EINVAL) {
+    PyErr_SetString(PyExc_ValueError, "it would count less than 0 or too many");
+    return NULL;
   }
-  return done(self, thrum_wg_add(&((WaitGroup*)self)->wg, (int32_t)delta));
+  return done(self, code);
 }
 
-static int wg_end(PyObject* self) {
-  return thrum_wg_done(&((WaitGroup*)self)->wg);
+static PyObject* wg_done(PyObject* self, PyObject* none) {
+  (void)none;
+  PyObject* less = PyLong_FromLong(-1);
+  PyObject* result = less ? wg_add(self, &less, 1) : NULL;
+  Py_XDECREF(less);
+  return result;
 }
-ENDS(wg_done, WaitGroup, wg_end)
 
 static PyObject* wg_enter(PyObject* self, PyObject* none) {
   (void)none;
@@ -268,7 +283,8 @@ typedef struct {
 static PyObject* sem_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
   static char* names[] = {"permits", NULL};
   unsigned permits = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, kw, "I", names, &permits)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kw, "O&:Semaphore", names, count_of,
+                                   &permits)) {
     return NULL;
   }
   Semaphore* self = (Semaphore*)type->tp_alloc(type, 0);
@@ -296,7 +312,7 @@ static PyMethodDef sem_methods[] = {
     {"__exit__", release, METH_VARARGS, NULL},
     {0}};
 static PyType_Slot sem_slots[] = {
-    {Py_tp_doc, "Semaphore(permits)\n\nAt most so many at once."},
+    {Py_tp_doc, "Semaphore(permits)\n--\n\nAt most so many at once."},
     {Py_tp_new, sem_new},
     {Py_tp_dealloc, plain_dealloc},
     {Py_tp_methods, sem_methods},

@@ -159,7 +159,10 @@ static int pack_arguments(struct green* g, PyObject* const* args, Py_ssize_t n,
 Task* task_spawn(struct state* s, Runtime* rt, PyObject* const* args,
                  Py_ssize_t n, PyObject* kwnames) {
   if (n < 1 || !PyCallable_Check(args[0])) {
-    PyErr_SetString(PyExc_TypeError, "the first argument must be callable");
+    PyErr_SetString(PyExc_TypeError,
+                    n && PyCoro_CheckExact(args[0])
+                        ? "a coroutine is run by block_on()"
+                        : "the first argument must be callable");
     return NULL;
   }
   struct green* g = PyMem_Calloc(1, sizeof *g);
@@ -185,7 +188,11 @@ Task* task_spawn(struct state* s, Runtime* rt, PyObject* const* args,
     green_free(g);
     Py_DECREF(t);
     Py_DECREF(t);
-    raise_code(s, code);
+    if (code == THRUM_ECLOSED) {
+      PyErr_SetString(s->Closed, "the runtime has stopped");
+    } else {
+      raise_code(s, code);
+    }
     return NULL;
   }
   return t;
@@ -227,11 +234,12 @@ PyObject* task_answer(struct state* s, Task* t) {
 }
 
 /* The one optional argument `timeout`; waits. */
-static int wait_with(PyObject* self, PyObject* args, PyObject* kw) {
+static int wait_with(PyObject* self, PyObject* args, PyObject* kw,
+                     const char* format) {
   static char* names[] = {"timeout", NULL};
   PyObject* timeout = NULL;
   int64_t deadline;
-  if (!PyArg_ParseTupleAndKeywords(args, kw, "|O", names, &timeout) ||
+  if (!PyArg_ParseTupleAndKeywords(args, kw, format, names, &timeout) ||
       deadline_of(timeout, &deadline) < 0) {
     return -1;
   }
@@ -239,14 +247,16 @@ static int wait_with(PyObject* self, PyObject* args, PyObject* kw) {
 }
 
 static PyObject* task_result(PyObject* self, PyObject* args, PyObject* kw) {
-  if (wait_with(self, args, kw) < 0) {
+  if (wait_with(self, args, kw, "|O:result") < 0) {
     return NULL;
   }
   return task_answer(state_of(self), (Task*)self);
 }
 
 static PyObject* task_join(PyObject* self, PyObject* args, PyObject* kw) {
-  PyObject* result = task_result(self, args, kw);
+  PyObject* result = wait_with(self, args, kw, "|O:join") < 0
+                         ? NULL
+                         : task_answer(state_of(self), (Task*)self);
   if (!result) {
     return NULL;
   }
@@ -255,7 +265,7 @@ static PyObject* task_join(PyObject* self, PyObject* args, PyObject* kw) {
 }
 
 static PyObject* task_exception(PyObject* self, PyObject* args, PyObject* kw) {
-  if (wait_with(self, args, kw) < 0) {
+  if (wait_with(self, args, kw, "|O:exception") < 0) {
     return NULL;
   }
   Task* t = (Task*)self;

@@ -147,6 +147,19 @@ int deadline_of(PyObject* timeout, int64_t* deadline) {
   return 0;
 }
 
+int count_of(PyObject* number, void* count) {
+  Py_ssize_t n = PyNumber_AsSsize_t(number, PyExc_OverflowError);
+  if (n == -1 && PyErr_Occurred()) {
+    return 0;
+  }
+  if (n < 0 || n > INT32_MAX) {
+    PyErr_Format(PyExc_ValueError, "%zd is negative or too large a count", n);
+    return 0;
+  }
+  *(unsigned*)count = (unsigned)n;
+  return 1;
+}
+
 int timeout_of(const char* name, PyObject* const* args, Py_ssize_t n,
                PyObject* kwnames, Py_ssize_t want, int64_t* deadline) {
   Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;

@@ -79,6 +79,10 @@ def __getattr__(name: str) -> _Any:
     return value
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
 # Runtimes stop before the interpreter waits for its threads and takes itself
 # apart; atexit alone comes too late for that, but is public.
 try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Callable, Literal, TypeVar
 
-from ._core import Runtime, current_runtime
+from ._core import Runtime, current_runtime, current_task
 
 T = TypeVar("T")
 
@@ -14,9 +14,11 @@ def run(main: Callable[..., T], /, *args: Any, procs: int = 0,
         interpreters: int = 0, **kwargs: Any) -> T:
     """Runs main(*args, **kwargs) as a Task of a new Runtime, and stops it.
 
-    What else still runs when main has ended is cancelled. Ctrl-C cancels main
-    and is raised here once it has ended.
+    What else still runs when main has ended is cancelled. Ctrl-C cancels main, and
+    the second time interrupts it, and is raised here once it has ended.
     """
+    if current_task() is not None:
+        raise RuntimeError("run() inside a Task: use go()")
     with Runtime(procs=procs, interpreters=interpreters) as runtime:
         return runtime.run(main, *args, **kwargs)
 

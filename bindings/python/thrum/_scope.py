@@ -10,7 +10,7 @@ from . import _core
 from ._core import Cancelled, Runtime, Task
 
 T = TypeVar("T")
-_NS = 1_000_000_000
+_NS = 1e9
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def timeout(seconds: float) -> Iterator[None]:
         with thrum.timeout(0.5):
             value = channel.recv()
     """
-    end = min(_core.now() + max(int(seconds * _NS), 0), _core.FOREVER)
+    end = int(min(_core.now() + max(seconds * _NS, 0), _core.FOREVER))
     before = _core.limit(end)
     _core.limit(min(end, before))
     try:

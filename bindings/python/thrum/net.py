@@ -38,6 +38,10 @@ def _split(address: Address) -> tuple[str | None, int]:
     """For _core: a host and its port, or a path and -1."""
     if isinstance(address, tuple):
         host, port = address[:2]
+        if not isinstance(port, int):
+            raise TypeError(f"a port is an int, not {type(port).__name__}")
+        if not 0 <= port < 65536:
+            raise ValueError(f"{port} is no port")
         return host or None, port
     path = os.fspath(address)
     return path if path[:1] == "@" or "/" in path else f"./{path}", -1
