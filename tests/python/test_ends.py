@@ -69,6 +69,48 @@ def test_ctrl_c_in_a_thread_s_wait(script):
     assert (code, out, err) == (0, "interrupted\n", "")
 
 
+def test_ctrl_c_beside_another_wakeup_fd(script):
+    code, out, err = script("""
+        import os, signal, thrum
+        def press():
+            thrum.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+            thrum.sleep(60)
+        reads, writes = os.pipe()
+        os.set_blocking(writes, False)
+        for fd in -1, writes:
+            signal.set_wakeup_fd(fd)
+            try:
+                thrum.run(press)
+            except KeyboardInterrupt:
+                assert signal.set_wakeup_fd(-1) == fd
+        print(os.read(reads, 9))
+    """)
+    assert (code, out, err) == (0, r"b'\x02'" + "\n", "")
+
+
+def test_signals_reach_the_child_of_a_fork(script):
+    code, out, err = script("""
+        import os, signal, thrum, warnings
+        warnings.simplefilter("ignore")
+        def waits():
+            thrum.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+            thrum.sleep(60)
+        def forks():
+            thrum.sleep(0.1)  # main hangs its bell meanwhile
+            pid = os.fork()
+            if pid:
+                return os.waitpid(pid, 0)[1]
+            try:
+                thrum.run(waits)
+            except KeyboardInterrupt:
+                print("child")
+        print(thrum.run(forks))
+    """)
+    assert (code, out, err) == (0, "child\n0\n", "")
+
+
 def test_fork_in_a_task(script):
     code, out, err = script("""
         import os, thrum, warnings

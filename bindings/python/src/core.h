@@ -137,6 +137,8 @@ typedef int (*wait_fn)(void* object, void* arg, int64_t deadline);
  * keeps the GIL and switches to the next G's thread state. A thread gives the
  * GIL up first, and the main one looks at signals in between. */
 HIDDEN int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline);
+/* In the child of a fork, where it is the parent's. */
+HIDDEN void bell_forget(void);
 /* The same for a call that must not be begun twice: a thread looks at signals
  * only when it is over. */
 HIDDEN int wait_whole(wait_fn fn, void* object, void* arg, int64_t deadline);

@@ -360,6 +360,7 @@ PyObject* forked(PyObject* module, PyObject* none) {
   struct state* s = PyModule_GetState(module);
   ++s->forks;
   tstate_forget(s);
+  bell_forget();
   s->current = NULL;
   PySet_Clear(s->runtimes);
   Py_RETURN_NONE;

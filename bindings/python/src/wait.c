@@ -1,11 +1,73 @@
 /* How calls wait, and what their codes mean.
  * SPDX-License-Identifier: MIT
  */
+#define _GNU_SOURCE
 #include "core.h"
+#include <fcntl.h>
 #include <math.h>
+#include <unistd.h>
 
 /* How long a thread waits before it looks at signals. */
 #define LOOK_NS 20000000
+
+/* ---- The bell -------------------------------------------------------------------- */
+/* Where CPython's signal handler writes while the main thread waits, so that it can
+ * look without the GIL: to take that every LOOK_NS would stop a Task that computes
+ * each time, and the others would wait for it twice as long. */
+static int bell[2] = {-1, -1}; /* the main thread's */
+
+/* signal.set_wakeup_fd(fd); -2: this is not the main thread, or fd is closed. */
+static int wakeup_fd(int fd) {
+  PyObject *type, *error, *trace;
+  PyErr_Fetch(&type, &error, &trace);
+  PyObject* module = PyImport_ImportModule("signal");
+  PyObject* former =
+      module ? PyObject_CallMethod(module, "set_wakeup_fd", "i", fd) : NULL;
+  int result = former ? (int)PyLong_AsLong(former) : -2;
+  Py_XDECREF(former);
+  Py_XDECREF(module);
+  PyErr_Restore(type, error, trace);
+  return result;
+}
+
+/* 0: not here, or somebody else listens to signals this way. */
+static int bell_hang(int* before) {
+  if (gettid() != getpid() ||
+      (bell[0] < 0 && pipe2(bell, O_CLOEXEC | O_NONBLOCK) < 0)) {
+    return 0;
+  }
+  *before = wakeup_fd(bell[1]);
+  if (*before == -1 || *before == bell[1]) {
+    return 1;
+  }
+  if (*before >= 0) {
+    wakeup_fd(*before);
+  }
+  return 0;
+}
+
+static int bell_rings(void) {
+  char bytes[64];
+  return read(bell[0], bytes, sizeof bytes) > 0;
+}
+
+static void bell_take(int before) {
+  int now = wakeup_fd(before);
+  if (now >= 0 && now != bell[1]) {
+    wakeup_fd(now); /* a handler has set its own */
+  }
+}
+
+void bell_forget(void) {
+  if (bell[0] >= 0) {
+    bell_take(-1);
+    close(bell[0]);
+    close(bell[1]);
+    bell[0] = bell[1] = -1;
+  }
+}
+
+/* ---- Waits ----------------------------------------------------------------------- */
 
 int raise_no_wait(void) {
   PyErr_SetString(PyExc_RuntimeError,
@@ -26,6 +88,24 @@ static int warn_of_locks(struct green* g) {
   return code;
 }
 
+/* THRUM_EAGAIN: it is time to look at signals. */
+static int wait_slice(wait_fn fn, void* object, void* arg, int64_t deadline,
+                      int hangs) {
+  for (;;) {
+    int64_t look = thrum_after(LOOK_NS);
+    if (deadline <= look) {
+      return fn(object, arg, deadline);
+    }
+    int code = fn(object, arg, look);
+    if (code != THRUM_ETIMEDOUT) {
+      return code;
+    }
+    if (!hangs || bell_rings()) {
+      return THRUM_EAGAIN;
+    }
+  }
+}
+
 int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline) {
   struct green* g = green_here();
   if (g && !g->apart) {
@@ -44,16 +124,22 @@ int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline) {
     return raise_no_wait();
   }
   int code = fn(object, arg, THRUM_TRY);
-  while (code == THRUM_EAGAIN && deadline != THRUM_TRY) {
-    int64_t look = thrum_after(LOOK_NS);
-    int last = deadline <= look;
-    Py_BEGIN_ALLOW_THREADS code = fn(object, arg, last ? deadline : look);
-    Py_END_ALLOW_THREADS if (code == THRUM_ETIMEDOUT && !last) {
-      code = THRUM_EAGAIN;
-      if (PyErr_CheckSignals() < 0) {
-        return INTERRUPTED;
-      }
+  if (code != THRUM_EAGAIN || deadline == THRUM_TRY) {
+    return code;
+  }
+  int before, hangs = bell_hang(&before);
+  /* It has not rung for what came before. */
+  if (hangs && PyErr_CheckSignals() < 0) {
+    code = INTERRUPTED;
+  }
+  while (code == THRUM_EAGAIN) {
+    Py_BEGIN_ALLOW_THREADS code = wait_slice(fn, object, arg, deadline, hangs);
+    Py_END_ALLOW_THREADS if (code == THRUM_EAGAIN && PyErr_CheckSignals() < 0) {
+      code = INTERRUPTED;
     }
+  }
+  if (hangs && bell[0] >= 0) { /* no handler has forked */
+    bell_take(before);
   }
   return code;
 }
