@@ -47,7 +47,7 @@ static int bell_hang(int* before) {
 }
 
 static int bell_rings(void) {
-  char bytes[64];
+  char bytes[4096];
   return read(bell[0], bytes, sizeof bytes) > 0;
 }
 
