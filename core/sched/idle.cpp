@@ -127,6 +127,13 @@ bool left_over(Runtime* rt, M* m) {
          rt->idle_ms > rt->procs.load(relaxed) && !m->bound.load(relaxed);
 }
 
+// Capped at a tick: sysmon helps then in any case.
+void came_late(Runtime* rt, u64 ticks) {
+  u64 late = rt->wake_late.load(relaxed);
+  u64 seen = min(ticks, rt->slice_ticks / 4);
+  rt->wake_late.store(late - late / 4 + seen / 4, relaxed);
+}
+
 }  // namespace
 
 // Sleeps without a P until woken with one, until the earliest timer, or, if nobody
@@ -139,7 +146,10 @@ void sleep_idle(M* m) {
   {
     Locked held(rt->lock);
     if (m->idle) {
-      if (rt->source.load(relaxed) && !rt->watcher.load(relaxed)) {
+      // Beside a P that looks itself now and then, a watcher is only in its way
+      // where CPUs are few.
+      if (rt->source.load(relaxed) && !rt->watcher.load(relaxed) &&
+          !(wakes_late(rt) && any_runs(rt))) {
         rt->watcher.store(m, relaxed);
         watches = true;
       }
@@ -206,6 +216,10 @@ void sleep_idle(M* m) {
     } else {
       p = m->next_p;
       m->next_p = nullptr;
+      if (p && m->called_at) {
+        came_late(rt, cpu_ticks() - m->called_at);
+        m->called_at = 0;
+      }
     }
     if (!p && !m->idle && !rt->sleeper.load(relaxed)) {
       heir = rt->idle_m;  // m ends: another one is to sleep for the timers

@@ -160,7 +160,9 @@ void drop_p(M* m) {
     to = free_p(rt, p);
   }
   note_wake(to);
-  if (has_work(rt)) {  // it came after we looked, and found no idle P
+  // It came after we looked, and found no idle P; or who is idle left it to us to
+  // look outside.
+  if (has_work(rt) || unwatched(rt)) {
     wake_p(rt);
   }
 }

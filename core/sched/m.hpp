@@ -122,6 +122,7 @@ struct M {
   u32 watches;           // owner: how often it has
   i64 woken_late;  // owner: by the kernel, after that, in ns; kForever: unknown
   P* next_p;       // Runtime.lock: the P it is woken with
+  u64 called_at;   // Runtime.lock: when, in cpu_ticks; 0: it has come
   M* next_idle;    // Runtime.lock
   M* prev_idle;    // Runtime.lock
   bool idle;       // Runtime.lock: in the idle list

@@ -4,8 +4,9 @@
 // finds some it wakes the next. An idle P is woken only if what is queued, times
 // how long a dispatch takes here, is worth more than the wake itself, which costs
 // the waker too (13 us on a virtual machine): so a chattering pair wakes nobody,
-// and a G that hands over and goes on computing does. What was not worth it is
-// found by sysmon within a tick.
+// and a G that hands over and goes on computing does. Where other threads have the
+// CPUs, and who is woken would find the work done, it takes more (wake_late). What
+// was not worth it is found by sysmon within a tick.
 // SPDX-License-Identifier: MIT
 #include "sched/ready.hpp"
 
@@ -350,6 +351,7 @@ bool start_m(Runtime* rt, P* p, G* g, bool spinning, bool owned) {
     m = pop_idle_m(rt, p, owned);
     if (m) {
       m->next_p = p;
+      m->called_at = cpu_ticks();
       m->next_g = g;
       m->spinning = spinning;
     } else if (owns_threads(rt) && rt->m_count < rt->config.max_threads &&

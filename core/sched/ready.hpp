@@ -74,6 +74,11 @@ inline void sysmon_prompt(Runtime* rt) {
   }
 }
 
+// Do other threads have the CPUs, so that who is woken comes late?
+inline bool wakes_late(const Runtime* rt) {
+  return rt->wake_late.load(relaxed) >= 8 * rt->wake_ticks;
+}
+
 inline void maybe_wake(P* p) {
   Runtime* rt = p->rt;
   if (THRUM_LIKELY(rt->idle_count.load(relaxed) == 0)) {
@@ -83,7 +88,8 @@ inline void maybe_wake(P* p) {
     return;
   }
   u64 mean = p->mean_run.load(relaxed);
-  if (mean && mean * (p->queued() + between(rt)) < rt->wake_ticks) {
+  u64 worth = max(rt->wake_ticks, rt->wake_late.load(relaxed));
+  if (mean && mean * (p->queued() + between(rt)) < worth) {
     return sysmon_prompt(rt);
   }
   wake_p(rt);

@@ -41,6 +41,7 @@ struct Round {
   bool moving;  // some P has dispatched since the last look
   bool runs;    // some P is held
   bool due;     // a timer, of a P that does not see to it
+  bool stuck;   // work waits behind a P that has not dispatched since
 };
 
 // The G of p has moved on by itself: where it was outside is no suspect.
@@ -126,6 +127,7 @@ void look_at(Runtime* rt, P* p, Look& seen, Round& r) {
     return;
   }
   r.waits = true;
+  r.stuck |= same;
   bool tries = preempts && preempt_look(p, m, seen, r.now, &r.next);
   // It began up to a tick before it was first seen: it has three quarters of a
   // slice at least, and who waits behind it does so for one, hardly more. With
@@ -199,7 +201,12 @@ void sleep_until(Runtime* rt, i64 until) {
 
 void serve_those_who_wait(Runtime* rt, Round& r) {
   if (r.due || (r.work && rt->idle_count.load(relaxed))) {
-    wake_p(rt);
+    if (r.due || r.stuck || !r.moving || !wakes_late(rt)) {
+      wake_p(rt);
+    } else {  // the busy ones get on faster alone; but is it so still?
+      u64 late = rt->wake_late.load(relaxed);
+      rt->wake_late.store(late - late / 16, relaxed);
+    }
   }
   if (rt->starved_count.load(relaxed)) {
     feed_starved(rt, UINT32_MAX);

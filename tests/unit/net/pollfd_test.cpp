@@ -235,3 +235,44 @@ TEST_CASE("pollfd: closing takes new calls off, wakes all, and the last call "
     os::fd_close(p.b);
   });
 }
+
+TEST_CASE("pollfd: where nobody watches beside a busy P, what comes is seen") {
+  in_owned(config(2), [] {
+    Pair p;
+    PollFd* f = watch_fd(p.a);
+    Atomic<u32> seen{0};
+    constexpr u32 kRounds = 30;
+    u64 h = go([&] {
+      char c;
+      for (u32 n = 0; n < kRounds;) {
+        CHECK(wait_for(f, Dir::read, kForever) == 0);
+        if (recv(p.a, &c, 1, MSG_DONTWAIT) == 1) {
+          seen.store(++n);
+        }
+      }
+    });
+    for (u32 n = 0; n < kRounds; ++n) {
+      own()->wake_late.store(u64{1} << 40);
+      bool blocks = n % 3 == 2;
+      if (blocks) {
+        Enter e;
+        (void)enter_blocking(e.m, 0);
+      }
+      say(p.b);
+      while (seen.load() <= n) {
+        if (n % 3 == 0) {
+          (void)yield();
+        } else {
+          os::thread_sleep(50'000);  // as who computes
+        }
+      }
+      if (blocks) {
+        Enter e;
+        (void)exit_blocking(e.m);
+      }
+    }
+    (void)join(h);
+    let_go_of(f);
+    os::fd_close(p.b);
+  });
+}

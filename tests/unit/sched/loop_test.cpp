@@ -1,5 +1,6 @@
 // Who runs when: fairness counted in dispatches, not in time.
 #include "../objects.hpp"
+#include "sched/ready.hpp"
 
 using namespace unit;
 
@@ -312,6 +313,47 @@ TEST_CASE("loop: an idle P gets the work queued behind a hog") {
             });
             wait_parked(h);
             (void)unpark(h);
+            i64 took = hog([&] { return ran.load(); });
+            (void)join(h);
+            return took;
+          }) < 50 * kMs);
+  });
+}
+
+TEST_CASE("loop: where who is woken comes late it takes more to wake one") {
+  in_owned(config(2), [] {
+    Runtime* rt = this_m()->rt;
+    // The other M sleeps, would come late, and what a turn takes here is known.
+    auto calm = [rt] {
+      until([rt] { return rt->idle_count.load() == 1; });
+      rt->wake_late.store(u64{1} << 40);
+      until([] { return my_p()->mean_run.load() != 0; });
+    };
+    // What is soon done is done here: in one round at least nobody came.
+    u64 fewest = UINT64_MAX;
+    for (int i = 0; i < 20 && fewest; ++i) {
+      calm();
+      u64 all = dispatched(rt), mine = dispatches();
+      Atomic<u32> ended{0};
+      for (int k = 0; k < 3; ++k) {
+        (void)go([&] {
+          for (int turns = 0; turns < 200; ++turns) {
+            i64 end = os::now_ns() + 20'000;
+            (void)hog([=] { return os::now_ns() >= end; });
+            (void)yield();
+          }
+          ended.fetch_add(1);
+        });
+      }
+      until([&] { return ended.load() == 3; });
+      fewest = min(fewest, dispatched(rt) - all - (dispatches() - mine));
+    }
+    CHECK(fewest == 0);
+    // But nobody waits behind who computes.
+    CHECK(best_of(5, 50 * kMs, [&] {
+            calm();
+            Atomic<bool> ran{false};
+            u64 h = go([&] { ran.store(true); });
             i64 took = hog([&] { return ran.load(); });
             (void)join(h);
             return took;
