@@ -104,7 +104,6 @@ TEST_CASE("governor: a mask that changes counts, a first one does not") {
 }
 
 TEST_CASE("governor: a long look is put off while Gs wait, but not for ever") {
-  constexpr i64 kMs = 1'000'000;
   for (bool calm : {false, true}) {
     Place p("max 100000\n", false);
     i64 next = p.g->seam.look(&p.g->seam, p.rt, p.now, false);
