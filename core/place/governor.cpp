@@ -22,8 +22,12 @@ constexpr i64 kSeldom = 10'000'000'000;
 
 // The CPUs that the maker of the runtime had, until sysmon's own mask changes
 // (a cpuset, taskset -a): the host may have pinned the thread that started it.
-u32 cpus_now(Governor* g) {
-  u32 mask = static_cast<u32>(os::cpus_allowed());
+u32 cpus_now(Governor* g, const CpuSet& own) {
+  u32 mask = own.count();
+  if (!mask) {
+    mask =
+        static_cast<u32>(os::cpus_allowed());  // a machine too large for a set
+  }
   u32 before = g->mask_cpus;
   g->mask_cpus = mask;
   return before == 0 || before == mask ? g->budget.cpus : mask;
@@ -110,17 +114,15 @@ void look_around(Governor* g, Runtime* rt) {
 }
 
 // Once a second.
-void follow_shape(Governor* g, Runtime* rt) {
+void follow_shape(Governor* g, Runtime* rt, const CpuSet& own) {
   if (g->opts.flat) {
     return;
   }
-  CpuSet now{};
-  bool known = os::affinity_get(0, now.words, kCpuWords) == 0;
-  bool moved = known && g->own.count() && !(now == g->own);
-  g->own = now;
+  bool moved = own.count() && g->own.count() && !(own == g->own);
+  g->own = own;
   if (moved) {
     Locked held(g->lock);
-    g->mask = now;
+    g->mask = own;
   }
   if (moved || !g->seen) {
     g->seen = true;
@@ -143,12 +145,13 @@ void follow_quota(Governor* g, Runtime* rt, const os::GroupLevel* whose,
   pace_adapt(g->pace, t.throttled > g->last.throttled);
   g->last = t;
   u32 quota = g->opts.paces ? g->budget.quota_milli : 0;
+  bool begins = quota && !g->pace.quota_milli;
   pace_set(g->pace, quota, whose ? whose->period_us * 1000 : 0,
-           rt->procs.load(relaxed), now, os::cpu_ns());
+           rt->procs.load(relaxed), now, begins ? os::cpu_ns() : 0);
 }
 
-void follow(Governor* g, Runtime* rt, i64 now) {
-  u32 cpus = cpus_now(g);
+void follow(Governor* g, Runtime* rt, const CpuSet& own, i64 now) {
+  u32 cpus = cpus_now(g, own);
   Budget b;
   {
     Locked held(g->lock);
@@ -216,8 +219,11 @@ i64 look(Govern* seam, Runtime* rt, i64 now, bool calm) {
     if (!g->opened) {
       open(g);
     }
-    follow(g, rt, now);
-    follow_shape(g, rt);
+    CpuSet own{};
+    (void)os::affinity_get(0, own.words,
+                           kCpuWords);  // too large a machine: none
+    follow(g, rt, own, now);
+    follow_shape(g, rt, own);
     at = now + kEvery;
     if (!g->opts.follows && !g->budget.quota_milli && !rt->near.load(relaxed)) {
       close(g);

@@ -42,7 +42,7 @@ FENCED = [
 BINDINGS = re.compile(
     r"thrum/\w+\.h|Python\.h|structmember\.h|frameobject\.h|patchlevel\.h|"
     r"lua\.h|lauxlib\.h|lualib\.h|"
-    r"std\w+\.h|string\.h|math\.h|dlfcn\.h|sched\.h|unistd\.h|fcntl\.h")
+    r"std\w+\.h|string\.h|math\.h|dlfcn\.h|sched\.h|unistd\.h|fcntl\.h|sys/stat\.h")
 INTERNALS = {"bindings/python/src/gilstate.c": {"internal/pycore_runtime.h"}}
 
 PLATFORM = re.compile(

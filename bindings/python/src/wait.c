@@ -5,6 +5,7 @@
 #include "core.h"
 #include <fcntl.h>
 #include <math.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* How long a thread waits before it looks at signals. */
@@ -15,6 +16,31 @@
  * look without the GIL: to take that every LOOK_NS would stop a Task that computes
  * each time, and the others would wait for it twice as long. */
 static int bell[2] = {-1, -1}; /* the main thread's */
+static ino_t pipe_of_bell;
+
+/* A program may close all descriptors, and the numbers are others' then. */
+static int bell_there(void) {
+  struct stat ends[2];
+  return bell[0] >= 0 && fstat(bell[0], &ends[0]) == 0 &&
+         fstat(bell[1], &ends[1]) == 0 && S_ISFIFO(ends[0].st_mode) &&
+         ends[0].st_ino == pipe_of_bell && ends[1].st_ino == pipe_of_bell;
+}
+
+/* With numbers above those of the standard streams, which a program may have closed to
+ * open others there. */
+static int bell_make(void) {
+  int ends[2];
+  struct stat it;
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
+    return 0;
+  }
+  for (int i = 0; i < 2; ++i) {
+    bell[i] = fcntl(ends[i], F_DUPFD_CLOEXEC, 3);
+    close(ends[i]);
+  }
+  pipe_of_bell = fstat(bell[0], &it) == 0 ? it.st_ino : 0;
+  return bell_there();
+}
 
 /* signal.set_wakeup_fd(fd); -2: this is not the main thread, or fd is closed. */
 static int wakeup_fd(int fd) {
@@ -32,8 +58,7 @@ static int wakeup_fd(int fd) {
 
 /* 0: not here, or somebody else listens to signals this way. */
 static int bell_hang(int* before) {
-  if (gettid() != getpid() ||
-      (bell[0] < 0 && pipe2(bell, O_CLOEXEC | O_NONBLOCK) < 0)) {
+  if (gettid() != getpid() || (!bell_there() && !bell_make())) {
     return 0;
   }
   *before = wakeup_fd(bell[1]);
@@ -48,7 +73,7 @@ static int bell_hang(int* before) {
 
 static int bell_rings(void) {
   char bytes[4096];
-  return read(bell[0], bytes, sizeof bytes) > 0;
+  return !bell_there() || read(bell[0], bytes, sizeof bytes) > 0;
 }
 
 static void bell_take(int before) {
@@ -59,12 +84,12 @@ static void bell_take(int before) {
 }
 
 void bell_forget(void) {
-  if (bell[0] >= 0) {
+  if (bell_there()) {
     bell_take(-1);
     close(bell[0]);
     close(bell[1]);
-    bell[0] = bell[1] = -1;
   }
+  bell[0] = bell[1] = -1;
 }
 
 /* ---- Waits ----------------------------------------------------------------------- */

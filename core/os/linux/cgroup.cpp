@@ -28,7 +28,7 @@ int level_file(const CpuGroups& g, const GroupLevel& l, const char* name,
   if (n < 0 || static_cast<size_t>(n) >= sizeof path) {
     return -1;
   }
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = above_std(open(path, O_RDONLY | O_CLOEXEC));
   if (fd < 0 && errno != ENOENT && errno != ENOTDIR) {
     *error = errno;
   }
@@ -105,7 +105,7 @@ void tree_open(CpuGroups& g, u8 tree) {
 int open_file(const char* root, const char* name, int* error) {
   char path[kGroupPath];
   snprintf(path, sizeof path, "%s%s", root, name);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = above_std(open(path, O_RDONLY | O_CLOEXEC));
   *error = fd < 0 ? errno : *error;
   return fd;
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/linux/file.hpp"
 #include "os/posix/errno.hpp"
 
 namespace thrum::os {
@@ -27,7 +28,7 @@ int share_open(u32 tid) {
   ErrnoKeep keep;
   char path[64];
   snprintf(path, sizeof path, "/proc/self/task/%u/schedstat", tid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = above_std(open(path, O_RDONLY | O_CLOEXEC));
   return fd >= 0 ? fd : -errno;
 }
 

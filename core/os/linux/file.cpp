@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: MIT
 #include "os/linux/file.hpp"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 namespace thrum::os {
 
+int above_std(int fd) {
+  if (fd < 0 || fd > STDERR_FILENO) {
+    return fd;
+  }
+  int above = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  int err = errno;
+  close(fd);
+  errno = err;
+  return above;
+}
+
 bool read_text(const char* path, char* buf, size_t size) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = above_std(open(path, O_RDONLY | O_CLOEXEC));
   if (fd < 0) {
     return false;
   }

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "os/linux/file.hpp"
 #include "os/posix/result.hpp"
 
 namespace thrum::os {
@@ -41,7 +42,8 @@ int address(sockaddr_un& a, const char* path) {
 
 int open_local() {
   return result([] {
-    return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return above_std(
+        socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   });
 }
 

@@ -6,6 +6,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "os/linux/file.hpp"
 #include "os/os.hpp"
 #include "os/posix/errno.hpp"
 
@@ -13,9 +14,10 @@ namespace thrum::os {
 
 int wake_fd_open(WakeFd& w) {
   ErrnoKeep keep;
-  w.epoll = epoll_create1(EPOLL_CLOEXEC);
-  w.event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  w.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  w.epoll = above_std(epoll_create1(EPOLL_CLOEXEC));
+  w.event = above_std(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  w.timer =
+      above_std(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   epoll_event ev{};
   ev.events = EPOLLIN;
   if (w.epoll < 0 || w.event < 0 || w.timer < 0 ||

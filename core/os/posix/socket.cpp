@@ -79,7 +79,8 @@ int fd_close(int fd) {
 }
 
 int fd_dup(int fd) {
-  return result([&] { return fcntl(fd, F_DUPFD_CLOEXEC, 0); });
+  // Not one that the host may have closed to open another there.
+  return result([&] { return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); });
 }
 
 int fd_flags(int fd) {
