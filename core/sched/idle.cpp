@@ -150,7 +150,7 @@ void sleep_idle(M* m) {
       // where CPUs are few.
       if (rt->source.load(relaxed) && !rt->watcher.load(relaxed) &&
           !(wakes_late(rt) && any_runs(rt))) {
-        rt->watcher.store(m, relaxed);
+        rt->watcher.store(m, release);  // pairs with watcher_noted: m is made
         watches = true;
       }
       i64 first = earliest_timer(rt);

@@ -423,6 +423,7 @@ void m_unlend(M* m) {
     wanted_remove(rt, m);
     if (P* p = m->next_p) {  // it came too late
       m->next_p = nullptr;
+      stop_spinning(m);
       note_wake(free_p(rt, p));
     }
     m->lent_now = false;

@@ -176,9 +176,16 @@ G* find_runnable(M* m, bool may_wait) {
     }
     if (THRUM_UNLIKELY(m->slow.load(relaxed) & (kSlowStop | kSlowForked)) &&
         (!m->bound_n || forked(m))) {
-      // A plain one: it came from a P's queue.
-      if (G* g = forked(m) ? nullptr : m->next_g) {
+      if (forked(m)) {
+        return nullptr;
+      }
+      G* g;
+      {
+        Locked held(rt->lock);  // who wakes m may be giving it one
+        g = m->next_g;
         m->next_g = nullptr;
+      }
+      if (g) {  // a plain one: it came from a P's queue
         put_back(rt, g);
         wake_p(rt);
       }

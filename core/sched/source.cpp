@@ -47,7 +47,7 @@ void source_free(Runtime* rt) {
 }
 
 bool watcher_noted(Runtime* rt) {
-  M* m = rt->watcher.load(relaxed);
+  M* m = rt->watcher.load(acquire);  // pairs with sleep_idle
   return m && m->watching.load(seq_cst) && m->note.load(seq_cst);
 }
 
