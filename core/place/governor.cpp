@@ -23,11 +23,8 @@ constexpr i64 kSeldom = 10'000'000'000;
 // The CPUs that the maker of the runtime had, until sysmon's own mask changes
 // (a cpuset, taskset -a): the host may have pinned the thread that started it.
 u32 cpus_now(Governor* g, const CpuSet& own) {
-  u32 mask = own.count();
-  if (!mask) {
-    mask =
-        static_cast<u32>(os::cpus_allowed());  // a machine too large for a set
-  }
+  // No CPU: a machine too large for a set.
+  u32 mask = own.count() ? own.count() : static_cast<u32>(os::cpus_allowed());
   u32 before = g->mask_cpus;
   g->mask_cpus = mask;
   return before == 0 || before == mask ? g->budget.cpus : mask;
@@ -220,8 +217,7 @@ i64 look(Govern* seam, Runtime* rt, i64 now, bool calm) {
       open(g);
     }
     CpuSet own{};
-    (void)os::affinity_get(0, own.words,
-                           kCpuWords);  // too large a machine: none
+    (void)os::affinity_get(0, own.words, kCpuWords);
     follow(g, rt, own, now);
     follow_shape(g, rt, own);
     at = now + kEvery;

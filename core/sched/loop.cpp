@@ -160,9 +160,9 @@ void drop_p(M* m) {
     to = free_p(rt, p);
   }
   note_wake(to);
-  // It came after we looked, and found no idle P; or who is idle left it to us to
-  // look outside.
-  if (has_work(rt) || unwatched(rt)) {
+  // It came after we looked, and found no idle P; or who is idle has left it to this
+  // P to look outside (sleep_idle).
+  if (has_work(rt) || (wakes_late(rt) && unwatched(rt))) {
     wake_p(rt);
   }
 }

@@ -189,9 +189,8 @@ struct Runtime {
   u64 long_ticks;           // const: a blocking call worth another M (50 us)
   u64 quick_ticks;          // const: a declared block that sysmon ends (200 us)
   u64 wake_ticks;           // const: about what a wake costs, in cpu_ticks
-  Atomic<u64>
-      wake_late;    // racy on purpose: how late who is woken comes, smoothed
-  u64 ns_per_tick;  // const: 32.32
+  Atomic<u64> wake_late;  // racy on purpose: how late the woken come, smoothed
+  u64 ns_per_tick;        // const: 32.32
 
   // The world outside (source.hpp)
   WordLock source_lock;    // while it is made

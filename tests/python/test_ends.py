@@ -89,6 +89,31 @@ def test_ctrl_c_beside_another_wakeup_fd(script):
     assert (code, out, err) == (0, r"b'\x02'" + "\n", "")
 
 
+def test_ctrl_c_after_all_descriptors_were_closed(script):
+    code, out, err = script("""
+        import os, signal, thrum
+        def press():
+            thrum.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+            thrum.sleep(60)
+        thrum.run(thrum.sleep, 0.1)
+        os.closerange(3, 100)
+        pipes = [os.pipe() for _ in range(40)]  # the numbers are theirs now
+        for end in sum(pipes, ()):
+            os.set_blocking(end, False)
+        try:
+            thrum.run(press)
+        except KeyboardInterrupt:
+            print("interrupted")
+        for reads, _ in pipes:
+            try:
+                print(os.read(reads, 9))
+            except BlockingIOError:
+                pass
+    """)
+    assert (code, out, err) == (0, "interrupted\n", "")
+
+
 def test_signals_reach_the_child_of_a_fork(script):
     code, out, err = script("""
         import os, signal, thrum, warnings

@@ -13,7 +13,7 @@ int above_std(int fd) {
     return fd;
   }
   int above = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  int err = errno;
+  int err = errno == EINVAL ? EMFILE : errno;  // no number above is allowed
   close(fd);
   errno = err;
   return above;

@@ -241,6 +241,8 @@ TEST_CASE("pollfd: where nobody watches beside a busy P, what comes is seen") {
     Pair p;
     PollFd* f = watch_fd(p.a);
     Atomic<u32> seen{0};
+    bool unwatched =
+        false;  // beside the one who says, while the other M sleeps
     constexpr u32 kRounds = 30;
     u64 h = go([&] {
       char c;
@@ -260,6 +262,7 @@ TEST_CASE("pollfd: where nobody watches beside a busy P, what comes is seen") {
       }
       say(p.b);
       while (seen.load() <= n) {
+        unwatched |= own()->idle_count.load() == 1 && !own()->watcher.load();
         if (n % 3 == 0) {
           (void)yield();
         } else {
@@ -272,6 +275,7 @@ TEST_CASE("pollfd: where nobody watches beside a busy P, what comes is seen") {
       }
     }
     (void)join(h);
+    CHECK(unwatched);
     let_go_of(f);
     os::fd_close(p.b);
   });

@@ -1,7 +1,10 @@
 #include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include "../unit.hpp"
+#include "os/cpu_share.hpp"
+#include "os/socket.hpp"
 
 using namespace unit;
 
@@ -94,4 +97,27 @@ TEST_CASE("wake_fd: no descriptors is an answer, and leaves none behind") {
     CHECK(now == next);
     close(now);
   }
+}
+
+TEST_CASE("wake_fd: the number of a closed standard descriptor is the host's") {
+  int kept = fcntl(0, F_DUPFD_CLOEXEC, 3);
+  REQUIRE(kept > 2);
+  REQUIRE(close(0) == 0);
+  os::WakeFd w;
+  int opened = os::wake_fd_open(w);
+  int share = os::share_open(os::thread_id());
+  int copy = os::fd_dup(kept);
+  bool left = fcntl(0, F_GETFD) < 0;  // to who opens a file now
+  REQUIRE(dup2(kept, 0) == 0);
+  close(kept);
+  CHECK(opened == 0);
+  CHECK(w.epoll > 2);
+  CHECK(w.event > 2);
+  CHECK(w.timer > 2);
+  CHECK(share > 2);
+  CHECK(copy > 2);
+  CHECK(left);
+  os::wake_fd_close(w);
+  os::fd_close(share);
+  os::fd_close(copy);
 }

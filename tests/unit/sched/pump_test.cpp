@@ -2,6 +2,7 @@
 #include <poll.h>
 
 #include "../objects.hpp"
+#include "sched/ready.hpp"
 
 using namespace unit;
 
@@ -297,4 +298,22 @@ TEST_CASE("deadlock: no verdict in passing") {
     }
     CHECK(bad == 0);
   }
+}
+
+TEST_CASE("pump: a wake that comes as the thread leaves is passed back whole") {
+  Rt rt(hosted());
+  M* m = m_lend(rt.rt);
+  REQUIRE(m);
+  P* p;
+  {
+    Locked held(rt->lock);
+    idle_m_push(rt.rt, m);
+    p = idle_p_pop(rt.rt);
+  }
+  REQUIRE(p);
+  rt->spinning.fetch_add(1);  // as wake_p does
+  CHECK(start_m(rt.rt, p, nullptr, true, false));
+  m_unlend(m);
+  CHECK(rt->spinning.load() == 0);
+  CHECK(rt->idle_count.load() == 1);
 }
