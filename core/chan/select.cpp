@@ -178,7 +178,12 @@ int run_select(M*& m, Arms& a, i64 deadline) {
   Wake* wake = wake_of(m, own_wake);
   wake->by = nullptr;
   link_all(a, wake);
-  int result = wait(m, wake, w, Unlock{nullptr, 0, unlock_all, &a});
+  // Without a lock to stop at, who is woken leaves this frame at once.
+  Unlock unlock;
+  if (a.live) {
+    unlock = {nullptr, 0, unlock_all, &a};
+  }
+  int result = wait(m, wake, w, unlock);
   Waiter* by = wake->by;
   unlink_all(a);
   if (result == kETIMEDOUT || result == kECANCELED) {

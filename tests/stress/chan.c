@@ -303,8 +303,50 @@ TEST(market_of_selects) {
   }
 }
 
+/* A select of nothing has no lock at which its waker would have to wait: it
+ * leaves its frame, and others write there, while the thread that it left is
+ * still about the wait. */
+static word selects_ended;
+static __attribute__((noinline)) void overwrite(void) {
+  volatile unsigned char below_us[1024];
+  for (size_t i = 0; i < sizeof below_us; i++)
+    below_us[i] = 0xff;
+}
+static void select_nothing(void* arg) {
+  uint64_t rng = (uint64_t)(intptr_t)arg;
+  for (int i = 0; i < ROUNDS(3000); i++) {
+    thrum_case none[2] = {{.chan = NULL, .op = THRUM_RECV},
+                          {.chan = NULL, .op = THRUM_SEND}};
+    int64_t until = below(&rng, 3) ? SOON : thrum_after(below(&rng, 50000));
+    int rc = thrum_select(none, 1 + below(&rng, 2), until);
+    CHECK(rc == THRUM_ECANCELED || rc == THRUM_ETIMEDOUT);
+    overwrite();
+  }
+  add(&selects_ended, 1);
+}
+static void selects_of_nothing(struct rt_kind kind) {
+  enum { N = 8 };
+  thrum_rt* rt = rt_make(kind);
+  thrum_g g[N];
+  uint64_t rng = 1;
+  set(&selects_ended, 0);
+  for (int i = 0; i < N; i++)
+    g[i] = go_in(rt, select_nothing, (void*)(intptr_t)(i + 1));
+  while (get(&selects_ended) < N)
+    thrum_cancel(rt, g[below(&rng, N)]);
+  for (int i = 0; i < N; i++)
+    REQUIRE_EQ(thrum_join(rt, g[i], THRUM_FOREVER), 0);
+  rt_end(rt);
+}
+TEST(nothing_to_select) {
+  selects_of_nothing(RT_P2);
+  selects_of_nothing(RT_P4);
+  selects_of_nothing(RT_SLEEPY);
+}
+
 static const struct check_case cases[] = {
-    CASE(gs_on_two_ps),   CASE(gs_on_four_ps), CASE(gs_that_hibernate),
-    CASE(gs_and_threads), CASE(cancels_only),  CASE(market_of_selects),
+    CASE(gs_on_two_ps),      CASE(gs_on_four_ps), CASE(gs_that_hibernate),
+    CASE(gs_and_threads),    CASE(cancels_only),  CASE(market_of_selects),
+    CASE(nothing_to_select),
 };
 CHECK_MAIN(cases)
