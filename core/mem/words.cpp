@@ -58,34 +58,39 @@ u64 expected(const Pattern& like, u32 i, u64 end) {
   return near(v, like.end) ? end - (like.end - v) : v;
 }
 
-struct Odd {
-  u32 n;
-  u64 words[kMostWords];
-};
-
-// Writes the bits.
-void find_odd(const u64* words, u32 n, u64 end, const Pattern& like, u8* bits,
-              Odd& odd) {
+// Writes the bits; returns how many are set.
+u32 mark_odd(const u64* words, u32 n, u64 end, const Pattern& like, u8* bits) {
   memset(bits, 0, (n + 7) / 8);
-  odd.n = 0;
+  u32 odd = 0;
   for (u32 i = 0; i < n; ++i) {
     bool differs = words[i] != expected(like, i, end);
     bits[i / 8] |= static_cast<u8>(differs << i % 8);
-    odd.words[odd.n] = words[i];
-    odd.n += differs;
+    odd += differs;
+  }
+  return odd;
+}
+
+// fn(word) for those whose bit is set, in order.
+template <class Fn>
+void each_odd(const u64* words, u32 n, const u8* bits, Fn fn) {
+  for (u32 i = 0; i < n; i += 8) {
+    for (u32 rest = bits[i / 8]; rest; rest &= rest - 1) {
+      fn(words[i + static_cast<u32>(__builtin_ctz(rest))]);
+    }
   }
 }
 
-size_t pack_odd(const Odd& odd, u64 end, u8* codes) {
+size_t pack_odd(const u64* words, u32 n, u64 end, const u8* bits, u32 odd,
+                u8* codes) {
   Census c{};
   u64 before = 0;
-  for (u32 i = 0; i < odd.n; ++i) {
-    if (class_of(odd.words[i], before, end) == kFull) {
-      c.see(static_cast<u32>(odd.words[i] >> 32));
+  each_odd(words, n, bits, [&](u64 v) {
+    if (class_of(v, before, end) == kFull) {
+      c.see(static_cast<u32>(v >> 32));
     }
-    before = odd.words[i];
-  }
-  size_t code_bytes = (odd.n + 1) / 2;
+    before = v;
+  });
+  size_t code_bytes = (odd + 1) / 2;
   memset(codes, 0, code_bytes);
   // How many uppers will be listed is not known yet: there is room for all.
   u32 uppers[kUppers];
@@ -94,8 +99,8 @@ size_t pack_odd(const Odd& odd, u64 end, u8* codes) {
   u8* const rest = list + 1 + sizeof uppers;
   u8* to = rest;
   before = 0;
-  for (u32 i = 0; i < odd.n; ++i) {
-    u64 v = odd.words[i];
+  u32 i = 0;
+  each_odd(words, n, bits, [&](u64 v) {
     u32 code = class_of(v, before, end);
     before = v;
     size_t bytes = code == kFull ? 8 : code == kNear ? 2 : code == kSmall;
@@ -115,7 +120,8 @@ size_t pack_odd(const Odd& odd, u64 end, u8* codes) {
     codes[i / 2] |= static_cast<u8>(code << i % 2 * 4);
     memcpy(to, &follows, sizeof follows);  // there is room for 8 at the end
     to += bytes;
-  }
+    ++i;
+  });
   *list = static_cast<u8>(known);
   memcpy(list + 1, uppers, known * sizeof(u32));
   memmove(list + 1 + known * sizeof(u32), rest, static_cast<size_t>(to - rest));
@@ -182,10 +188,10 @@ u32 count_bits(const u8* bits, u32 n) {
 
 size_t pack_words(const u64* words, u32 n, u64 end, const Pattern& like,
                   u8* out) {
-  Odd odd;
   u8* behind = out + (n + 7) / 8;
-  find_odd(words, n, end, like, out, odd);
-  return static_cast<size_t>(behind - out) + pack_odd(odd, end, behind);
+  u32 odd = mark_odd(words, n, end, like, out);
+  return static_cast<size_t>(behind - out) +
+         pack_odd(words, n, end, out, odd, behind);
 }
 
 size_t unpack_words(const u8* in, u64* words, u32 n, u64 end,

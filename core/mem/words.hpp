@@ -7,7 +7,7 @@
 
 namespace thrum::mem {
 
-constexpr u32 kMostWords = 512;
+constexpr u32 kMostWords = 2048;
 // What `n` words take at most.
 constexpr size_t packed_most(u32 n) { return n * 9 + 64; }
 

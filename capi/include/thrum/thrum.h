@@ -489,7 +489,7 @@ typedef struct thrum_spawn_opts {
  * Meanwhile its stack traps (and thrum_g_each tells no sp). What the G passes to
  * thrum may lie on its stack: an element of a channel, the cases of a select. A
  * mutex, wait group, ... that lies there itself keeps it awake, as do
- * thrum_lock_thread and more than 4 KiB in use. Not before Linux 6.13, nor with
+ * thrum_lock_thread and more than 16 KiB in use. Not before Linux 6.13, nor with
  * locked memory (which is said once on stderr), nor under ASan, TSan, valgrind. */
 #define THRUM_G_HIBERNATE 1u
 

@@ -149,6 +149,13 @@ ROWS = [
         Figure("base_p99_us", "the same with 8 Ps at rest p99, us"),
         Figure("base_max_us", "the same with 8 Ps at rest max, us")],
         hist="ping"),
+    *(Row(name, "connections", args, "--comings 5000", [
+        Figure("left_fds", "descriptors left after 50,000", 0),
+        Figure("left_kib", "memory left after 50,000, KiB"),
+        Figure("kib_each", "memory of each of 10,000 idle, KiB", 6)])
+      for name, args in (("connections", ""),
+                         ("connections_hibernated",
+                          "--buffer 4096 --hibernate 1"))),
     # Of the bounds, 6 ms is for a probe of the high class.
     *(Row(name, "quota", args, "--seconds 1", [
         Figure("late_p50_us", "probe late p50, us"),

@@ -72,12 +72,12 @@ TEST_CASE("hibernate: that wait only; the next one may") {
 }
 
 TEST_CASE(
-    "hibernate: not with more than 4 KiB in use, nor locked, nor unasked") {
+    "hibernate: not with more than 16 KiB in use, nor locked, nor unasked") {
   UNIT_NEEDS_HIBERNATION
   stays_awake([] {
-    volatile char much[5000];
+    volatile char much[17000];
     much[0] = 1;
-    much[4999] = 1;
+    much[16999] = 1;
     (void)park();
     much[1] = much[0];
   });
