@@ -16,8 +16,13 @@ i64 cpu_ns();  // CPU time of the process
 // ---- thread ----------------------------------------------------------------
 struct Thread {
   unsigned long handle = 0;  // owner: whoever joins
+  // What the thread reads first, from here: malloc would make it an arena.
+  void (*fn)(void*) = nullptr;
+  void* arg = nullptr;
+  const char* name = nullptr;
 };
-// Starts fn(arg) with all signals blocked that the creator has blocked.
+// Starts fn(arg) with all signals blocked that the creator has blocked. t stays
+// where it is until the join.
 int thread_start(Thread& t, void (*fn)(void*), void* arg, const char* name);
 void thread_join(Thread& t);
 void thread_yield();

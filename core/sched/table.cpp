@@ -18,12 +18,15 @@ void chunk_open(Runtime* rt, char* records, u32 index) {
   head->first_slot = index * kChunkGs;
 }
 
-// Later chunks come in rows, side by side: one mapping to the kernel.
+// Later chunks come in rows, side by side: one mapping to the kernel. Short ones
+// where address space is.
 bool chunk_make(Runtime* rt, u32 index) {
   Table& t = rt->table;
   if (t.row == t.row_end) {
     u32 n = index ? kRowChunks : 1;
-    t.row = os::vm_reserve_aligned(n * kChunkBytes, kChunkBytes);
+    do {
+      t.row = os::vm_reserve_aligned(n * kChunkBytes, kChunkBytes);
+    } while (!t.row && (n /= 2));
     if (!t.row) {
       t.row_end = nullptr;
       return false;

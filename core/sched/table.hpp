@@ -19,7 +19,7 @@ namespace thrum {
 constexpr size_t kChunkBytes = size_t{2} << 20;
 constexpr u32 kChunkGs = kChunkBytes / sizeof(G);  // 32768; record 0: header
 constexpr u32 kChunks = (1u << 26) / kChunkGs;
-constexpr u32 kRowChunks = 16;
+constexpr u32 kRowChunks = 32;
 
 struct ChunkHead {
   Runtime* rt;

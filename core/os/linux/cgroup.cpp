@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -110,25 +109,19 @@ int open_file(const char* root, const char* name, int* error) {
   return fd;
 }
 
-// A whole file of unknown length; null: not to be had, or larger than any.
+// A whole file, in a mapping: malloc would make an arena for the thread. Null: it
+// is not to be had, or larger than any.
+constexpr size_t kText = 4 << 20;
 char* read_whole(int fd) {
-  size_t used = 0, size = 0;
-  constexpr size_t kMost = 16 << 20;
-  char* text = nullptr;
-  for (ssize_t n = 1; n > 0; used += static_cast<size_t>(max(n, ssize_t{0}))) {
-    if (size - used < 2) {
-      size = size ? 2 * size : 16384;
-      char* more =
-          size > kMost ? nullptr : static_cast<char*>(realloc(text, size));
-      if (!more) {
-        break;
-      }
-      text = more;
-    }
-    n = pread(fd, text + used, size - used - 1, static_cast<off_t>(used));
+  auto* text = static_cast<char*>(vm_reserve(kText));
+  size_t used = 0;
+  for (ssize_t n = 1; text && n > 0 && used < kText;) {
+    n = pread(fd, text + used, kText - used, static_cast<off_t>(used));
+    used += static_cast<size_t>(max(n, ssize_t{0}));
   }
-  if (text) {
-    text[min(used, size - 1)] = 0;
+  if (text && used == kText) {  // no room for the zero behind it
+    vm_release(text, kText);
+    return nullptr;
   }
   return text;
 }
@@ -170,8 +163,11 @@ void groups_open(CpuGroups& g, const char* root) {
   if (mounts) {
     groups_find(mounts, self, g.trees);
   }
-  free(self);
-  free(mounts);
+  for (char* text : {self, mounts}) {
+    if (text) {
+      vm_release(text, kText);
+    }
+  }
   close_fd(fd);
   tree_open(g, kV2);
   tree_open(g, kV1);
@@ -258,7 +254,7 @@ Throttled groups_throttled(CpuGroups& g) {
 }
 
 u32 cpu_quota_milli() {
-  auto* g = static_cast<CpuGroups*>(malloc(sizeof(CpuGroups)));
+  auto* g = static_cast<CpuGroups*>(vm_reserve(sizeof(CpuGroups)));
   if (!g) {
     return 0;
   }
@@ -266,7 +262,7 @@ u32 cpu_quota_milli() {
   const GroupLevel* whose;
   u32 milli = groups_limit(*g, &whose);
   groups_close(*g);
-  free(g);
+  vm_release(g, sizeof *g);
   return milli;
 }
 

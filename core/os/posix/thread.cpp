@@ -13,35 +13,25 @@
 namespace thrum::os {
 
 namespace {
-struct Start {
-  void (*fn)(void*);
-  void* arg;
-  const char* name;
-};
-
 void* enter(void* p) {
-  Start s = *static_cast<Start*>(p);
-  free(p);
-  pthread_setname_np(pthread_self(), s.name);
-  s.fn(s.arg);
+  auto* t = static_cast<Thread*>(p);
+  pthread_setname_np(pthread_self(), t->name);
+  t->fn(t->arg);
   return nullptr;
 }
 }  // namespace
 
 int thread_start(Thread& t, void (*fn)(void*), void* arg, const char* name) {
   ErrnoKeep keep;
-  Start* s = static_cast<Start*>(malloc(sizeof(Start)));
-  if (!s) {
-    return -ENOMEM;
-  }
-  *s = Start{fn, arg, name};
+  t.fn = fn;
+  t.arg = arg;
+  t.name = name;
   // Written before the thread begins (glibc): it may end, and be joined through
   // t, before this call returns.
   static_assert(sizeof t.handle == sizeof(pthread_t));
-  int err = pthread_create(&t.handle, nullptr, enter, s);
+  int err = pthread_create(&t.handle, nullptr, enter, &t);
   if (err) {
     t.handle = 0;
-    free(s);
   }
   return -err;
 }
