@@ -224,18 +224,6 @@ void drop_tokens(Runtime* rt) {
   }
 }
 
-// Do ready Gs wait for the calling thread, which lent itself before?
-bool pinned_here(Runtime* rt) {
-  u64 who = thread_pointer();
-  Locked held(rt->lock);
-  for (M* m = rt->ms; m; m = m->next_m) {
-    if (m->lent && m->lender == who && m->pinned_n.load(relaxed)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 // One step towards no Gs: runs them (a runtime without threads of its own) or
 // waits for one to end. One that it runs may fork.
 void drain(M* m, Runtime* rt, i64 deadline) {

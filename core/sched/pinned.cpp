@@ -208,6 +208,17 @@ void want_p(M* m) {
   await_p(m);
 }
 
+bool pinned_here(Runtime* rt) {
+  u64 who = thread_pointer();
+  Locked held(rt->lock);
+  for (M* m = rt->ms; m; m = m->next_m) {
+    if (m->lent && m->lender == who && m->pinned_n.load(relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 int lock_thread(M* m) {
   G* g = m->cur;
   Body* b = g->body;

@@ -183,12 +183,22 @@ int pump_gs(Runtime* rt, i64 deadline) {
   return more ? 2 : (live_gs(rt) ? 1 : 0);
 }
 
+// Is there a G that the calling thread could run? Also one that was handed over
+// as the last budget ended: it is its P's next.
+static bool any_ready(Runtime* rt) {
+  bool ready = between(rt) || rt->drawer.count || pinned_here(rt);
+  for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
+    ready |= rt->ps[i]->queued() != 0;
+  }
+  return ready;
+}
+
 i64 next_wake(Runtime* rt) {
   Source* source = rt->source.load(acquire);
   if (source && os::fd_readable(source->fd)) {
     return os::now_ns();
   }
-  if (has_work(rt) || rt->drawer.count) {
+  if (any_ready(rt)) {
     return seeded(rt) ? rt->virtual_now.load(relaxed) : os::now_ns();
   }
   i64 first = earliest_timer(rt);

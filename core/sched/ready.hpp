@@ -159,6 +159,8 @@ void sleep_locked(M* m);
 void thread_is_spoilt(M* m);
 // Waits, as an OS thread, until this M has a P.
 void want_p(M* m);
+// Do ready Gs wait for the calling thread, which lent itself before?
+bool pinned_here(Runtime* rt);
 // With rt->lock held: m gets an idle P as its next, or stands in the queue of
 // those that want one.
 void next_p_or_wait(Runtime* rt, M* m);

@@ -1100,6 +1100,53 @@ TEST(hosted_next_wake_and_wake_fd) {
   rt_end(rt);
 }
 
+/* Gs that are ready and stand in no common queue: the one that was just woken
+ * from inside, and one that runs only on the calling thread. */
+struct waker {
+  thrum_g g;
+  int locks, ran;
+};
+static void waits_to_be_woken(void* arg) {
+  struct waker* w = arg;
+  if (w->locks)
+    CHECK_EQ(thrum_lock_thread(), 0);
+  CHECK_EQ(thrum_park(NULL, THRUM_FOREVER), 0);
+  w->ran = 1;
+}
+static void wakes_it(void* arg) {
+  struct waker* w = arg;
+  CHECK_EQ(thrum_unpark(NULL, w->g), 0);
+}
+static void next_wake_of_one(struct rt_kind kind, int locks, int from_inside) {
+  check_context = kind.name;
+  thrum_rt* rt = rt_make(kind);
+  struct waker w = {0, locks, 0};
+  w.g = go_in(rt, waits_to_be_woken, &w);
+  CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 1);
+  CHECK_EQ(thrum_next_wake(rt), THRUM_FOREVER);
+  if (from_inside) {
+    go_in(rt, wakes_it, &w);
+    CHECK_EQ(thrum_pump(rt, THRUM_TRY), 2);
+  } else {
+    CHECK_EQ(thrum_unpark(rt, w.g), 0);
+  }
+  CHECK_EQ(w.ran, 0);
+  CHECK_LE(thrum_next_wake(rt), thrum_now());
+  CHECK(readable(thrum_wake_fd(rt), 10000));
+  CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 0);
+  CHECK_EQ(w.ran, 1);
+  CHECK_EQ(thrum_next_wake(rt), THRUM_FOREVER);
+  rt_end(rt);
+  check_context = "";
+}
+TEST(next_wake_of_all_that_is_ready) {
+  for (int locks = 0; locks < 2; locks++)
+    for (int from_inside = 0; from_inside < 2; from_inside++) {
+      next_wake_of_one(RT_HOSTED, locks, from_inside);
+      next_wake_of_one(RT_DET1, locks, from_inside);
+    }
+}
+
 struct poke {
   thrum_chan* ch;
   thrum_rt* rt;
@@ -1453,6 +1500,7 @@ static const struct check_case cases[] = {
     CASE(pump_beside_ms),
     CASE(hosted_owns_no_thread),
     CASE(hosted_next_wake_and_wake_fd),
+    CASE(next_wake_of_all_that_is_ready),
     CASE(hosted_wake_from_a_thread),
     CASE(hosted_poll_loop),
     CASE(hosted_run_waits),
