@@ -332,7 +332,8 @@ int domain_leave(M*& m) {
 
 int domain_enter(M*& m) {
   G* g = m->cur;
-  if (!g->ext || !g->ext->domain || !g->ext->outside) {
+  if (!g->ext || !g->ext->domain || !g->ext->outside ||
+      g->body->rare()->lock_depth) {
     return kEPERM;
   }
   if (domain_closed(g->ext->domain)) {

@@ -32,12 +32,25 @@ void retire(M* m, G* g) {
   ready_list(m, list);
 }
 
+// A G that ends locked to its thread.
+THRUM_INLINE void unlock_for_good(M* m, G* g) {
+  Rare* r = g->body->rare();
+  if (THRUM_UNLIKELY(r->lock_depth != 0)) {
+    r->lock_depth = 1;
+    unlock_thread(m);
+    thread_is_spoilt(m);
+  }
+}
+
 // What a G with an Ext owes its spawner. Guest code: may park, may move.
 void settle(M*& m, G* g) {
   Ext* e = g->ext;
   ++g->body->shield;
-  if (e->outside && domain_enter(m) == kECLOSED) {
-    return;  // its domain is gone: nobody to give the argument back to
+  if (e->outside) {
+    unlock_for_good(m, g);
+    if (domain_enter(m) == kECLOSED) {
+      return;  // its domain is gone: nobody to give the argument back to
+    }
   }
   locals_drop(m, g);
   if (e->drop && m) {
@@ -164,17 +177,14 @@ void g_main(void* carry) {
       m->cur->body->rare()->block_depth = 0;  // left inside a declared block
       enter_slow(m, true);
     }
-    if (THRUM_UNLIKELY(m->cur->body->rare()->lock_depth != 0)) {
-      m->cur->body->rare()->lock_depth = 1;  // ended while locked to its thread
-      unlock_thread(m);
-      thread_is_spoilt(m);
-    }
     if (THRUM_UNLIKELY(g->ext != nullptr)) {
       settle(m, g);
       if (THRUM_UNLIKELY(!m)) {
         end_in_child();
       }
     }
+    // After the last guest code, which may have bound others to the thread.
+    unlock_for_good(m, g);
     m = leave_for_good(m, g);
   }
 }

@@ -221,6 +221,9 @@ bool pinned_here(Runtime* rt) {
 
 int lock_thread(M* m) {
   G* g = m->cur;
+  if (inside_domain(g)) {
+    return kEPERM;  // its next turn may be on another M
+  }
   Body* b = g->body;
   if (b->rare()->lock_depth++ == 0) {
     if (!b->pin) {

@@ -32,10 +32,6 @@ constexpr size_t kRoom = kFibreNotes ? size_t{12} << 10 : size_t{4} << 10;
 // What the entry needs; written before the first signal.
 Atomic<u32> g_entry_bytes;
 
-bool inside_domain(const G* g) {
-  return g->ext && g->ext->domain && !g->ext->outside;
-}
-
 // Would the G wait on this M for ever, or against the word of another's?
 bool cannot_bind(const M* m, const G* g) {
   u32 slow = m->slow.load(relaxed);

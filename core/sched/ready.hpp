@@ -15,10 +15,11 @@ void put_all(M* m, Fifo<G>& gs);  // plain ones of this runtime, behind
 void route(M* m, G* g, bool next);
 void raise_wake_fd(Runtime* rt);
 void announce(Runtime* rt);  // work came from outside the Ps
-// Is g bound to a thread or inside its domain? Then its class counts for nothing.
-inline bool tied(const G* g) {
-  return g->body->pin || (g->ext && g->ext->domain && !g->ext->outside);
+inline bool inside_domain(const G* g) {
+  return g->ext && g->ext->domain && !g->ext->outside;
 }
+// Is g bound to a thread or inside its domain? Then its class counts for nothing.
+inline bool tied(const G* g) { return g->body->pin || inside_domain(g); }
 // By its owner: one reason less for kRouted.
 inline void unroute(Runtime* rt, G* g) {
   if (!tied(g) && !seeded(rt) && (g->rank.load(relaxed) & 3) == kNormal) {

@@ -1506,6 +1506,32 @@ static void leave_locked(void* arg) {
 }
 TEST(lock_thread_until_the_end) { on_threads(leave_locked, NULL); }
 
+/* Its drop still runs locked, and binds another G to the thread, which then
+ * stays: else that one would never run. */
+static void count_here(void* arg) { add(arg, 1); }
+static void drop_binds_another(void* arg) {
+  int me = thread_id();
+  CHECK_EQ(thrum_sleep(MS), 0);
+  CHECK_EQ(thread_id(), me);
+  thrum_spawn_opts o = spawn_opts();
+  o.affinity = THRUM_PIN_M;
+  go_with(&o, count_here, arg);
+}
+static void leave_locked_with_heirs(void* arg) {
+  (void)arg;
+  word n = 0;
+  thrum_spawn_opts o = spawn_opts();
+  o.drop = drop_binds_another;
+  for (int i = 0; i < 10; i++)
+    join_g(go_with(&o, lock_and_leave, (void*)&n));
+  for (int64_t end = SOON; get(&n) < 20 && thrum_now() < end;)
+    CHECK_EQ(thrum_sleep(MS), 0);
+  CHECK_EQ(get(&n), 20);
+}
+TEST(lock_thread_until_the_end_and_heirs) {
+  on_threads(leave_locked_with_heirs, NULL);
+}
+
 /* ---- declared blocking --------------------------------------------------- */
 
 struct blocking {
@@ -2036,6 +2062,7 @@ static const struct check_case cases[] = {
     CASE(pin_m_stays_with_the_spawner),
     CASE(lock_thread_keeps_the_thread),
     CASE(lock_thread_until_the_end),
+    CASE(lock_thread_until_the_end_and_heirs),
     CASE(blocking_lets_others_run),
     CASE(blocking_for_short),
     CASE(blocking_until_the_end),

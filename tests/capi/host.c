@@ -385,6 +385,52 @@ static void lodgers(void* arg) {
 }
 TEST(domain_leave_and_enter) { everywhere(lodgers, NULL); }
 
+/* A thread is locked outside only: inside, the next turn may be anywhere. */
+static void lock_outside(void* arg) {
+  struct lodger* l = arg;
+  CHECK_EQ(thrum_lock_thread(), THRUM_EPERM);
+  CHECK_EQ(thrum_unlock_thread(), THRUM_EPERM);
+  CHECK_EQ(thrum_yield(), 0);
+  inside(&l->t, "yield");
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ(thrum_domain_leave(), 0);
+    CHECK_EQ(thrum_lock_thread(), 0);
+    int me = thread_id();
+    CHECK_EQ(thrum_domain_enter(), THRUM_EPERM);
+    CHECK_EQ(thrum_sleep(MS), 0);
+    CHECK_EQ(thread_id(), me);
+    if (l->together) /* it ends so, and its drop runs inside all the same */
+      break;
+    CHECK_EQ(thrum_unlock_thread(), 0);
+    CHECK_EQ(thrum_domain_enter(), 0);
+    inside(&l->t, "enter");
+  }
+  add(&l->t.finished, 1);
+}
+static void locked_lodgers(void* arg) {
+  static struct lodger l[6];
+  struct house h;
+  thrum_domain* d;
+  thrum_g g[6];
+  int plain = 0;
+  (void)arg;
+  memset(l, 0, sizeof l);
+  house_open(&h, NULL, &d);
+  for (int i = 0; i < 6; i++) {
+    l[i].t = (struct tenant){&h, NULL, &plain, 0, 0, 0};
+    l[i].together = i % 2;
+    g[i] = tenant_spawn(NULL, d, lock_outside, &l[i], tenant_drop);
+  }
+  for (int i = 0; i < 6; i++) {
+    REQUIRE_EQ(thrum_join(NULL, g[i], SOON), 0);
+    CHECK_EQ(l[i].t.finished, 1);
+    CHECK_EQ(l[i].t.dropped, 1);
+  }
+  house_closed(&h);
+  thrum_domain_release(d);
+}
+TEST(domain_lock_thread) { everywhere(locked_lodgers, NULL); }
+
 static void of_no_domain(void* arg) {
   (void)arg;
   CHECK_EQ(thrum_domain_leave(), THRUM_EPERM);
@@ -1410,6 +1456,7 @@ static const struct check_case cases[] = {
     CASE(domain_acquire_may_refuse),
     CASE(domain_leave_and_enter),
     CASE(domain_leave_without_one),
+    CASE(domain_lock_thread),
     CASE(domain_drop_comes_back),
     CASE(domain_pumped),
     CASE(domain_pumped_is_never_handed_over),

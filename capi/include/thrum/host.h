@@ -87,8 +87,8 @@ THRUM_API int thrum_domain_leave(void);
  * the wait. If the domain was closed meanwhile the G stays outside: it must not
  * touch the host, and ends like any other.
  * Threads: in-G  Class: parking  Parks: yes  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG THRUM_EPERM (no domain was left) THRUM_ECLOSED
- *   THRUM_EFORKED */
+ * Errors: THRUM_ENOTG THRUM_EPERM (no domain was left, or the G is locked to
+ *   its thread) THRUM_ECLOSED THRUM_EFORKED */
 THRUM_API int thrum_domain_enter(void);
 
 /* Runs the Gs of a pumped domain on the calling thread, as thrum_pump does:
