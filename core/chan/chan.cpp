@@ -39,6 +39,7 @@ void chan_release(Chan* c) {
   // The call that made the last operation visible may still be before its
   // unlock on another thread: the lock says when it has let go.
   c->lock.lock();
+  c->lock.unlock();
   if (c->drop) {
     for (u32 n = c->len.load(relaxed); n > 0; --n) {
       void* elem = c->slot(c->head);
@@ -46,7 +47,17 @@ void chan_release(Chan* c) {
       c->drop(c->drop_arg, elem);
     }
   }
-  mem::free(c);
+  c->lock.lock();
+  c->released = true;
+  chan_leave(c);
+}
+
+void chan_leave(Chan* c) {
+  bool last = c->released && !c->selects;
+  c->lock.unlock();
+  if (last) {
+    mem::free(c);
+  }
 }
 
 int chan_close(M* m, Chan* c) {

@@ -7,7 +7,8 @@
 // A parked peer is served directly: the value goes from memory to memory, the
 // buffer sees it only where its order demands. The lock word's unlock is the last
 // touch of the channel by a call (destruction safety): elements that a peer hands
-// over are copied, and the peer is readied, after it.
+// over are copied, and the peer is readied, after it. Only a select that has waited
+// comes back, to take out the arms that lost: until then it keeps its channels.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <string.h>
@@ -23,7 +24,9 @@ struct Chan {
   Atomic<u32> len;       // lock writes, chan_len reads
   u32 head;              // lock: index of the oldest element
   bool closed;           // lock
+  bool released;         // lock: by the last one; the last select frees it
   Atomic<bool> counted;  // atomic: whoever uses it has a reference of its own
+  u32 selects;           // lock: arms of selects that wait and will come back
   WaitQueue recvq;       // lock
   WaitQueue sendq;       // lock
   Atomic<u32> refs;      // atomic
@@ -207,6 +210,8 @@ THRUM_INLINE bool chan_get(Chan* c, void* dst) {
 int chan_new(u32 elem_size, u32 capacity, Chan** out);
 void chan_retain(Chan* c);
 void chan_release(Chan* c);
+// Unlocks it; who released it, or the last select of a released one, frees it.
+void chan_leave(Chan* c);
 int chan_close(M* m, Chan* c);
 
 struct SelectCase {  // thrum_case, field for field

@@ -32,16 +32,21 @@ void lock_all(const Arms& a) {
   }
 }
 
-// From the last to the first. A woken select takes the first lock before all
-// others, so until our last store it is still there, and after it we touch
-// nothing of it.
-void unlock_all(void* arms) {
-  const Arms& a = *static_cast<const Arms*>(arms);
+// Each channel once, from the last to the first. A woken select takes the first
+// lock before all others, so until our last store it is still there, and after it
+// we touch nothing of it.
+template <class Unlock>
+void each_from_last(const Arms& a, Unlock unlock) {
   for (u32 i = a.live; i-- > 0;) {
     if (i == 0 || chan_at(a, i) != chan_at(a, i - 1)) {
-      chan_at(a, i)->lock.unlock();
+      unlock(chan_at(a, i));
     }
   }
+}
+
+void unlock_all(void* arms) {
+  each_from_last(*static_cast<const Arms*>(arms),
+                 [](Chan* c) { c->lock.unlock(); });
 }
 
 // Heap sort: no allocation, no recursion, n log n also for 65535 arms.
@@ -143,6 +148,7 @@ void link_all(Arms& a, Wake* wake) {
     w.size = k.chan->elem_size;
     w.data = reinterpret_cast<u64>(k.chan);  // for observe/stuck.cpp
     (k.op == kSend ? k.chan->sendq : k.chan->recvq).push(&w);
+    ++k.chan->selects;
   }
 }
 
@@ -155,8 +161,9 @@ void unlink_all(Arms& a) {
     if (w.linked) {
       (k.op == kSend ? k.chan->sendq : k.chan->recvq).remove(&w);
     }
+    --k.chan->selects;
   }
-  unlock_all(&a);
+  each_from_last(a, chan_leave);
 }
 
 int run_select(M*& m, Arms& a, i64 deadline) {

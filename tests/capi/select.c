@@ -874,6 +874,61 @@ TEST(threads_and_runtimes_select) {
     thrum_chan_release(c.ch[k]);
 }
 
+/* ---- a channel that is released ------------------------------------------- */
+
+/* Whoever sees the effect of a select may release its channels at once, while it
+ * has not run again. Their memory is not others' before it has. */
+struct parting {
+  thrum_chan *won, *lost;
+  int sends, index, v[3];
+};
+static void selects_once(void* arg) {
+  struct parting* p = arg;
+  thrum_case arms[3] = {arm_recv(p->lost, &p->v[0]), arm_recv(p->won, &p->v[1]),
+                        arm_recv(p->won, &p->v[2])};
+  if (p->sends)
+    arms[1].op = arms[2].op = THRUM_SEND;
+  p->index = thrum_select(arms, 3, THRUM_FOREVER);
+}
+static void waits_for_one(void* arg) {
+  int v;
+  CHECK_EQ(thrum_chan_recv(arg, &v, THRUM_FOREVER), 0);
+}
+TEST(released_while_a_select_comes_back) {
+  enum { N = 2000 };
+  static thrum_chan* other[N];
+  for (int sends = 0; sends < 2; sends++) {
+    thrum_rt* rt = rt_make(RT_HOSTED);
+    struct parting p = {chan_of(sizeof(int), 0),
+                        chan_of(sizeof(int), 0),
+                        sends,
+                        -1,
+                        {0, 11, 11}};
+    go_in(rt, selects_once, &p);
+    CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 1);
+    int v = 11;
+    CHECK_EQ((sends ? thrum_chan_recv(p.won, &v, THRUM_TRY)
+                    : thrum_chan_send(p.won, &v, THRUM_TRY)),
+             0);
+    thrum_chan_release(p.won);
+    thrum_chan_release(p.lost);
+    for (int i = 0; i < N; i++) {
+      other[i] = chan_of(sizeof(int), 0);
+      go_in(rt, waits_for_one, other[i]);
+    }
+    CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 1);
+    CHECK(p.index == 1 || p.index == 2);
+    CHECK_EQ(v, 11);
+    CHECK_EQ(p.v[p.index], 11);
+    for (int i = 0; i < N; i++) {
+      CHECK_EQ(thrum_chan_send(other[i], &v, THRUM_TRY), 0);
+      thrum_chan_release(other[i]);
+    }
+    CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 0);
+    rt_end(rt);
+  }
+}
+
 static const struct check_case cases[] = {
     CASE(choice_is_uniform),
     CASE(one_channel_in_several_arms),
@@ -892,5 +947,6 @@ static const struct check_case cases[] = {
     CASE(a_value_is_sent_once),
     CASE(two_floods_are_both_heard),
     CASE(threads_and_runtimes_select),
+    CASE(released_while_a_select_comes_back),
 };
 CHECK_MAIN(cases)

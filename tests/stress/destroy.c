@@ -80,6 +80,7 @@ enum {
   CHAN_BUFFERED,
   CHAN_SEND,
   CHAN_CLOSE,
+  CHAN_SELECT,
   MUTEX,
   RW_WRITER,
   RW_READER,
@@ -94,6 +95,7 @@ static const char* const kind_names[KINDS] = {
     "chan (last value received from the buffer)",
     "chan (last value taken)",
     "chan (close seen)",
+    "chan (last value taken by a select)",
     "mutex",
     "rwmutex (a writer leaves)",
     "rwmutex (a reader leaves)",
@@ -139,6 +141,13 @@ static void leave(struct pair* p) {
     case CHAN_CLOSE:
       CHECK_EQ(thrum_chan_close(o), 0);
       break;
+    case CHAN_SELECT: {
+      thrum_case arms[2] = {{o, &v, THRUM_RECV, 0}, {o, &v, THRUM_RECV, 0}};
+      int won = thrum_select(arms, 2, THRUM_FOREVER);
+      CHECK(won >= 0 && arms[won].result == 0);
+      CHECK_EQ(v, 8);
+      break;
+    }
     case MUTEX:
       CHECK_EQ(thrum_mutex_lock(o, THRUM_FOREVER), 0);
       set(&p->entered, 1);
@@ -183,6 +192,7 @@ static void open_object(struct pair* p, void* o) {
     case CHAN_RECV:
     case CHAN_SEND:
     case CHAN_CLOSE:
+    case CHAN_SELECT:
     case CHAN_BUFFERED:
       REQUIRE_EQ(thrum_chan_new(sizeof(int), p->kind == CHAN_BUFFERED, &ch), 0);
       p->object = ch;
@@ -206,6 +216,7 @@ static void see_the_end(struct pair* p) {
       thrum_chan_release(o);
       break;
     case CHAN_SEND:
+    case CHAN_SELECT:
       CHECK_EQ(thrum_chan_send(o, &v, THRUM_FOREVER), 0);
       thrum_chan_release(o);
       break;
