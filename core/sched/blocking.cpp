@@ -26,7 +26,7 @@ void let_go(M* m) {
   P* p = leave_p(m);
   bump(p->handoffs);
   m->door.change(0, kApart | kDeclared);
-  if (owns_threads(rt)) {
+  if (owns_threads(rt) || p->queued() || between(rt)) {
     give_p(rt, p, false);
   } else {
     Locked held(rt->lock);

@@ -1177,6 +1177,43 @@ TEST(hosted_wake_from_a_thread) {
   rt_end(rt);
 }
 
+/* A G blocks the thread that pumps: another one learns that it may run the rest. */
+struct blocked {
+  thrum_rt* rt;
+  word entered, ran;
+};
+static void runs_beside(void* arg) {
+  struct blocked* b = arg;
+  set(&b->ran, 1);
+}
+static void blocks_its_thread(void* arg) {
+  struct blocked* b = arg;
+  go(runs_beside, b);
+  CHECK_EQ(thrum_enter_blocking(), 0);
+  set(&b->entered, 1);
+  while (!get(&b->ran))
+    check_pause();
+  CHECK_EQ(thrum_exit_blocking(), 0);
+}
+static void* pumps_what_blocks(void* arg) {
+  struct blocked* b = arg;
+  CHECK_LE(0, thrum_pump(b->rt, THRUM_FOREVER));
+  return NULL;
+}
+TEST(hosted_blocking_leaves_the_rest) {
+  struct blocked b = {rt_make(RT_HOSTED), 0, 0};
+  pthread_t t;
+  go_in(b.rt, blocks_its_thread, &b);
+  REQUIRE_EQ(pthread_create(&t, NULL, pumps_what_blocks, &b), 0);
+  while (!get(&b.entered))
+    check_pause();
+  CHECK(readable(thrum_wake_fd(b.rt), 10000));
+  CHECK_LE(0, thrum_pump(b.rt, THRUM_FOREVER));
+  CHECK_EQ(get(&b.ran), 1);
+  pthread_join(t, NULL);
+  rt_end(b.rt);
+}
+
 /* A whole program on a poll(2) loop, with nothing but next_wake and wake_fd: it
  * ends, and it does not spin. */
 static void ticking(void* arg) {
@@ -1502,6 +1539,7 @@ static const struct check_case cases[] = {
     CASE(hosted_next_wake_and_wake_fd),
     CASE(next_wake_of_all_that_is_ready),
     CASE(hosted_wake_from_a_thread),
+    CASE(hosted_blocking_leaves_the_rest),
     CASE(hosted_poll_loop),
     CASE(hosted_run_waits),
     CASE(procs_default),
