@@ -403,13 +403,15 @@ void m_unlend(M* m) {
     *m->eh = m->outer_eh;
   }
   set_this_m(m->outer);
+  P* p;
   {
     Locked held(rt->lock);
     if (m->idle) {
       idle_m_remove(rt, m);
     }
     wanted_remove(rt, m);
-    if (P* p = m->next_p) {  // it came too late
+    p = m->next_p;
+    if (p) {  // it came too late
       m->next_p = nullptr;
       stop_spinning(m);
       note_wake(free_p(rt, p));
@@ -417,7 +419,10 @@ void m_unlend(M* m) {
     m->lent_now = false;
     m->note.store(0, relaxed);
   }
-  rt->lent.fetch_sub(1, seq_cst);  // a stop goes on from here
+  if (p && has_work(rt)) {
+    wake_p(rt);  // who gave it relied on us
+  }
+  rt->lent.fetch_sub(1, seq_cst);  // a stop goes on from here, and rt may go
 }
 
 void exit_counted(M* m, Runtime* rt) {

@@ -117,10 +117,10 @@ int run(M* m, Runtime* rt, void (*fn)(void*), void* arg) {
     run_waits(lender, nullptr);
   }
   u32 how = call.done.load(acquire);
-  m_unlend(lender);
   if (how == 2 && rt->config.report) {
     rt->config.report(rt, "deadlock: every green thread is blocked for ever");
   }
+  m_unlend(lender);
   return err ? err : (how == 2 ? kEDEADLOCK : 0);
 }
 
@@ -141,8 +141,9 @@ int pump_gs(Runtime* rt, i64 deadline) {
     os::wake_fd_clear(rt->wake_fd);
   }
   if (!lend_p(lender, false)) {
+    int busy = live_gs(rt) ? kEAGAIN : 0;
     m_unlend(lender);
-    return live_gs(rt) ? kEAGAIN : 0;
+    return busy;
   }
   feed_starved(rt, UINT32_MAX);
   bool more = true;
@@ -172,7 +173,6 @@ int pump_gs(Runtime* rt, i64 deadline) {
   if (lender->p) {
     drop_p(lender);
   }
-  m_unlend(lender);
   if (rt->wake_fd.epoll >= 0) {
     // Readable from now on exactly when pumping is worth while.
     os::wake_fd_at(rt->wake_fd, next_wake(rt));
@@ -180,7 +180,9 @@ int pump_gs(Runtime* rt, i64 deadline) {
       raise_wake_fd(rt);
     }
   }
-  return more ? 2 : (live_gs(rt) ? 1 : 0);
+  int left = more ? 2 : (live_gs(rt) ? 1 : 0);
+  m_unlend(lender);
+  return left;
 }
 
 // Is there a G that the calling thread could run? Also one that was handed over

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <poll.h>
+#include <sys/timerfd.h>
 #include <thrum/thrum.h>
 
 #include "../support/rt.h"
@@ -1214,6 +1215,43 @@ TEST(hosted_blocking_leaves_the_rest) {
   rt_end(b.rt);
 }
 
+/* A stop waits for a pump that is on its way out, to the last instruction: it may
+ * be freed behind. The library's own call is stopped where it sets the
+ * descriptor. */
+static struct {
+  word armed, reached, left, stopped;
+} way_out;
+int timerfd_settime(int fd, int flags, const struct itimerspec* to,
+                    struct itimerspec* from) {
+  word yes = 1;
+  if (__atomic_compare_exchange_n(&way_out.armed, &yes, 0, 0, __ATOMIC_SEQ_CST,
+                                  __ATOMIC_SEQ_CST)) {
+    set(&way_out.reached, 1);
+    for (int i = 0; i < 200 && !get(&way_out.stopped); i++)
+      check_pause();
+    set(&way_out.left, 1);
+  }
+  return (int)syscall(SYS_timerfd_settime, fd, flags, to, from);
+}
+static void* pumps_once(void* rt) {
+  CHECK_EQ(thrum_pump(rt, THRUM_TRY), 0);
+  return NULL;
+}
+TEST(stop_waits_for_a_pump_on_its_way_out) {
+  thrum_rt* rt = rt_make(RT_HOSTED);
+  memset(&way_out, 0, sizeof way_out);
+  set(&way_out.armed, 1);
+  pthread_t t;
+  REQUIRE_EQ(pthread_create(&t, NULL, pumps_once, rt), 0);
+  while (!get(&way_out.reached))
+    check_pause();
+  CHECK_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0);
+  CHECK(get(&way_out.left));
+  set(&way_out.stopped, 1);
+  pthread_join(t, NULL);
+  thrum_rt_free(rt);
+}
+
 /* A whole program on a poll(2) loop, with nothing but next_wake and wake_fd: it
  * ends, and it does not spin. */
 static void ticking(void* arg) {
@@ -1540,6 +1578,7 @@ static const struct check_case cases[] = {
     CASE(next_wake_of_all_that_is_ready),
     CASE(hosted_wake_from_a_thread),
     CASE(hosted_blocking_leaves_the_rest),
+    CASE(stop_waits_for_a_pump_on_its_way_out),
     CASE(hosted_poll_loop),
     CASE(hosted_run_waits),
     CASE(procs_default),

@@ -317,3 +317,26 @@ TEST_CASE("pump: a wake that comes as the thread leaves is passed back whole") {
   CHECK(rt->spinning.load() == 0);
   CHECK(rt->idle_count.load() == 1);
 }
+
+TEST_CASE("pump: work that such a wake was for is not left behind") {
+  Rt rt(2);
+  M* m = m_lend(rt.rt);
+  REQUIRE(m);
+  while (!rt->sysmon_rest.load()) {  // it would find it
+    os::thread_yield();
+  }
+  P* p;
+  {
+    Locked held(rt->lock);
+    idle_m_push(rt.rt, m);
+    p = idle_p_pop(rt.rt);
+  }
+  REQUIRE(p);
+  rt->spinning.fetch_add(1);
+  CHECK(start_m(rt.rt, p, nullptr, true, false));
+  u64 g = 0;
+  CHECK(spawn(nullptr, rt.rt, nullptr, [](void*) {}, nullptr, &g) == 0);
+  m_unlend(m);
+  M* none = nullptr;
+  CHECK(join(none, rt.rt, g, os::now_ns() + 10'000'000'000) == 0);
+}
