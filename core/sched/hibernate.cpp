@@ -143,7 +143,11 @@ void unpack(Body* b, Asleep* a) {
   for (char* at = windows_of(a); at < end;) {
     auto* w = reinterpret_cast<Window*>(at);
     at += window_bytes(*w->node);
-    memcpy(w->elem, w + 1, w->node->size);
+    // Several arms of a select may receive into one place: what is there now is
+    // what the arm has that was served.
+    if (b->why.load(relaxed) != Why::select || w->node == b->wake.by) {
+      memcpy(w->elem, w + 1, w->node->size);
+    }
     w->node->elem = w->elem;
   }
 }

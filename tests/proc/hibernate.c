@@ -30,6 +30,7 @@ static int64_t figure(thrum_rt* rt, const char* key) {
 static thrum_chan* chan;
 static int* volatile published;
 static volatile int touched;
+static word again;
 
 static int deep(int n) {
   volatile char frame[300];
@@ -52,18 +53,39 @@ static void touches(void* arg) {
   touched = 1;
 }
 
-static thrum_rt* sleeper(thrum_g* g, int overflows) {
+/* Receives into one place, whichever arm it is; the first time there are more. */
+static void selects(void* arg) {
+  thrum_chan* other;
+  int got = 0;
+  (void)arg;
+  REQUIRE_EQ(thrum_chan_new(sizeof(int), 0, &other), 0);
+  thrum_case arms[4] = {{chan, &got, THRUM_RECV, 0},
+                        {other, &got, THRUM_RECV, 0},
+                        {other, &got, THRUM_RECV, 0},
+                        {other, &got, THRUM_RECV, 0}};
+  CHECK_EQ(thrum_select(arms, 4, THRUM_FOREVER), 0);
+  CHECK_EQ(got, 98);
+  set(&again, 1);
+  CHECK_EQ(thrum_select(arms, 1, THRUM_FOREVER), 0);
+  CHECK_EQ(got, 99);
+  thrum_chan_release(other);
+}
+
+static void falls_asleep(thrum_rt* rt, thrum_g g) {
+  wait_parked(rt, g);
+  REQUIRE_EQ(thrum_trim(rt), 0);
+  if (figure(rt, ASLEEP) != 1)
+    child_skip("the kernel makes no guards of pages, so no G hibernates");
+}
+static thrum_rt* sleeper(thrum_g* g, thrum_fn fn, void* arg) {
   thrum_rt* rt = rt_make(RT_P1);
   REQUIRE_EQ(thrum_chan_new(sizeof(int), 0, &chan), 0);
   thrum_spawn_opts o = spawn_opts();
   o.flags = THRUM_G_HIBERNATE;
   o.stack_size = 16384;
   o.name = "sleeper";
-  REQUIRE_EQ(thrum_spawn(rt, &o, waits, overflows ? (void*)&chan : NULL, g), 0);
-  wait_parked(rt, *g);
-  REQUIRE_EQ(thrum_trim(rt), 0);
-  if (figure(rt, ASLEEP) != 1)
-    child_skip("the kernel makes no guards of pages, so no G hibernates");
+  REQUIRE_EQ(thrum_spawn(rt, &o, fn, arg, g), 0);
+  falls_asleep(rt, *g);
   return rt;
 }
 static void wake(thrum_rt* rt, thrum_g g) {
@@ -78,13 +100,24 @@ static void wake(thrum_rt* rt, thrum_g g) {
 CHILD(sleeps) {
   (void)arg;
   thrum_g g;
-  thrum_rt* rt = sleeper(&g, 0);
+  thrum_rt* rt = sleeper(&g, waits, NULL);
   CHECK_EQ(thrum_high_water(rt, g), 0);
+  wake(rt, g);
+}
+CHILD(selects_sleep) {
+  (void)arg;
+  thrum_g g;
+  int v = 98;
+  thrum_rt* rt = sleeper(&g, selects, NULL);
+  CHECK_EQ(thrum_chan_send(chan, &v, THRUM_FOREVER), 0);
+  while (!get(&again))
+    sched_yield();
+  falls_asleep(rt, g);
   wake(rt, g);
 }
 CHILD(is_touched) {
   thrum_g g, other;
-  thrum_rt* rt = sleeper(&g, 0);
+  thrum_rt* rt = sleeper(&g, waits, NULL);
   if (*arg)
     CHECK_EQ(thrum_overflow_enable(rt), 0);
   REQUIRE_EQ(thrum_spawn(rt, NULL, touches, NULL, &other), 0);
@@ -95,7 +128,7 @@ CHILD(is_touched) {
 CHILD(overflows) {
   (void)arg;
   thrum_g g;
-  thrum_rt* rt = sleeper(&g, 1);
+  thrum_rt* rt = sleeper(&g, waits, &chan);
   CHECK_EQ(thrum_overflow_enable(rt), 0);
   wake(rt, g);
 }
@@ -117,6 +150,10 @@ CHILD(memory_is_locked) {
 }
 
 TEST(comes_back) { SKIP_WHERE_NONE_SLEEPS; }
+TEST(one_place_of_several_arms) {
+  SKIP_WHERE_NONE_SLEEPS;
+  expect_child("selects_sleep", "", 0);
+}
 TEST(a_stray_touch_traps) {
   SKIP_WHERE_NONE_SLEEPS;
   run_child("is_touched", "");
@@ -144,11 +181,13 @@ TEST(where_memory_is_locked_nobody_sleeps) {
 
 static const struct check_case cases[] = {
     CASE(comes_back),
+    CASE(one_place_of_several_arms),
     CASE(a_stray_touch_traps),
     CASE(a_stray_touch_brings_it_back),
     CASE(an_overflow_after_it_is_named),
     CASE(where_memory_is_locked_nobody_sleeps),
 };
-static const struct child_part children[] = {
-    PART(sleeps), PART(is_touched), PART(overflows), PART(memory_is_locked)};
+static const struct child_part children[] = {PART(sleeps), PART(selects_sleep),
+                                             PART(is_touched), PART(overflows),
+                                             PART(memory_is_locked)};
 CHILD_MAIN(cases, children)
