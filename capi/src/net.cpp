@@ -64,21 +64,13 @@ THRUM_INLINE void release_it(T* object) {
   }
   PollFd* f = &core(object)->fd;
   if (of_parent(*f)) {
-    // The child's copy, once; the rest is as the parent left it, also the lock,
-    // perhaps by a thread that is not here. What was closed then has a number that
-    // may be another's by now.
-    if (!(f->word.word.fetch_or(kFdClosed, relaxed) & kFdClosed)) {
-      os::fd_close(f->fd);
-    }
-    return;
+    return fd_release_copy(f);
   }
   Enter e;
   fd_release(e.m, f);
 }
 
-int fd_of(const PollFd& f) {
-  return f.word.word.load(relaxed) & kFdClosed ? kECLOSED : f.fd;
-}
+int fd_of(const PollFd& f) { return fd_closed(&f) ? kECLOSED : f.fd; }
 
 // Something quick with the descriptor, which stays open meanwhile.
 template <class T, class Do>
@@ -114,12 +106,14 @@ bool good_bufs(const thrum_buf* bufs, uint32_t n) {
   if (!bufs || n == 0 || n > kMostBufs) {
     return false;
   }
+  size_t sum = 0;
   for (uint32_t i = 0; i < n; ++i) {
-    if (!bufs[i].base && bufs[i].size) {
+    if ((!bufs[i].base && bufs[i].size) ||
+        __builtin_add_overflow(sum, bufs[i].size, &sum)) {
       return false;
     }
   }
-  return true;
+  return sum <= INT64_MAX;
 }
 
 int queue_of(int backlog) { return backlog > 0 ? backlog : kMostBacklog; }

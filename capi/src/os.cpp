@@ -255,10 +255,14 @@ int thrum_process_kill(thrum_process* p, int signo) {
 }
 
 void thrum_process_release(thrum_process* p) {
-  if (p && !refused(p)) {
-    Enter e;
-    process_release(e.m, core(p));
+  if (!p) {
+    return;
   }
+  if (refused(p)) {
+    return process_release_copy(core(p));
+  }
+  Enter e;
+  process_release(e.m, core(p));
 }
 
 }  // extern "C"

@@ -107,6 +107,14 @@ void fd_release(M* m, PollFd* f) {
   }
 }
 
+// The rest is as the parent left it, also the lock, perhaps by a thread that is not
+// here. What was closed then has a number that may be another's by now.
+void fd_release_copy(PollFd* f) {
+  if (!(f->word.word.fetch_or(kFdClosed, relaxed) & kFdClosed)) {
+    os::fd_close(f->fd);
+  }
+}
+
 int call_begin(PollFd* f) {
   u64 v = f->word.lock();
   f->word.unlock(v & kFdClosed ? v : v + kFdCall);

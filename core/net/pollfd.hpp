@@ -80,6 +80,8 @@ int fd_new(Runtime* rt, int fd, bool stream, size_t size, PollFd** out);
 void fd_retain(PollFd* f);
 void fd_release(M* m, PollFd* f);  // the last one closes
 int fd_close(M* m, PollFd* f);     // repeatable
+// In the child of a fork: closes the copy of a parent's, once.
+void fd_release_copy(PollFd* f);
 
 // Around a call: 0, or why it may not come in. Waits for its turn.
 int turn_take(M*& m, PollFd* f, Dir d, i64 deadline);
@@ -89,6 +91,9 @@ void turn_give(M* m, PollFd* f, Dir d);
 int fd_wait(M*& m, PollFd* f, Dir d, i64 deadline, const u32* seen = nullptr);
 
 u32 fd_events(PollFd* f);
+inline bool fd_closed(const PollFd* f) {
+  return f->word.word.load(relaxed) & kFdClosed;
+}
 
 // For calls that wait beside each other: inside, without a turn.
 int call_begin(PollFd* f);

@@ -121,7 +121,9 @@ int process_wait(M*& m, Process* p, i64 deadline, int* code, int* signo) {
     if (result) {
       break;
     }
-    if (p->fd.fd >= 0) {
+    if (fd_closed(&p->fd)) {
+      result = kECLOSED;
+    } else if (p->fd.fd >= 0) {
       result = fd_wait(m, &p->fd, Dir::read, deadline, &seen);
     } else if (deadline == kTry || deadline <= os::now_ns()) {
       result = deadline == kTry ? kEAGAIN : kETIMEDOUT;
@@ -150,6 +152,15 @@ void process_release(M* m, Process* p) {
   reap(p);  // if it has ended it is not to stay a zombie
   release_all(m, p->stdio);
   fd_release(m, &p->fd);
+}
+
+void process_release_copy(Process* p) {
+  for (Stream* s : p->stdio) {
+    if (s) {
+      fd_release_copy(&s->fd);
+    }
+  }
+  fd_release_copy(&p->fd);
 }
 
 }  // namespace thrum

@@ -24,5 +24,6 @@ int process_new(Runtime* rt, os::ProcessOptions o, const bool* piped,
 int process_wait(M*& m, Process* p, i64 deadline, int* code, int* signo);
 int process_kill(Process* p, int signo);
 void process_release(M* m, Process* p);
+void process_release_copy(Process* p);  // in the child of a fork
 
 }  // namespace thrum

@@ -76,6 +76,29 @@ i64 send(Stream* s, const void* buf, size_t n) {
                     : os::sock_send(s->fd.fd, buf, n);
 }
 
+// In its turn to write: whoever closes meanwhile leaves us the descriptor.
+int connect(M*& m, PollFd* f, const os::Address& to, bool local, i64 deadline) {
+  int err = os::sock_connect(f->fd, to);
+  for (i64 ns = kQueueLook; err == kEAGAIN && local;
+       ns = min(2 * ns, kQueueMost)) {
+    // The listener's queue is full, and nobody tells of its end.
+    i64 now = os::now_ns();
+    if (deadline <= now || (err = sleep_for(m, min(ns, deadline - now)))) {
+      err = err == kECANCELED ? err : deadline == kTry ? kEAGAIN : kETIMEDOUT;
+      break;
+    }
+    err = fd_closed(f) ? int{kECLOSED} : os::sock_connect(f->fd, to);
+  }
+  if (err == kEINPROGRESS) {
+    // What was ready before the connect is not its end.
+    do {
+      err = fd_wait(m, f, Dir::write, deadline);
+    } while (!err && !os::fd_poll(f->fd, os::kWritable));
+    err = err ? err : os::sock_error(f->fd);
+  }
+  return err;
+}
+
 size_t total(const os::Span* spans, u32 n) {
   size_t sum = 0;
   for (u32 i = 0; i < n; ++i) {
@@ -189,27 +212,10 @@ int stream_dial(M*& m, Runtime* rt, const os::Address& to, Stream** out,
     os::fd_close(fd);
     return err;
   }
-  int err = os::sock_connect(fd, to);
-  for (i64 ns = kQueueLook; err == kEAGAIN && !tcp;
-       ns = min(2 * ns, kQueueMost)) {
-    // The listener's queue is full, and nobody tells of its end.
-    i64 now = os::now_ns();
-    if (deadline <= now || (err = sleep_for(m, min(ns, deadline - now)))) {
-      err = err == kECANCELED ? err : deadline == kTry ? kEAGAIN : kETIMEDOUT;
-      break;
-    }
-    err = os::sock_connect(fd, to);
-  }
-  if (err == kEINPROGRESS) {
-    // What was ready before the connect is not its end.
-    do {
-      err = static_cast<int>(turn_take(m, &s->fd, Dir::write, deadline));
-      if (!err) {
-        err = fd_wait(m, &s->fd, Dir::write, deadline);
-        turn_give(m, &s->fd, Dir::write);
-      }
-    } while (!err && !os::fd_poll(fd, os::kWritable));
-    err = err ? err : os::sock_error(fd);
+  int err = turn_take(m, &s->fd, Dir::write, deadline);
+  if (!err) {
+    err = connect(m, &s->fd, to, !tcp, deadline);
+    turn_give(m, &s->fd, Dir::write);
   }
   if (err) {
     fd_release(m, &s->fd);

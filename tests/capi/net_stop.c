@@ -216,6 +216,51 @@ TEST(waits_begin_while_it_stops) {
   }
 }
 
+/* A dial that looks again and again for room in a queue, too: its descriptor may be
+ * another's by then. */
+struct dials {
+  thrum_rt* rt;
+  thrum_addr to;
+  word tid;
+  int result;
+};
+static void* dials(void* arg) {
+  struct dials* d = arg;
+  thrum_conn* c = NULL;
+  set(&d->tid, thread_id());
+  d->result = thrum_dial(d->rt, &d->to, &c, THRUM_FOREVER);
+  return NULL;
+}
+TEST(a_dial_that_looks_again) {
+  struct sockaddr_un at;
+  socklen_t size = sizeof(sa_family_t);
+  struct dials d;
+  pthread_t t;
+  memset(&at, 0, sizeof at);
+  at.sun_family = AF_UNIX;
+  int full = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE_EQ(bind(full, (struct sockaddr*)&at, size),
+             0); /* a name of its own */
+  REQUIRE_EQ(listen(full, 0), 0);
+  size = sizeof at;
+  REQUIRE_EQ(getsockname(full, (struct sockaddr*)&at, &size), 0);
+  char name[16] = "@";
+  memcpy(name + 1, at.sun_path + 1, size - sizeof(sa_family_t) - 1);
+  int one = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE_EQ(connect(one, (struct sockaddr*)&at, size), 0);
+  memset(&d, 0, sizeof d);
+  d.rt = rt_make(RT_P1);
+  REQUIRE_EQ(thrum_addr_parse(&d.to, name, 0), 0);
+  REQUIRE_EQ(pthread_create(&t, NULL, dials, &d), 0);
+  wait_asleep(&d.tid);
+  CHECK_EQ(thrum_rt_stop(d.rt, THRUM_FOREVER), 0);
+  pthread_join(t, NULL);
+  CHECK_EQ(d.result, THRUM_ECLOSED);
+  thrum_rt_free(d.rt);
+  close(one);
+  close(full);
+}
+
 /* ---- the child of a fork ------------------------------------------------- */
 
 /* Takes descriptors until it has this number. */
@@ -294,6 +339,7 @@ static const struct check_case cases[] = {
     CASE(gs_that_wait),
     CASE(threads_that_wait),
     CASE(waits_begin_while_it_stops),
+    CASE(a_dial_that_looks_again),
     CASE(forked),
 };
 NET_MAIN(cases)

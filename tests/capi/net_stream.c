@@ -565,6 +565,9 @@ static void vectors(void* arg) {
   }
   CHECK_EQ(thrum_writev(c, many, 1025, SOON), THRUM_EINVAL);
   CHECK_EQ(thrum_readv(c, many, 1025, THRUM_TRY), THRUM_EINVAL);
+  thrum_buf huge[2] = {{in, SIZE_MAX}, {in, 1}}; /* none, by their sum */
+  CHECK_EQ(thrum_readv(c, huge, 2, THRUM_TRY), THRUM_EINVAL);
+  CHECK_EQ(thrum_writev(c, huge, 2, SOON), THRUM_EINVAL);
   CHECK_EQ(thrum_writev(c, many, 1024, SOON), 1024);
   unsigned char back[1024];
   raw_read(fd, back, 1024);
