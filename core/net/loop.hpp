@@ -35,7 +35,7 @@ struct Poller : Source {
   Waiter** woken_end;  // held
   WordLock open_lock;
   PollFd* open;  // open_lock: all descriptors, until close_it
-  bool stopped;  // open_lock: no more of them
+  bool stopped;  // held and open_lock write: no more of them, nor of signals
 };
 
 inline Poller* poller(Source* s) { return static_cast<Poller*>(s); }

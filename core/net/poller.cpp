@@ -335,6 +335,7 @@ int poller_of(Runtime* rt, Poller** out) {
   p->interrupt = interrupt;
   p->stop = stop;
   p->free = free_source;
+  os::StdTaken taken;
   int err = uv_loop_init(&p->loop);
   if (err) {
     mem::free(p);

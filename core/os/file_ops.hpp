@@ -43,5 +43,7 @@ int process_fd(int pid);  // a descriptor that is readable when it has ended
 int process_reap(int pid, int* code, int* signo);
 int process_signal(int pid, bool group, int signo);
 int pipe_open(int fds[2]);  // read and write end
+// These numbers are another pipe's, which does not block. Async-signal-safe.
+void pipe_replace(const int fds[2]);
 
 }  // namespace thrum::os

@@ -187,7 +187,11 @@ bool holds_libc(u64 lo, u64 hi);
 // What a signal did before its first user of the process; in force again after the
 // last, if the user left the default. For libuv's, which forgets what was there.
 void former_keep(int signo);
+void former_replaced(int signo);  // libuv has started it
 void former_back(int signo);
+// In the child of a fork, which has no users yet. libuv takes itself to be in force
+// there: former_replaced sees to that.
+void former_in_child();
 
 // ---- faults ------------------------------------------------------------------
 // Whoever asks is told of the faults (SIGSEGV) of its own threads, before the

@@ -12,6 +12,18 @@ i64 fd_read(int fd, const Span* spans, u32 n);
 i64 fd_write_quietly(int fd, const Span* spans, u32 n);  // a pipe: no SIGPIPE
 int fd_close(int fd);
 int fd_dup(int fd);
+// While it lives the standard descriptors that are closed are taken, so that what
+// others open is not one of them: the host counts on these numbers.
+class StdTaken {
+ public:
+  StdTaken();
+  ~StdTaken();
+  StdTaken(const StdTaken&) = delete;
+  StdTaken& operator=(const StdTaken&) = delete;
+
+ private:
+  int fds_[3];
+};
 // Closes the open file, which the epoll descriptor may have, too; the number stays
 // taken until fd_close. 0; out of descriptors: nothing is done.
 int fd_vacate(int fd, int epoll);

@@ -1,6 +1,8 @@
 /* os.c: <thrum/os.h>: signals to channels, files, processes. */
 #include "../support/check.h"
 
+#include <dlfcn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <thrum/os.h>
 
@@ -21,6 +23,8 @@ static void one_signal(void* arg) {
   CHECK_EQ(thrum_signal_notify(NULL, SIGUSR1, ch), 0);
   CHECK_EQ(thrum_signal_notify(NULL, SIGUSR1, other), 0);
   CHECK_EQ(thrum_signal_notify(NULL, SIGUSR2, other), 0);
+  CHECK_EQ(thrum_signal_notify(NULL, SIGUSR1, other),
+           0); /* it has it already */
   kill(getpid(), SIGUSR1);
   CHECK_EQ(thrum_chan_recv(ch, &got, SOON), 0);
   CHECK_EQ(got, SIGUSR1);
@@ -103,6 +107,107 @@ TEST(afterwards_it_is_as_before) {
   CHECK_EQ(get(&host_saw), 1);
   signal(SIGUSR2, SIG_DFL);
   thrum_chan_release(ch);
+}
+
+/* A child's signals are its own, and do there what they did before. */
+static void in_child(int and_own) {
+  alarm((unsigned)check_seconds);
+  if (and_own) {
+    int32_t got = 0;
+    thrum_chan* ch;
+    thrum_rt* own = rt_make(RT_P1);
+    REQUIRE_EQ(thrum_chan_new(4, 8, &ch), 0);
+    CHECK_EQ(thrum_signal_notify(own, SIGUSR1, ch), 0);
+    kill(getpid(), SIGUSR1);
+    CHECK_EQ(thrum_chan_recv(ch, &got, SOON), 0);
+    CHECK_EQ(got, SIGUSR1);
+    CHECK_EQ(thrum_signal_stop(own, ch), 1);
+  }
+  raise(SIGUSR1);
+  _exit(1);
+}
+TEST(a_childs_signals_are_its_own) {
+  if (CHECK_TSAN)
+    SKIP("TSan does not follow forks of programs with threads");
+  thrum_rt* rt = rt_make(RT_P2);
+  thrum_chan* ch;
+  int32_t got = 0;
+  int status = 0;
+  REQUIRE_EQ(thrum_chan_new(4, 8, &ch), 0);
+  CHECK_EQ(thrum_signal_notify(rt, SIGUSR1, ch), 0);
+  CHECK_EQ(thrum_signal_notify(rt, SIGUSR2, ch), 0);
+  for (int and_own = 0; and_own < 2; and_own++) {
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0)
+      in_child(and_own);
+    REQUIRE_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1);
+    kill(getpid(), SIGUSR2); /* behind what the child has sent, if it has */
+    CHECK_EQ(thrum_chan_recv(ch, &got, SOON), 0);
+    CHECK_EQ(got, SIGUSR2);
+    CHECK_EQ(thrum_chan_len(ch), 0);
+  }
+  CHECK_EQ(thrum_signal_stop(rt, ch), 2);
+  rt_end(rt);
+  thrum_chan_release(ch);
+}
+
+/* Who waits for the loop while the runtime stops is refused, or lets go with it. */
+static word gate; /* 1: sigaction waits in there, 2: it does */
+int sigaction(int signo, const struct sigaction* act, struct sigaction* old) {
+  int (*real)(int, const struct sigaction*, struct sigaction*) =
+      (int (*)(int, const struct sigaction*, struct sigaction*))dlsym(
+          RTLD_NEXT, "sigaction");
+  if (signo == SIGUSR2 && act && get(&gate) == 1) {
+    set(&gate, 2);
+    while (get(&gate))
+      sched_yield();
+  }
+  return real(signo, act, old);
+}
+struct begins {
+  thrum_rt* rt;
+  thrum_chan* ch;
+  int signo, result;
+  pthread_t thread;
+};
+static void* begins(void* arg) {
+  struct begins* b = arg;
+  b->result = b->signo ? thrum_signal_notify(b->rt, b->signo, b->ch)
+                       : thrum_rt_stop(b->rt, THRUM_FOREVER);
+  return NULL;
+}
+static void begins_start(struct begins* b) {
+  REQUIRE_EQ(pthread_create(&b->thread, NULL, begins, b), 0);
+  for (int i = 0; i < 3; i++)
+    check_pause();
+}
+TEST(signals_begin_while_it_stops) {
+  enum { MANY = 6 };
+  for (int i = 0; i < 5; i++) {
+    thrum_rt* rt = rt_make(RT_P1);
+    struct begins all[MANY];
+    for (int k = 0; k < MANY; k++) {
+      all[k] = (struct begins){rt, NULL, k == 0 ? SIGUSR2 : SIGUSR1, -1, 0};
+      REQUIRE_EQ(thrum_chan_new(4, 8, &all[k].ch), 0);
+    }
+    all[MANY - 1].signo = 0;
+    set(&gate, 1);
+    begins_start(&all[0]);
+    while (get(&gate) == 1)
+      sched_yield();
+    for (int k = 1; k < MANY; k++)
+      begins_start(&all[k]);
+    set(&gate, 0);
+    for (int k = 0; k < MANY; k++) {
+      pthread_join(all[k].thread, NULL);
+      CHECK(all[k].result == 0 || all[k].result == THRUM_ECLOSED);
+      thrum_chan_release(all[k].ch);
+    }
+    CHECK_EQ(all[MANY - 1].result, 0);
+    thrum_rt_free(rt); /* nothing is left in its loop */
+  }
 }
 
 /* ---- files --------------------------------------------------------------- */
@@ -314,14 +419,137 @@ static void surroundings(void* arg) {
 }
 TEST(what_a_process_has) { in_rt(RT_P2, surroundings, NULL); }
 
+/* Where it gets ours crosswise, each is what it was here. */
+static void crosswise(void* arg) {
+  const char* says[] = {"sh", "-c", "echo one; echo two >&2", NULL};
+  thrum_process_opts o = {sizeof o, 0, NULL, NULL, {1, 2, 3}, {0, 0, 1}};
+  thrum_process* p = NULL;
+  char text[8] = "";
+  int was = fcntl(1, F_DUPFD_CLOEXEC, 3), file = memfd_create("out", 0);
+  (void)arg;
+  REQUIRE(was >= 0 && file >= 0);
+  dup2(file, 1);
+  int rc = thrum_process_new(NULL, says, &o, &p);
+  dup2(was, 1);
+  close(was);
+  REQUIRE_EQ(rc, 0);
+  CHECK_EQ(thrum_process_wait(p, NULL, NULL, SOON), 0);
+  CHECK_EQ(thrum_read(thrum_process_stdio(p, 1), text, 8, SOON), 4);
+  CHECK_EQ(memcmp(text, "one", 3), 0);
+  CHECK_EQ(pread(file, text, 8, 0), 4);
+  CHECK_EQ(memcmp(text, "two", 3), 0);
+  thrum_process_release(p);
+  close(file);
+}
+/* What is closed here is closed there, and no pipe of ours takes its place. */
+static void without_input(void* arg) {
+  const char* looks[] = {"sh", "-c", "[ -e /proc/self/fd/0 ] || echo none",
+                         NULL};
+  thrum_process_opts o = {sizeof o, 0, NULL, NULL, {0, 2, 0}, {0, 0, 0}};
+  thrum_process* p = NULL;
+  char text[8] = "";
+  int was = fcntl(0, F_DUPFD_CLOEXEC, 3);
+  (void)arg;
+  close(0);
+  int rc = thrum_process_new(NULL, looks, &o, &p);
+  if (was >= 0) {
+    dup2(was, 0);
+    close(was);
+  }
+  REQUIRE_EQ(rc, 0);
+  CHECK_EQ(thrum_read(thrum_process_stdio(p, 1), text, 8, SOON), 5);
+  CHECK_EQ(memcmp(text, "none", 4), 0);
+  ended(p, 0, 0);
+}
+TEST(the_three_of_a_process) {
+  in_rt(RT_P1, crosswise, NULL);
+  in_rt(RT_P1, without_input, NULL);
+}
+
+/* Where no descriptor is left for it, it is waited for all the same. */
+struct outlives {
+  thrum_process* p;
+  word tid;
+  int result;
+};
+static void* outlives(void* arg) {
+  struct outlives* w = arg;
+  set(&w->tid, thread_id());
+  w->result = thrum_process_wait(w->p, NULL, NULL, THRUM_FOREVER);
+  return NULL;
+}
+TEST(who_waits_without_a_descriptor) {
+  const char* sleeps[] = {"sleep", "1000", NULL};
+  struct outlives w = {NULL, 0, 0};
+  struct rlimit limit, none;
+  pthread_t t;
+  int taken[32], n = 0; /* all below 32; the process has room for its own */
+  thrum_rt* rt = rt_make(RT_P1);
+  CHECK_EQ(thrum_run(rt, net_first_wait, NULL), 0);
+  do
+    taken[n++] = fcntl(1, F_DUPFD_CLOEXEC, 0);
+  while (taken[n - 1] >= 0 && taken[n - 1] < 31);
+  REQUIRE_EQ(taken[n - 1], 31);
+  REQUIRE_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  none = limit;
+  none.rlim_cur = 32;
+  REQUIRE_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  int rc = thrum_process_new(rt, sleeps, NULL, &w.p);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  while (n > 0)
+    close(taken[--n]);
+  REQUIRE_EQ(rc, 0);
+  REQUIRE_EQ(pthread_create(&t, NULL, outlives, &w), 0);
+  wait_asleep(&w.tid);
+  CHECK_EQ(thrum_rt_stop(rt, THRUM_FOREVER), 0);
+  pthread_join(t, NULL);
+  CHECK_EQ(w.result, THRUM_ECLOSED);
+  CHECK_EQ(thrum_process_kill(w.p, SIGKILL), 0);
+  CHECK_EQ(waitpid(thrum_process_pid(w.p), NULL, 0), thrum_process_pid(w.p));
+  thrum_process_release(w.p);
+  thrum_rt_free(rt);
+}
+
+/* The child of a fork lets go of its copies. */
+TEST(a_childs_copy_of_a_process) {
+  if (CHECK_TSAN)
+    SKIP("TSan does not follow forks of programs with threads");
+  const char* cat[] = {"cat", NULL};
+  thrum_process_opts o = {sizeof o, 0, NULL, NULL, {2, 2, 0}, {0, 0, 0}};
+  thrum_rt* rt = rt_make(RT_P1);
+  thrum_process* p = NULL;
+  char c;
+  int status = 0;
+  REQUIRE_EQ(thrum_process_new(rt, cat, &o, &p), 0);
+  pid_t pid = fork();
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    int in = thrum_conn_fd(thrum_process_stdio(p, 0)),
+        out = thrum_conn_fd(thrum_process_stdio(p, 1));
+    thrum_process_release(p);
+    _exit(is_open(in) || is_open(out));
+  }
+  REQUIRE_EQ(waitpid(pid, &status, 0), pid);
+  CHECK_EQ(status, 0);
+  CHECK_EQ(thrum_conn_close(thrum_process_stdio(p, 0)), 0);
+  CHECK_EQ(thrum_read(thrum_process_stdio(p, 1), &c, 1, SOON), 0);
+  ended(p, 0, 0);
+  rt_end(rt);
+}
+
 static const struct check_case cases[] = {
     CASE(signals_come_to_channels),
     CASE(a_full_channel_drops),
     CASE(afterwards_it_is_as_before),
+    CASE(a_childs_signals_are_its_own),
+    CASE(signals_begin_while_it_stops),
     CASE(files),
     CASE(who_waits_for_a_file_keeps_no_p),
     CASE(pipes_of_a_process),
     CASE(ends_of_processes),
     CASE(what_a_process_has),
+    CASE(the_three_of_a_process),
+    CASE(who_waits_without_a_descriptor),
+    CASE(a_childs_copy_of_a_process),
 };
 NET_MAIN(cases)

@@ -22,8 +22,9 @@ extern "C" {
 /* From now on each `signo` that the process gets sends its number, an int32_t, into
  * ch, whose elements have 4 bytes. What ch has no room for is dropped: give it room
  * for as many as may come before you look. Several channels may have one signal.
- * While one has it, nothing else comes of the signal; after the last, what the
- * process did before the first. A channel is kept as long as it is notified.
+ * While one has it, nothing else comes of the signal; after the last, and in the
+ * child of a fork, what the process did before the first. A channel is kept as long
+ * as it is notified; to ask once more for the same changes nothing.
  *
  *   thrum_chan* stop;
  *   thrum_chan_new(4, 1, &stop);
@@ -166,7 +167,8 @@ THRUM_API int thrum_process_wait(thrum_process* p, int* code, int* signo,
 THRUM_API int thrum_process_kill(thrum_process* p, int signo);
 
 /* Gives the handle and its pipes back. The process itself goes on; wait for it
- * before, or it may stay a zombie when it ends. NULL: nothing.
+ * before, or it may stay a zombie when it ends. In the child of a fork it closes
+ * the child's copies. NULL: nothing.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: none */
 THRUM_API void thrum_process_release(thrum_process* p);

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "os/file_ops.hpp"
+#include "os/linux/file.hpp"
 #include "os/posix/result.hpp"
+#include "os/socket.hpp"
 
 extern char** environ;
 
@@ -19,6 +21,9 @@ namespace {
 int fill(posix_spawn_file_actions_t* acts, const ProcessOptions& o) {
   int err = 0;
   for (int i = 0; i < 3 && !err; ++i) {
+    if (o.fds[i] == i && fcntl(i, F_GETFD) < 0) {
+      continue;  // closed here, and so there
+    }
     // The descriptors of a pipe are close-on-exec; dup2 of a number onto itself
     // ends that.
     err = o.fds[i] < 0 ? posix_spawn_file_actions_addopen(
@@ -46,10 +51,7 @@ int fill(posix_spawnattr_t* attr, bool group) {
                                (group ? POSIX_SPAWN_SETPGROUP : 0)));
 }
 
-}  // namespace
-
-int process_start(const ProcessOptions& o) {
-  ErrnoKeep keep;
+int spawn(const ProcessOptions& o) {
   posix_spawn_file_actions_t acts;
   posix_spawnattr_t attr;
   if (int err = posix_spawn_file_actions_init(&acts)) {
@@ -73,9 +75,32 @@ int process_start(const ProcessOptions& o) {
   return err;
 }
 
+}  // namespace
+
+// Its three are put in place one by one: ours below 3 that go elsewhere are copied
+// out of the way before.
+int process_start(const ProcessOptions& o) {
+  ErrnoKeep keep;
+  ProcessOptions clear = o;
+  int copies[3] = {-1, -1, -1};
+  int err = 0;
+  for (int i = 0; i < 3 && err >= 0; ++i) {
+    if (o.fds[i] >= 0 && o.fds[i] < 3 && o.fds[i] != i) {
+      err = clear.fds[i] = copies[i] = fd_dup(o.fds[i]);
+    }
+  }
+  err = err < 0 ? err : spawn(clear);
+  for (int copy : copies) {
+    if (copy >= 0) {
+      close(copy);
+    }
+  }
+  return err;
+}
+
 int process_fd(int pid) {
-  return result(
-      [&] { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); });
+  return above_std(result(
+      [&] { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }));
 }
 
 int process_reap(int pid, int* code, int* signo) {
@@ -94,7 +119,33 @@ int process_signal(int pid, bool group, int signo) {
 }
 
 int pipe_open(int fds[2]) {
-  return result([&] { return pipe2(fds, O_CLOEXEC); });
+  ErrnoKeep keep;
+  if (pipe2(fds, O_CLOEXEC) < 0) {
+    return -errno;
+  }
+  int least = STDERR_FILENO;
+  for (int i = 0; i < 2; ++i) {
+    fds[i] = above_std(fds[i]);
+    least = min(least, fds[i]);
+  }
+  if (least < 0) {
+    int err = -errno;
+    close(fds[0]);
+    close(fds[1]);
+    return err;
+  }
+  return 0;
+}
+
+void pipe_replace(const int fds[2]) {
+  ErrnoKeep keep;
+  int other[2];
+  if (pipe2(other, O_CLOEXEC | O_NONBLOCK) == 0) {
+    for (int i = 0; i < 2; ++i) {
+      dup3(other[i], fds[i], O_CLOEXEC);
+      close(other[i]);
+    }
+  }
 }
 
 }  // namespace thrum::os

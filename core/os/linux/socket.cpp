@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -65,6 +66,26 @@ int fd_vacate(int fd, int epoll) {
   while (dup3(other, fd, O_CLOEXEC) < 0 && errno == EINTR) {}
   close(other);
   return 0;
+}
+
+StdTaken::StdTaken() {
+  ErrnoKeep keep;
+  for (int& fd : fds_) {
+    fd = eventfd(0, EFD_CLOEXEC);
+    if (fd > STDERR_FILENO) {
+      close(fd);
+      fd = -1;
+    }
+  }
+}
+
+StdTaken::~StdTaken() {
+  ErrnoKeep keep;
+  for (int fd : fds_) {
+    if (fd >= 0) {
+      close(fd);
+    }
+  }
 }
 
 int fd_pollable(int fd) {

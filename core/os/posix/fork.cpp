@@ -17,7 +17,7 @@ namespace thrum::os {
 
 namespace {
 
-constexpr u32 kMostWatchers = 5;
+constexpr u32 kMostWatchers = 6;
 
 constinit Atomic<u32> g_forks{0};          // the child's one thread writes
 constinit Atomic<bool> g_watching{false};  // atomic: set once

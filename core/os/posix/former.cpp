@@ -12,6 +12,8 @@ namespace {
 struct Former {
   u32 users;
   struct sigaction action;  // before the first of them
+  struct sigaction ours;    // libuv's
+  bool inherited;  // this is a child, whose libuv takes itself to be in force
 };
 WordLock g_former_lock;
 Former g_former[NSIG];  // g_former_lock
@@ -30,6 +32,14 @@ void former_keep(int signo) {
   }
 }
 
+void former_replaced(int signo) {
+  Locked held(g_former_lock);
+  Former& f = g_former[signo];
+  ErrnoKeep keep;
+  sigaction(signo, f.inherited ? &f.ours : nullptr,
+            f.inherited ? nullptr : &f.ours);
+}
+
 void former_back(int signo) {
   if (signo <= 0 || signo >= NSIG) {
     return;
@@ -41,8 +51,26 @@ void former_back(int signo) {
   }
   ErrnoKeep keep;
   struct sigaction now;
-  if (sigaction(signo, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) {
+  if (sigaction(signo, nullptr, &now) == 0 &&
+      (now.sa_handler == SIG_DFL ||
+       (f.inherited && now.sa_handler == f.ours.sa_handler))) {
     sigaction(signo, &f.action, nullptr);  // else somebody has it still
+  }
+}
+
+// Who held the lock is not here.
+void former_in_child() {
+  g_former_lock.unlock();
+  ErrnoKeep keep;
+  for (int signo = 1; signo < NSIG; ++signo) {
+    Former& f = g_former[signo];
+    struct sigaction now;
+    if (f.users && sigaction(signo, nullptr, &now) == 0 &&
+        now.sa_handler == f.ours.sa_handler) {
+      sigaction(signo, &f.action, nullptr);
+      f.inherited = true;
+    }
+    f.users = 0;
   }
 }
 
