@@ -131,7 +131,7 @@ i64 sock_recv(int fd, void* buf, size_t n) {
 // held back and taken.
 i64 send_file(int to, int from, i64 offset, size_t n) {
   off_t at = offset;
-  return quietly([&] { return sendfile(to, from, &at, n); });
+  return quietly([&] { return sendfile(to, from, &at, n); }, n);
 }
 
 }  // namespace thrum::os
