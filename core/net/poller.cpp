@@ -338,6 +338,9 @@ int poller_of(Runtime* rt, Poller** out) {
   os::StdTaken taken;
   int err = uv_loop_init(&p->loop);
   if (err) {
+    if (p->loop.backend_fd > 0) {  // libuv forgets it; 0: it has none yet
+      os::fd_close(p->loop.backend_fd);
+    }
     mem::free(p);
     return err;
   }

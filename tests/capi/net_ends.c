@@ -554,7 +554,37 @@ static void no_descriptors(void* arg) {
   close(a);
   close(b);
 }
-TEST(out_of_descriptors) { on_net(no_descriptors, NULL); }
+/* None for all of a runtime's first loop: as many as there are go back. */
+static void first_listener(void* arg) {
+  thrum_listener* l = NULL;
+  *(int*)arg = thrum_tcp_listen(NULL, "127.0.0.1", 0, 0, &l);
+  thrum_listener_release(l);
+}
+TEST(out_of_descriptors) {
+  enum { BELOW = 40 };
+  int taken[BELOW], n = 0;
+  on_net(no_descriptors, NULL);
+  do
+    taken[n++] = fcntl(1, F_DUPFD_CLOEXEC, 0);
+  while (taken[n - 1] >= 0 && taken[n - 1] < BELOW - 1);
+  REQUIRE_EQ(taken[n - 1], BELOW - 1);
+  for (int left = 0, rc = THRUM_EMFILE; rc; left++) {
+    struct rlimit old, few;
+    int before = check_fds();
+    REQUIRE_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few = old;
+    few.rlim_cur = (rlim_t)(BELOW + left);
+    thrum_rt* rt = rt_make(RT_P1);
+    REQUIRE_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    CHECK_EQ(thrum_run(rt, first_listener, &rc), 0);
+    REQUIRE_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+    rt_end(rt);
+    CHECK(rc == 0 || rc == THRUM_EMFILE);
+    CHECK_EQ(check_fds(), before);
+  }
+  while (n > 0)
+    close(taken[--n]);
+}
 
 /* ---- short reads that are no end of the data ----------------------------- */
 
