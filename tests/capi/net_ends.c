@@ -554,6 +554,19 @@ static void no_descriptors(void* arg) {
   close(a);
   close(b);
 }
+/* It is not to be said then that there is no such name. */
+static void no_name(void* arg) {
+  struct rlimit old, none;
+  thrum_addr found;
+  (void)arg;
+  REQUIRE_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+  none = old;
+  none.rlim_cur = 3;
+  REQUIRE_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  int rc = thrum_resolve(NULL, "localhost", 1, &found, 1, SOON);
+  REQUIRE_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+  CHECK_MSG(rc == THRUM_EMFILE || rc == THRUM_EAGAIN, "it is %d", rc);
+}
 /* None for all of a runtime's first loop: as many as there are go back. */
 static void first_listener(void* arg) {
   thrum_listener* l = NULL;
@@ -564,6 +577,7 @@ TEST(out_of_descriptors) {
   enum { BELOW = 40 };
   int taken[BELOW], n = 0;
   on_net(no_descriptors, NULL);
+  on_net(no_name, NULL);
   do
     taken[n++] = fcntl(1, F_DUPFD_CLOEXEC, 0);
   while (taken[n - 1] >= 0 && taken[n - 1] < BELOW - 1);

@@ -58,7 +58,8 @@ THRUM_API int thrum_addr_port(const thrum_addr* addr);
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_ENOMEM THRUM_ECLOSED THRUM_ETIMEDOUT
  *   THRUM_ECANCELED THRUM_EFORKED THRUM_ENAMETOOLONG; THRUM_ENODATA: there is no
- *   such name, or it has no address; THRUM_EAGAIN: nobody could say just now */
+ *   such name, or it has no address; THRUM_EAGAIN: nobody could say just now;
+ *   THRUM_EMFILE THRUM_ENFILE */
 THRUM_API int thrum_resolve(thrum_rt* rt, const char* host, uint16_t port,
                             thrum_addr* out, uint32_t n, int64_t deadline_ns);
 

@@ -19,8 +19,8 @@ int from_eai(int code) {
       return -ENOMEM;
     case EAI_SYSTEM:
       return errno ? -errno : -EIO;
-    default:
-      return -ENODATA;
+    default:  // of what it could not open it says that there is none
+      return errno == EMFILE || errno == ENFILE ? -errno : -ENODATA;
   }
 }
 
