@@ -118,6 +118,13 @@ void arm(Poller* p, PollFd* f) {
   }
 }
 
+// A close that lingers would keep the loop's lock as long.
+void about_to_close(PollFd* f) {
+  if (f->stream) {
+    os::sock_close_soon(f->fd);
+  }
+}
+
 void close_it(Poller* p, PollFd* f) {
   {
     Locked held(p->open_lock);
@@ -283,6 +290,7 @@ void stop(Source* s) {
     next = f->next_open;
     Waiter* woken = nullptr;
     if (fd_stopped(f, &woken)) {
+      about_to_close(f);
       close_it(p, f);
     }
     note_woken(p, woken);
@@ -385,6 +393,7 @@ void poller_close(M* m, PollFd* f) {
   Poller* p = f->poller;
   Runtime* rt = p->rt;
   rt_retain(rt);
+  about_to_close(f);
   for (;;) {
     if (p->errands.try_hold()) {
       p->errands.want(f, kClose);

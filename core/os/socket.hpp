@@ -72,6 +72,8 @@ int sock_error(int fd);                       // the pending one, taken; 0: none
 int sock_name(int fd, Address& out);
 int sock_peer(int fd, Address& out);
 int sock_shutdown(int fd, int directions);  // kReadable, kWritable
+// Its close does not wait until what is unsent is out; a reset stays one.
+void sock_close_soon(int fd);
 i64 sock_send(int fd, const void* buf, size_t n);
 i64 sock_send_span(int fd, const Span* spans, u32 n);
 i64 sock_send_to(int fd, const void* buf, size_t n, const Address* to);

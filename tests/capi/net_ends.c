@@ -465,6 +465,43 @@ ssize_t sendfile(int to, int from, off_t* at, size_t n) {
   return half;
 }
 
+/* A close does not wait for a peer that does not read, however long the socket
+ * would. */
+struct lingers {
+  thrum_conn* c;
+  int fd;
+};
+static void fill_up(struct lingers* l, int by_host) {
+  static char much[1 << 20];
+  struct linger long_one = {1, 10000};
+  l->fd = tcp_to_raw(NULL, &l->c);
+  if (by_host)
+    setsockopt(thrum_conn_fd(l->c), SOL_SOCKET, SO_LINGER, &long_one,
+               sizeof long_one);
+  else
+    CHECK_EQ(thrum_conn_set(l->c, THRUM_OPT_LINGER, 10000), 0);
+  while (thrum_write(l->c, much, sizeof much, LATE(5 * MS)) > 0) {}
+}
+static void lingers(void* arg) {
+  struct lingers* last = arg;
+  for (int by_host = 0; by_host < 2; by_host++) {
+    struct lingers l;
+    fill_up(&l, by_host);
+    CHECK_EQ(thrum_conn_close(l.c), 0);
+    thrum_conn_release(l.c);
+    close(l.fd);
+  }
+  fill_up(last, 0);
+}
+TEST(a_close_does_not_linger) {
+  struct lingers last;
+  thrum_rt* rt = rt_make(RT_P1);
+  CHECK_EQ(thrum_run(rt, lingers, &last), 0);
+  rt_end(rt); /* its stop closes, too */
+  thrum_conn_release(last.c);
+  close(last.fd);
+}
+
 /* SIGPIPE keeps its default here: one of them would end the process. */
 static void pipes(void* arg) {
   char buf[8] = {0};
@@ -681,6 +718,7 @@ static const struct check_case cases[] = {
     CASE(cancel),
     CASE(connection_refused),
     CASE(connection_reset),
+    CASE(a_close_does_not_linger),
     CASE(no_sigpipe),
     CASE(out_of_descriptors),
     CASE(short_reads),

@@ -238,7 +238,7 @@ THRUM_API int thrum_conn_set(thrum_conn* c, uint32_t option, int value);
 #define THRUM_OPT_NODELAY 1u /* 1: small writes go out at once (the default) */
 #define THRUM_OPT_KEEPALIVE \
   2u                        /* s of silence before the peer is probed; 0: off */
-#define THRUM_OPT_LINGER 3u /* s that unsent data may take; 0: close resets */
+#define THRUM_OPT_LINGER 3u /* 0: close resets; above: the rest goes out */
 #define THRUM_OPT_RCVBUF 4u /* bytes */
 #define THRUM_OPT_SNDBUF 5u /* bytes */
 

@@ -283,6 +283,17 @@ int sock_shutdown(int fd, int directions) {
   return result([&] { return shutdown(fd, how); });
 }
 
+void sock_close_soon(int fd) {
+  ErrnoKeep keep;
+  linger l{};
+  socklen_t size = sizeof l;
+  if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &size) == 0 && l.l_onoff &&
+      l.l_linger) {
+    l.l_onoff = 0;
+    set(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
+  }
+}
+
 i64 sock_send_span(int fd, const Span* spans, u32 n) {
   msghdr msg{};
   msg.msg_iov = const_cast<iovec*>(vec(spans));
