@@ -45,7 +45,8 @@ void attempt(void* arg) {
   int err = stream_dial(e.m, r->rt, a->to, &s, r->deadline);
   Stream* none = nullptr;
   if (err) {
-    r->err.store(err, relaxed);
+    // It is the runtime's stop that cancels one before the race has ended.
+    r->err.store(err == kECANCELED ? int{kECLOSED} : err, relaxed);
   } else if (!r->won.compare_exchange_strong(none, s, acq_rel, relaxed)) {
     fd_release(e.m, &s->fd);
   }
