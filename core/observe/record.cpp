@@ -96,6 +96,9 @@ int recording_take(Runtime* rt, i64 last, Recording& out) {
   out.lost += r->refused.load(relaxed);
   qsort(out.at, out.count, sizeof(Seen), by_time);
   out.begin = out.count ? out.at[0].ns : out.end;
+  if (out.count) {  // Ps went on while the rings before theirs were copied
+    out.end = max(out.end, out.at[out.count - 1].ns);
+  }
   return 0;
 }
 
