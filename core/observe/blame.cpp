@@ -82,8 +82,9 @@ void causes_json(Text& t, const u64 (&causes)[kCauses]) {
 }
 
 void over_time(Text& t, const Columns& c) {
-  t.add("\"begin_ns\": %lld, \"column_ns\": %.3f, \"columns\": [",
-        static_cast<long long>(c.begin), c.width);
+  t.add("\"begin_ns\": %lld, \"column_ns\": ", static_cast<long long>(c.begin));
+  t.decimal(static_cast<u64>(c.width * 1000), 3);
+  t.add(", \"columns\": [");
   for (u32 x = 0; x < c.count; ++x) {
     t.add("%s[", x ? ", " : "");
     for (u32 i = 0; i < kCauses; ++i) {

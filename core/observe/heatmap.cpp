@@ -118,8 +118,10 @@ int heatmap_json(Runtime* rt, Text& t) {
     return err;
   }
   t.add("{\"kind\": \"thrum-heatmap\", \"version\": 1, \"begin_ns\": %lld, "
-        "\"column_ns\": %.3f, \"columns\": %u, \"rows\": %u,\n",
-        static_cast<long long>(c.begin), c.width, c.count, kRows);
+        "\"column_ns\": ",
+        static_cast<long long>(c.begin));
+  t.decimal(static_cast<u64>(c.width * 1000), 3);
+  t.add(", \"columns\": %u, \"rows\": %u,\n", c.count, kRows);
   layer_json(t, "latency", c, latency_of, 0);
   t.add(",\n");
   layer_json(t, "kernel", c, kernel_of, 0);

@@ -58,16 +58,18 @@ void buckets(Text& t, const char* name, const char* labels, const Sums& s) {
   u64 seen = 0;
   for (u32 i = 0; i + 1 < kBuckets; ++i) {
     seen += s.counts[i];
-    t.add("thrum_%s_bucket{%s%sle=\"%g\"} %llu\n", name, labels, comma,
-          static_cast<double>(u64{1} << i) * 1e-9, Count{seen});
+    t.add("thrum_%s_bucket{%s%sle=\"", name, labels, comma);
+    t.decimal(u64{1} << i, 9);
+    t.add("\"} %llu\n", Count{seen});
   }
   const char* open = labels[0] ? "{" : "";
   const char* shut = labels[0] ? "}" : "";
   t.add("thrum_%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, labels, comma,
         Count{s.count});
-  t.add("thrum_%s_sum%s%s%s %.9f\nthrum_%s_count%s%s%s %llu\n", name, open,
-        labels, shut, static_cast<double>(s.sum) * 1e-9, name, open, labels,
-        shut, Count{s.count});
+  t.add("thrum_%s_sum%s%s%s ", name, open, labels, shut);
+  t.decimal(s.sum, 9);
+  t.add("\nthrum_%s_count%s%s%s %llu\n", name, open, labels, shut,
+        Count{s.count});
 }
 
 void labelled(Text& t, const char* name, const char* label, const char* value,

@@ -43,6 +43,15 @@ void Text::add(const char* form, ...) {
   }
 }
 
+void Text::decimal(u64 n, int digits) {
+  u64 one = 1;
+  for (int i = 0; i < digits; ++i) {
+    one *= 10;
+  }
+  add("%llu.%0*llu", static_cast<unsigned long long>(n / one), digits,
+      static_cast<unsigned long long>(n % one));
+}
+
 namespace {
 
 // Bytes of the UTF-8 character that begins there; 0: none does. A host's name may have

@@ -26,6 +26,9 @@ class Text {
 
   __attribute__((format(printf, 2, 3))) void add(const char* form, ...);
   void bytes(const char* from, size_t n);
+  // n / 10^digits, with a point wherever the host is at home (printf's %f asks its
+  // locale).
+  void decimal(u64 n, int digits);
   // As a JSON string, with its quotes.
   void quoted(const char* from);
   // To `take`, what it does not have yet.

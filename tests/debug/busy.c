@@ -5,6 +5,7 @@
  *
  * metrics: prints at its end what it has for Prometheus, and then thrum_stats' figures as
  * "name value" lines behind a line of dashes. */
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <thrum/observe.h>
@@ -72,6 +73,7 @@ static void metrics(thrum_rt* rt) {
 
 int main(int argc, char** argv) {
   (void)argv;
+  setlocale(LC_ALL, ""); /* as many hosts do */
   thrum_rt* rt;
   thrum_chan* ch;
   thrum_config config = {.struct_size = sizeof config, .procs = 2};

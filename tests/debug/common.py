@@ -44,6 +44,27 @@ def scratch():
     return tempfile.TemporaryDirectory(prefix="thrum-debug-")
 
 
+COMMA = """LC_NUMERIC
+decimal_point ","
+thousands_sep "."
+grouping 3;3
+END LC_NUMERIC
+"""
+
+
+def with_comma(folder):
+    """An environment in which a program's numbers have a comma, where there is the
+    compiler of locales and what it needs."""
+    source, made = pathlib.Path(folder, "comma.src"), pathlib.Path(folder, "comma")
+    source.write_text(COMMA)
+    if shutil.which("localedef"):
+        run("localedef", "-c", "-i", str(source), str(made))
+    if not made.is_dir():
+        print("skipped numbers with a comma: no locale can be made")
+        return {}
+    return {"LOCPATH": str(folder), "LC_ALL": "", "LC_NUMERIC": "comma"}
+
+
 class Cases:
     """Says how each case went, as the programs of the suite do."""
 

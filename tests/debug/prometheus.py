@@ -5,10 +5,11 @@ usage: prometheus.py LIBRARY BUSY
 """
 
 import math
+import os
 import subprocess
 import sys
 
-from common import Cases, expect, skip
+from common import Cases, expect, scratch, skip, with_comma
 
 try:
     from prometheus_client.parser import text_string_to_metric_families
@@ -72,9 +73,10 @@ def says_what_stats_say(families, stats):
 
 
 def main():
-    out = subprocess.run([sys.argv[2], "metrics"], stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, text=True, timeout=240,
-                         check=True).stdout
+    with scratch() as folder:
+        out = subprocess.run([sys.argv[2], "metrics"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, text=True, timeout=240,
+                             check=True, env=os.environ | with_comma(folder)).stdout
     text, _, rest = out.removeprefix("ready\n").partition("---\n")
     families = list(text_string_to_metric_families(text))
     stats = {name: int(n) for name, n in map(str.split, rest.splitlines())}

@@ -11,21 +11,21 @@ import signal
 import subprocess
 import sys
 
-from common import Cases, expect, run, scratch
+from common import Cases, expect, run, scratch, with_comma
 
 LIBRARY, BUSY, TOP = sys.argv[1:4]
 
 
 class Busy:
-    """The program, served at `path`."""
+    """The program, served at `path`, in an environment with `more`."""
 
-    def __init__(self, path):
-        self.path = str(path)
+    def __init__(self, path, more=()):
+        self.path, self.more = str(path), dict(more)
 
     def __enter__(self):
         self.process = subprocess.Popen(
             [BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=dict(os.environ, THRUM_DEBUG_SOCKET=self.path))
+            env=dict(os.environ, THRUM_DEBUG_SOCKET=self.path, **self.more))
         expect(self.process.stdout.readline() == "ready\n", "it did not start")
         return self
 
@@ -121,7 +121,7 @@ def main():
         path = pathlib.Path(folder, "top")
         cases.case("says_what_is_wrong", says_what_is_wrong, path)
         cases.case("goes_without_measuring", goes_without_measuring, path)
-        with Busy(path) as busy:
+        with Busy(path, with_comma(folder)) as busy:
             cases.case("tells_in_json", tells_in_json, busy)
             cases.case("draws_once", draws_once, busy)
             cases.case("draws_until_interrupted", draws_until_interrupted, busy)
