@@ -9,8 +9,11 @@ namespace {
 
 using Count = unsigned long long;
 
-void add_p(Numbers& n, const P* p) {
-  n.dispatches += p->dispatches.load(relaxed);
+void add_p(Numbers& n, const P* p, u64& running) {
+  n.dispatches += p->dispatches.load(acquire);
+  // Before what may end it: one that ends meanwhile is no yield.
+  M* m = p->m.load(acquire);  // pairs with take_p
+  running += m && glance(m->cur);
   n.spawns += p->spawned.load(relaxed);
   n.exits += p->exited.load(relaxed);
   n.steals += p->steals.load(relaxed);
@@ -142,9 +145,7 @@ void numbers_of(Runtime* rt, Numbers& out) {
   out = Numbers{};
   u64 running = 0;
   for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
-    add_p(out, rt->ps[i]);
-    M* m = rt->ps[i]->m.load(acquire);  // pairs with take_p
-    running += m && glance(m->cur);
+    add_p(out, rt->ps[i], running);
   }
   out.procs = rt->procs.load(relaxed);
   out.procs_idle = rt->idle_count.load(relaxed);
@@ -154,7 +155,12 @@ void numbers_of(Runtime* rt, Numbers& out) {
     out.parks += n;
   }
   u64 ended = out.parks + out.exits + running;
-  out.yields = out.dispatches > ended ? out.dispatches - ended : 0;
+  u64 yields = out.dispatches > ended ? out.dispatches - ended : 0;
+  // A counter never goes back, although the figures are not of one moment.
+  u64 told = rt->yields_told.load(relaxed);
+  while (told < yields && !rt->yields_told.compare_exchange_weak(
+                              told, yields, relaxed, relaxed)) {}
+  out.yields = max(told, yields);
   add_ms(out, rt);
 }
 

@@ -146,6 +146,7 @@ struct Runtime {
   Atomic<u32> said_starved;    // atomic: reported once
   Atomic<u32> said_threads;    // atomic: reported once
   Atomic<u32> said_held;       // atomic: reports of the debug mode
+  Atomic<u64> yields_told;     // atomic: the most that an observer was told of
   u32 tag;                     // const: upper byte of its handles
   u32 epoch;                   // const: os::fork_epoch of its process
   Config config;               // const

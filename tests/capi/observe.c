@@ -5,6 +5,7 @@
 
 #include <thrum/observe.h>
 
+#include "../support/atomics.h"
 #include "../support/rt.h"
 
 /* ---- text ------------------------------------------------------------------- */
@@ -148,6 +149,62 @@ TEST(an_older_struct_is_filled_as_far_as_it_goes) {
   CHECK_EQ(s.struct_size, sizeof s);
   s.struct_size = 4;
   CHECK_EQ(thrum_stats_get(rt, &s), THRUM_EINVAL);
+  rt_end(rt);
+}
+
+/* ---- counters while all runs ------------------------------------------------------- */
+
+static word enough;
+
+static void talk(void* arg) {
+  struct pair* p = arg;
+  for (int v = 0; !get(&enough); v++) {
+    CHECK_EQ(thrum_chan_send(p->there, &v, THRUM_FOREVER), 0);
+    CHECK_EQ(thrum_yield(), 0);
+  }
+  CHECK_EQ(thrum_chan_close(p->there), 0);
+}
+
+static void talks(void* arg) {
+  (void)arg;
+  struct pair p[4];
+  thrum_g g[4];
+  for (int i = 0; i < 4; i++) {
+    REQUIRE_EQ(thrum_chan_new(sizeof(int), 0, &p[i].there), 0);
+    REQUIRE_EQ(thrum_spawn(NULL, NULL, talk, &p[i], &g[i]), 0);
+  }
+  for (int v, i = 0; thrum_chan_recv(p[i].there, &v, THRUM_FOREVER) == 0;)
+    i = (i + 1) % 4;
+  set(&enough, 1);
+  for (int i = 0; i < 4; i++) {
+    int v;
+    while (thrum_chan_recv(p[i].there, &v, THRUM_FOREVER) == 0) {}
+    join_g(g[i]);
+    thrum_chan_release(p[i].there);
+  }
+}
+
+static void* counts(void* arg) {
+  thrum_stats before = {0};
+  for (int i = 0; i < 20000; i++) {
+    thrum_stats now = stats_of(arg);
+    CHECK(now.dispatches >= before.dispatches);
+    CHECK(now.parks >= before.parks);
+    CHECK(now.yields >= before.yields);
+    CHECK(now.exits >= before.exits);
+    before = now;
+  }
+  set(&enough, 1);
+  return NULL;
+}
+
+TEST(no_counter_goes_back) {
+  thrum_rt* rt = rt_make(RT_P2);
+  set(&enough, 0);
+  pthread_t reader;
+  REQUIRE_EQ(pthread_create(&reader, NULL, counts, rt), 0);
+  REQUIRE_EQ(thrum_run(rt, talks, NULL), 0);
+  pthread_join(reader, NULL);
   rt_end(rt);
 }
 
@@ -324,6 +381,7 @@ TEST(a_stall_leaves_a_timeline_behind) {
 static const struct check_case cases[] = {
     CASE(every_dispatch_ends_in_a_wait_a_yield_or_an_exit),
     CASE(an_older_struct_is_filled_as_far_as_it_goes),
+    CASE(no_counter_goes_back),
     CASE(metrics_say_the_same_in_all_formats),
     CASE(a_timeline_has_every_run_and_an_arrow_to_it),
     CASE(a_full_ring_keeps_the_newest_and_counts_the_rest),
