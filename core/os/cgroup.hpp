@@ -56,7 +56,8 @@ struct CpuGroups {
 // Always succeeds: what cannot be read limits nothing and is noted.
 void groups_open(CpuGroups& g, const char* root);
 void groups_close(CpuGroups& g);
-// Reads the open files again, and where we are. True: something has changed.
+// Reads the open files again, those that are new, and where we are. True: something has
+// changed.
 bool groups_reread(CpuGroups& g);
 // The tightest limit in 1/1000 CPU, 0: none; and whose it is.
 u32 groups_limit(const CpuGroups& g, const GroupLevel** whose);

@@ -135,11 +135,19 @@ u8 home(Govern* seam, u32 p, CpuSet* cpus) {
   return cpus_of_p(*g->near, g->order, g->opts.pins, p, cpus);
 }
 
-// With the lock held: what the kernel has throttled, and whether to pace.
+u64 grown(u64 now, u64 before) { return now - min(now, before); }
+
+// With the lock held: what the kernel has throttled, and whether to pace. same: the
+// groups and their quotas are those of the last look; else their counts begin anew.
 void follow_quota(Governor* g, Runtime* rt, const os::GroupLevel* whose,
-                  i64 now) {
+                  bool same, i64 now) {
   os::Throttled t = os::groups_throttled(g->groups);
-  pace_adapt(g->pace, t.throttled > g->last.throttled);
+  if (same) {
+    g->since.periods += grown(t.periods, g->last.periods);
+    g->since.throttled += grown(t.throttled, g->last.throttled);
+    g->since.ns += grown(t.ns, g->last.ns);
+  }
+  pace_adapt(g->pace, same && t.throttled > g->last.throttled);
   g->last = t;
   u32 quota = g->opts.paces ? g->budget.quota_milli : 0;
   bool begins = quota && !g->pace.quota_milli;
@@ -152,12 +160,12 @@ void follow(Governor* g, Runtime* rt, const CpuSet& own, i64 now) {
   Budget b;
   {
     Locked held(g->lock);
-    os::groups_reread(g->groups);
+    bool changed = os::groups_reread(g->groups);
     const os::GroupLevel* whose;
     b = budget_of(cpus, os::groups_limit(g->groups, &whose), g->opts.cap);
     bool same = b.procs == g->budget.procs;
     g->budget = b;
-    follow_quota(g, rt, whose, now);
+    follow_quota(g, rt, whose, !changed, now);
     if (same || !g->opts.follows || rt->procs_told.load(relaxed)) {
       return;
     }
@@ -172,7 +180,7 @@ void open(Governor* g) {
   const os::GroupLevel* whose;
   g->budget = budget_of(static_cast<u32>(os::cpus_allowed()),
                         os::groups_limit(g->groups, &whose), g->opts.cap);
-  g->first = g->last = os::groups_throttled(g->groups);
+  g->last = os::groups_throttled(g->groups);
   g->opened = true;
 }
 
@@ -270,14 +278,8 @@ void governor_told(Governor* g, Runtime* rt) {
 
 Governed governed(Governor* g) {
   Locked held(g->lock);
-  return Governed{g->opts.follows,
-                  g->changes,
-                  g->budget,
-                  g->pace,
-                  {g->last.periods - g->first.periods,
-                   g->last.throttled - g->first.throttled,
-                   g->last.ns - g->first.ns},
-                  g->opts.pins};
+  return Governed{g->opts.follows, g->changes, g->budget,
+                  g->pace,         g->since,   g->opts.pins};
 }
 
 }  // namespace thrum

@@ -45,7 +45,8 @@ struct Governor {
   u32 changes;      // how often it has set the number of Ps
   Budget budget;    // the last one
   os::CpuGroups groups;
-  os::Throttled first, last;  // of the groups: when opened, and now
+  os::Throttled last;   // of the groups, as it was read last
+  os::Throttled since;  // what came to that since the runtime began
   Pace pace;
   CpuSet mask;       // the maker's CPUs, until sysmon's own change
   CpuOrder order;    // those that Ms may have

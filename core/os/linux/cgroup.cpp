@@ -85,20 +85,45 @@ void level_open(CpuGroups& g, u8 tree, u32 length) {
   }
 }
 
-// From our group up to the mount's root.
-void tree_open(CpuGroups& g, u8 tree) {
-  const GroupDir& dir = g.trees[tree];
+// Calls fn(length) for each directory from our group up to the mount's root, until it
+// returns false.
+template <class Fn>
+void each_dir(const GroupDir& dir, Fn fn) {
   if (!dir.found) {
     return;
   }
   u32 length = static_cast<u32>(strlen(dir.path));
-  while (g.count < kGroupLevels) {
-    level_open(g, tree, length);
-    if (length <= dir.top) {
-      return;
-    }
+  while (fn(length) && length > dir.top) {
     while (dir.path[--length] != '/') {}
   }
+}
+
+void tree_open(CpuGroups& g, u8 tree) {
+  each_dir(g.trees[tree], [&](u32 length) {
+    level_open(g, tree, length);
+    return g.count < kGroupLevels;
+  });
+}
+
+// Is there a limit's file where there was none? The controller of CPUs can be switched
+// on while processes run.
+bool appeared(const CpuGroups& g, u8 tree) {
+  u32 known = 0;  // the levels of a tree stand in the same order
+  bool found = false;
+  each_dir(g.trees[tree], [&](u32 length) {
+    while (known < g.count &&
+           (g.levels[known].tree != tree || g.levels[known].length > length)) {
+      ++known;
+    }
+    if (known == g.count || g.levels[known].length != length) {
+      char path[2 * kGroupPath];
+      snprintf(path, sizeof path, "%s%.*s/%s", g.root, static_cast<int>(length),
+               g.trees[tree].path, kQuotaFile[tree]);
+      found = access(path, F_OK) == 0;
+    }
+    return !found && g.count < kGroupLevels;
+  });
+  return found;
 }
 
 int open_file(const char* root, const char* name, int* error) {
@@ -186,7 +211,8 @@ void groups_close(CpuGroups& g) {
 
 bool groups_reread(CpuGroups& g) {
   ErrnoKeep keep;
-  if (self_now(g.self_fd) != g.self_hash) {  // moved to another group
+  if (self_now(g.self_fd) != g.self_hash ||  // moved to another group
+      appeared(g, kV2) || appeared(g, kV1)) {
     groups_close(g);
     groups_open(g, g.root);
     return true;

@@ -60,6 +60,45 @@ TEST_CASE("governor: the number of Ps follows the quota, up and down") {
   CHECK(governed(p.g).changes == (cpus > 1 ? 2u : 0u));
 }
 
+TEST_CASE("governor: what was throttled is that of the time of the runtime") {
+  Place p("50000 100000\n", true);
+  auto stat = [&](const char* group, u32 periods, u32 throttled) {
+    std::string n = std::to_string(throttled);
+    p.tree.put(std::string("/sys/fs/cgroup/") + group + "/cpu.stat",
+               "nr_periods " + std::to_string(periods) + "\nnr_throttled " + n +
+                   "\nthrottled_usec " + n + "\n");
+  };
+  auto is = [&](u64 periods, u64 throttled) {
+    os::Throttled t = governed(p.g).throttled;
+    return t.periods == periods && t.throttled == throttled &&
+           t.ns == throttled * 1000;
+  };
+  stat("a", 1000, 100);
+  p.look();
+  p.look();  // the file was not there when the runtime was made
+  CHECK(is(1000, 100));
+  stat("a", 1010, 105);
+  p.look();
+  CHECK(is(1010, 105));
+  p.set("max 100000\n");  // no quota: nothing is counted
+  p.look();
+  CHECK(is(1010, 105));
+  p.set("50000 100000\n");
+  p.look();
+  CHECK(is(1010, 105));
+  stat("a", 1011, 106);
+  p.look();
+  CHECK(is(1011, 106));
+  p.tree.put("/sys/fs/cgroup/b/cpu.max", "50000 100000\n");
+  stat("b", 9, 3);
+  p.tree.put("/proc/self/cgroup", "0::/b\n");
+  p.look();
+  CHECK(is(1011, 106));
+  stat("b", 10, 4);
+  p.look();
+  CHECK(is(1012, 107));
+}
+
 TEST_CASE("governor: what the program has said stays") {
   Place told("50000 100000\n", false);
   CHECK(told.look() == 3);

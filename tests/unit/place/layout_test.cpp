@@ -123,6 +123,27 @@ TEST_CASE("place: a limit that changes is seen through the open files") {
   os::groups_close(*g);
 }
 
+TEST_CASE("place: a controller that is switched on later is seen") {
+  for (const char* where : {"/a/b", "/a"}) {
+    Tree tree;
+    tree.put("/proc/self/mountinfo", kV2);
+    tree.put("/proc/self/cgroup", "0::/a/b\n");
+    tree.put("/sys/fs/cgroup/a/b/cgroup.procs", "1\n");
+    auto g = std::make_unique<os::CpuGroups>();
+    os::groups_open(*g, tree.root());
+    const os::GroupLevel* whose;
+    CHECK(os::groups_limit(*g, &whose) == 0);
+    CHECK(!os::groups_reread(*g));
+    std::string group = std::string("/sys/fs/cgroup") + where;
+    tree.put(group + "/cpu.max", "50000 100000\n");
+    CHECK(os::groups_reread(*g));
+    CHECK(os::groups_limit(*g, &whose) == 500);
+    CHECK(below(*g, whose) == group);
+    CHECK(!os::groups_reread(*g));
+    os::groups_close(*g);
+  }
+}
+
 TEST_CASE("place: a move to another group is seen") {
   Tree tree;
   tree.put("/proc/self/mountinfo", kV2);
