@@ -12,6 +12,7 @@
 #include "chan/chan.hpp"
 #include "observe/memory.hpp"
 #include "observe/stuck.hpp"
+#include "observe/wait_graph.hpp"
 #include "observe/watchdog.hpp"
 #include "sched/recorder.hpp"
 #include "translate.hpp"
@@ -278,9 +279,10 @@ int thrum_waits_get(thrum_rt* rt, thrum_g g, thrum_waits* out) {
   if (!r || !out || out->struct_size < 8) {
     return r ? kEINVAL : no_rt(rt);
   }
-  u64 ns[kCauses];
-  if (int err = waits_of_g(r, g, ns)) {
-    return err;
+  u64 ns[kCauses] = {};
+  int err = waits_of_g(r, g, ns);
+  if (err && (err != kESTALE || !g_lives(r, g))) {
+    return err;  // else nothing has happened to it yet
   }
   thrum_waits w{min(out->struct_size, u32{sizeof w}),
                 0,

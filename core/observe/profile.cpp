@@ -105,7 +105,7 @@ u64 handle(const Profiler* p, const G* g) {
   return handle_of(p->rt->tag, g->slot, g->word.load(relaxed));
 }
 
-THRUM_NOINLINE void parks(Profiler* p, G* g, u64 why) {
+THRUM_NOINLINE void parks(Profiler* p, G* g, u64 ticks, u64 why) {
   u32 rate = rate_now(p, p->block_rate.load(relaxed));
   if (!rate || !drawn(rate)) {
     return;
@@ -119,6 +119,7 @@ THRUM_NOINLINE void parks(Profiler* p, G* g, u64 why) {
   Pending& at = pending_of(p, g);
   at.met = m;  // one that goes on in the same place is a sample less
   at.since = os::now_ns();
+  at.ticks = ticks;
   at.g.store(handle(p, g), relaxed);
 }
 
@@ -131,16 +132,19 @@ void goes_on(Profiler* p, G* g) {
   Locked held(p->lock);
   if (at.g.load(relaxed) == own) {
     at.g.store(0, relaxed);
+    if (at.ticks < p->rt->recorder.load(relaxed)->since.load(relaxed)) {
+      return;  // the recorder was off meanwhile: it may have ended long ago
+    }
     i64 ns = max(os::now_ns() - at.since, i64{0});
     at.met.throttled = was_throttled(p, ns);
     add(p, at.met, at.met.count, static_cast<u64>(ns) * at.met.count);
   }
 }
 
-void see(Lens* lens, M*, P*, u64, Event e, G* g, u64 arg) {
+void see(Lens* lens, M*, P*, u64 ticks, Event e, G* g, u64 arg) {
   auto* p = static_cast<Profiler*>(lens);
   if (e == Event::park && g && p->block_rate.load(relaxed)) {
-    parks(p, g, arg);
+    parks(p, g, ticks, arg);
   } else if (e == Event::run && g) {
     goes_on(p, g);
   }

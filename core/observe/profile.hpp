@@ -35,6 +35,7 @@ struct Met {
 struct Pending {
   Atomic<u64> g;  // lock writes: its handle; 0: free
   i64 since;      // lock
+  u64 ticks;      // lock: likewise
   Met met;        // lock: the stack where it parked
 };
 constexpr u32 kPendings = 1024;

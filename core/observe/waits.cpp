@@ -21,6 +21,11 @@ constexpr size_t kCellBytes = sizeof(Cell) << 26;
 
 Waits* of(Lens* lens) { return static_cast<Waits*>(lens); }
 
+// When the recorder was switched on last: what was before is not known to the end.
+u64 on_since(const Waits* w) {
+  return w->rt->recorder.load(relaxed)->since.load(relaxed);
+}
+
 Lane* lane_of(Waits* w, const P* p) {
   Lane* lane = w->lanes[p->id].load(relaxed);
   if (THRUM_UNLIKELY(!lane)) {
@@ -130,6 +135,12 @@ bool long_silence(Waits* w, M* m, u64 ticks) {
   Meter& meter = w->meters[m->id];
   u64 last = meter.last;
   meter.last = ticks;
+  if (last < on_since(w)) {
+    if (Meter* again = last ? meter_of(w, m) : nullptr) {
+      (void)since(*again);
+    }
+    return false;
+  }
   return last && ticks > last && ticks_to_ns(w->rt, ticks - last) >= kLook;
 }
 
@@ -289,6 +300,9 @@ void see(Lens* lens, M* m, P* p, u64 ticks, Event e, G* g, u64) {
   if (THRUM_UNLIKELY(c.g != handle)) {
     c = Cell{};
     show(c.g, handle);
+  } else if (THRUM_UNLIKELY(c.at < on_since(w))) {
+    show(c.state, u8{0});
+    c.waited = 0;
   }
   switch (e) {
     case Event::spawn:
@@ -435,7 +449,8 @@ u64 waits_runs_for(Runtime* rt, u64 handle) {
   const Cell& c = w->cells[handle_slot(handle)];
   u64 at = glance(c.at);
   u64 now = cpu_ticks();
-  bool runs = glance(c.state) == kRuns && glance(c.g) == handle;
+  bool runs =
+      glance(c.state) == kRuns && glance(c.g) == handle && at >= on_since(w);
   return runs && now > at ? ticks_to_ns(rt, now - at) : 0;
 }
 

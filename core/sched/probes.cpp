@@ -170,6 +170,10 @@ int recorder_start(Runtime* rt, u64 size, u32 by) {
     }
   }
   Locked held(r->setting);
+  if (!r->on.load(relaxed)) {
+    r->since.store(cpu_ticks(), relaxed);
+  }
+  // release: pairs with recorder_on, who sees since when.
   if (r->on.fetch_or(by, release) == 0) {
     g_probing.fetch_add(kTraced, relaxed);
   }

@@ -27,6 +27,7 @@ struct Recorder {
   u64 size;          // const after the first start: records in a ring
   Atomic<Lens*> lenses[kLenses];   // each once: until the runtime ends
   Atomic<bool> seen;               // likewise: there is one
+  Atomic<u64> since;               // setting writes: ticks when it went on last
   u64 ticks0;                      // const after the first start: one moment
   i64 ns0;                         // on both clocks
   Atomic<Ring*> rings[kMaxProcs];  // owner of the P makes it

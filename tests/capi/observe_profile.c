@@ -2,6 +2,7 @@
  * P whose slice does not end it is known how often; how long, the test measures too. */
 #include "../support/check.h"
 
+#include <thrum/host.h>
 #include <thrum/observe.h>
 
 #include "../support/rt.h"
@@ -239,6 +240,33 @@ static void wait_in_two_ways(void* arg) {
 
 TEST(sleeps_and_joins_are_told_apart) { in_rt(RT_SEQ, wait_in_two_ways, NULL); }
 
+static void parks(void* arg) {
+  (void)arg;
+  CHECK_EQ(thrum_park("yarn", THRUM_FOREVER), 0);
+  CHECK_EQ(sleep_here(), 0);
+}
+
+/* What a wait has become while nobody looked is not known. */
+static void off_and_on(void* arg) {
+  (void)arg;
+  static struct text t;
+  t.n = 0;
+  CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_BLOCK, 1), 0);
+  thrum_g g = go(parks, NULL);
+  CHECK_EQ(thrum_yield(), 0);
+  CHECK_EQ(thrum_trace_stop(NULL), 0);
+  compute(30 * MS);
+  CHECK_EQ(thrum_trace_start(NULL, 0), 0);
+  CHECK_EQ(thrum_unpark(NULL, g), 0);
+  join_g(g);
+  CHECK(thrum_profile_write(NULL, THRUM_PROFILE_BLOCK, THRUM_FORMAT_FOLDED,
+                            text_add, &t) >= 1);
+  CHECK(strstr(t.at, "[sleep] ") != NULL);
+  CHECK(strstr(t.at, "[park] ") == NULL);
+}
+
+TEST(a_wait_while_it_is_off_is_left_out) { in_rt(RT_SEQ, off_and_on, NULL); }
+
 /* ---- all at once ------------------------------------------------------------------------------ */
 
 struct crowd {
@@ -279,6 +307,7 @@ static const struct check_case cases[] = {
     CASE(ten_to_one_in_contention_is_ten_to_one_in_the_profile),
     CASE(the_longer_hold_has_the_longer_waits),
     CASE(sleeps_and_joins_are_told_apart),
+    CASE(a_wait_while_it_is_off_is_left_out),
     CASE(profiles_in_every_kind_of_runtime),
 };
 CHECK_MAIN(cases)

@@ -3,6 +3,7 @@
  * makes the waits longer, for both. */
 #include "../support/check.h"
 
+#include <thrum/host.h>
 #include <thrum/observe.h>
 
 #include "../support/rt.h"
@@ -67,6 +68,39 @@ static void its_time_adds_up(void* arg) {
 }
 
 TEST(the_time_of_a_g_adds_up) { in_rt(RT_SEQ, its_time_adds_up, NULL); }
+
+/* ---- off and on again ------------------------------------------------------------ */
+
+static void parks_twice(void* arg) {
+  (void)arg;
+  CHECK_EQ(thrum_park("first", THRUM_FOREVER), 0);
+  CHECK_EQ(thrum_park("second", THRUM_FOREVER), 0);
+}
+
+static void off_and_on(void* arg) {
+  (void)arg;
+  int64_t begin = real_now();
+  CHECK_EQ(thrum_waits_start(NULL, 0), 0);
+  CHECK_EQ(sum_of(waits_of(thrum_self())), 0); /* no event yet, but it lives */
+  thrum_g g = go(parks_twice, NULL);
+  CHECK_EQ(thrum_yield(), 0);
+  CHECK_EQ(thrum_trace_stop(NULL), 0);
+  int64_t on = real_now() - begin;
+  compute(30 * MS);
+  begin = real_now();
+  CHECK_EQ(thrum_waits_start(NULL, 0), 0);
+  CHECK_EQ(thrum_unpark(NULL, g), 0);
+  CHECK_EQ(thrum_yield(), 0);
+  on += real_now() - begin;
+  CHECK(within(sum_of(waits_of(g)), 0, on));
+  CHECK(within(sum_of(waits_of(thrum_self())), 0, on));
+  CHECK_EQ(thrum_unpark(NULL, g), 0);
+  join_g(g);
+}
+
+TEST(what_happens_while_it_is_off_is_not_counted) {
+  in_rt(RT_SEQ, off_and_on, NULL);
+}
 
 /* ---- a declared block, and an undeclared one ------------------------------------------ */
 
@@ -280,6 +314,7 @@ TEST(what_was_never_measured_is_not_told) {
 
 static const struct check_case cases[] = {
     CASE(the_time_of_a_g_adds_up),
+    CASE(what_happens_while_it_is_off_is_not_counted),
     CASE(sleep_in_a_system_call_is_a_choice),
     CASE(stalls_light_up_where_they_were),
     CASE(the_heat_map_tells_classes_apart),
