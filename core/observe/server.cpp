@@ -18,6 +18,7 @@ namespace {
 constexpr u32 kViewers = 8;
 constexpr i64 kColumn = 100'000'000;      // of the heat map: 51 s are kept
 constexpr i64 kPatience = 1'000'000'000;  // with a peer that does not read
+constexpr i64 kFull = 20'000'000;         // until descriptors may be free again
 
 struct Viewer {
   int fd = -1;  // -1: none
@@ -120,6 +121,9 @@ void hear(Server* s, Viewer& v) {
 void let_in(Server* s) {
   int fd = os::sock_accept(s->fd);
   if (fd < 0) {
+    if (fd != kEAGAIN) {
+      os::thread_sleep(kFull);  // who calls is there still: no reason to turn
+    }
     return;
   }
   u32 uid;

@@ -10,6 +10,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 from common import Cases, expect, run, scratch, with_comma
 
@@ -97,6 +98,29 @@ def draws_until_interrupted(busy):
     expect(top.stdout.read() is not None and top.wait(60) == 0, "did not end")
 
 
+def can_be_interrupted_while_nobody_answers(busy):
+    top = subprocess.Popen([TOP, "--every", "50", busy.path],
+                           stdout=subprocess.PIPE, text=True)
+    expect(top.stdout.readline(), "no screen")
+    busy.process.send_signal(signal.SIGSTOP)
+    os.waitpid(busy.process.pid, os.WUNTRACED)
+    try:
+        # Until it has asked, and waits.
+        syscall = pathlib.Path(f"/proc/{top.pid}/wchan")
+        for _ in range(100):
+            if "unix_stream" in syscall.read_text():
+                break
+            time.sleep(0.05)
+        top.send_signal(signal.SIGINT)
+        top.communicate(timeout=20)
+        expect(top.returncode == 0, "it ended with", top.returncode)
+    except subprocess.TimeoutExpired:
+        top.kill()
+        expect(False, "it did not end")
+    finally:
+        busy.process.send_signal(signal.SIGCONT)
+
+
 def says_what_is_wrong(path):
     text, code = run(TOP, "--once", str(path) + ".none")
     expect(code == 1 and "No such file" in text, code, text)
@@ -125,6 +149,8 @@ def main():
             cases.case("tells_in_json", tells_in_json, busy)
             cases.case("draws_once", draws_once, busy)
             cases.case("draws_until_interrupted", draws_until_interrupted, busy)
+            cases.case("can_be_interrupted_while_nobody_answers",
+                       can_be_interrupted_while_nobody_answers, busy)
         cases.case("ends_with_the_process", ends_with_the_process, path)
     cases.end()
 

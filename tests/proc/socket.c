@@ -4,6 +4,7 @@
 #include "../support/check.h"
 
 #include <grp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -135,6 +136,38 @@ TEST(it_says_what_the_counters_say) {
                sizeof text),
            0);
   close(fd);
+  rt_end(rt);
+  folder_end();
+}
+
+static int64_t cpu_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+/* Who calls while the process has no descriptor left waits, and costs nothing. */
+TEST(without_descriptors_it_does_not_turn) {
+  folder_make();
+  thrum_rt* rt = rt_make(RT_P2);
+  REQUIRE_EQ(thrum_debug_socket(rt, path), 0);
+  struct rlimit was, few;
+  REQUIRE_EQ(getrlimit(RLIMIT_NOFILE, &was), 0);
+  few = was;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int last = dup(fd);
+  REQUIRE(last > fd);
+  few.rlim_cur = (rlim_t)last + 1;
+  REQUIRE_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  struct sockaddr_un a = address_of(path);
+  REQUIRE_EQ(connect(fd, (struct sockaddr*)&a, sizeof a), 0);
+  int64_t before = cpu_ns();
+  usleep(400000);
+  CHECK(cpu_ns() - before < 100 * MS);
+  REQUIRE_EQ(setrlimit(RLIMIT_NOFILE, &was), 0);
+  CHECK(ask(fd, "snapshot\n", text, sizeof text) > 0);
+  close(fd);
+  close(last);
   rt_end(rt);
   folder_end();
 }
@@ -397,6 +430,7 @@ TEST(a_child_of_fork_does_not_serve) {
 
 static const struct check_case cases[] = {
     CASE(it_is_this_users_alone_and_goes_with_the_runtime),
+    CASE(without_descriptors_it_does_not_turn),
     CASE(it_says_what_the_counters_say),
     CASE(who_measures_pays_only_while_he_looks),
     CASE(many_may_look_and_who_does_not_read_keeps_nobody),

@@ -75,7 +75,7 @@ static char* ask(int fd, const char* words) {
     if (room - n < 4096 && !(text = realloc(text, room *= 2)))
       fail("no memory");
     ssize_t k = recv(fd, text + n, room - n, 0);
-    if (k == 0 || (k < 0 && errno != EINTR)) {
+    if (k == 0 || (k < 0 && (errno != EINTR || over))) {
       free(text);
       return NULL;
     }
@@ -86,6 +86,8 @@ static char* ask(int fd, const char* words) {
 
 static char* look(int fd) {
   char* now = ask(fd, "snapshot\n");
+  if (!now && over)
+    exit(0);
   if (!now)
     fail("the process has ended, or does not answer");
   return now;
@@ -144,10 +146,12 @@ int main(int argc, char** argv) {
     return 2;
   }
   int fd = call(argv[optind]);
+  /* It interrupts calls too: a process that is stopped does not answer. */
+  struct sigaction act = {.sa_handler = end};
+  sigaction(SIGINT, &act, NULL);
   if (!light) {
     free(ask(fd, "measure\n"));
   }
-  signal(SIGINT, end);
   if (!once && !json) {
     watch(fd, &s, every);
     return 0;
