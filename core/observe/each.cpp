@@ -53,6 +53,21 @@ size_t copy_stack(Runtime* rt, u64 handle, u64* to, u64* pc) {
   return n;
 }
 
+// thrum_park's text, of a G that waits there just now; else null: what stands in its
+// place belongs to another wait, and may be gone.
+const char* park_text(G* g, u64 word) {
+  u64 v = thawed(g->word);
+  if (((v ^ word) & (kGenMask | kLive)) || !(v & kPhase) || !freeze(g, v)) {
+    return nullptr;
+  }
+  Body* b = body_of(g);
+  auto* text = b->why.load(relaxed) == Why::park
+                   ? static_cast<const char*>(peek(b->on))
+                   : nullptr;
+  thaw(g, v & kPhase, 0);
+  return text;
+}
+
 }  // namespace
 
 // Copies what can be seen of a G while it may go on, end, and its slot be taken
@@ -101,7 +116,7 @@ bool view_g(Runtime* rt, u32 slot, GView& v, char (&name)[48]) {
       v.sp = peek(b->held_sp);
     }
     if (v.why == Why::park) {
-      v.reason = static_cast<const char*>(peek(b->on));
+      v.reason = park_text(g, word);
     }
   }
   if (!v.reason) {

@@ -1323,6 +1323,80 @@ static void know_stacks(void* arg) {
   for (int i = 0; i < 8; i++)
     join_g(g[i]);
 }
+/* Two kinds of waits in turn, while who looks is held up between any two of his
+ * instructions: what a semaphore has in the place of a reason is no text. */
+struct turns_of_two {
+  thrum_sem sem;
+  word over, odd;
+};
+
+static void waits_in_two_ways(void* arg) {
+  struct turns_of_two* t = arg;
+  while (!get(&t->over)) {
+    (void)thrum_park("yarn", THRUM_FOREVER);
+    (void)thrum_sem_acquire(&t->sem, THRUM_FOREVER);
+  }
+}
+static void wakes_in_two_ways(void* arg) {
+  struct turns_of_two* t = arg;
+  thrum_g g;
+  REQUIRE_EQ(thrum_spawn(NULL, NULL, waits_in_two_ways, t, &g), 0);
+  while (!get(&t->over)) {
+    (void)thrum_unpark(NULL, g);
+    (void)thrum_yield();
+    (void)thrum_sem_release(&t->sem, 1);
+    (void)thrum_yield();
+  }
+  (void)thrum_unpark(NULL, g);
+  (void)thrum_sem_release(&t->sem, 2);
+  CHECK_EQ(thrum_join(NULL, g, THRUM_FOREVER), 0);
+}
+static void check_reason(void* arg, const thrum_g_info* g) {
+  struct turns_of_two* t = arg;
+  if (g->state == THRUM_STATE_WAITING && strcmp(g->reason, "yarn") != 0 &&
+      strcmp(g->reason, "semaphore") != 0 && strcmp(g->reason, "join") != 0 &&
+      strcmp(g->reason, "park") != 0)
+    add(&t->odd, 1);
+}
+static thrum_rt* looked_at;
+static void* looks(void* arg) {
+  struct turns_of_two* t = arg;
+  while (!get(&t->over))
+    CHECK_EQ(thrum_g_each(looked_at, check_reason, t), 0);
+  return NULL;
+}
+static void held_up(int signo) {
+  (void)signo;
+  struct timespec t = {0, 50000};
+  nanosleep(&t, NULL);
+}
+static void* holds_up(void* arg) {
+  struct turns_of_two* t = arg;
+  pthread_t reader;
+  REQUIRE_EQ(pthread_create(&reader, NULL, looks, t), 0);
+  for (int i = 0; i < 10000; i++) {
+    pthread_kill(reader, SIGUSR1);
+    usleep(150);
+  }
+  set(&t->over, 1);
+  pthread_join(reader, NULL);
+  return NULL;
+}
+
+TEST(reasons_are_those_of_the_wait) {
+  struct turns_of_two t = {0};
+  struct sigaction late = {.sa_handler = held_up}, was;
+  sigaction(SIGUSR1, &late, &was);
+  looked_at = rt_make(RT_SEQ);
+  pthread_t other;
+  REQUIRE_EQ(pthread_create(&other, NULL, holds_up, &t), 0);
+  CHECK_EQ(thrum_run(looked_at, wakes_in_two_ways, &t), 0);
+  pthread_join(other, NULL);
+  CHECK_EQ(get(&t.odd), 0);
+  rt_end(looked_at);
+  sigaction(SIGUSR1, &was, NULL);
+}
+
 TEST(stack_bounds) {
   void *lo, *hi;
   CHECK_EQ(thrum_stack(&lo, &hi), THRUM_ENOTG);
@@ -1474,6 +1548,7 @@ static const struct check_case cases[] = {
     CASE(local_drops_are_shielded),
     CASE(enumeration),
     CASE(enumeration_from_outside),
+    CASE(reasons_are_those_of_the_wait),
     CASE(stack_bounds),
     CASE(threads_are_announced),
     CASE(chan_drop),
