@@ -159,6 +159,35 @@ def test_fork_in_a_task(script):
     assert out == "child: 7\nparent: 0\nend\n"
 
 
+def test_fork_in_an_offloaded_call(script):
+    code, out, err = script("""
+        import os, thrum, warnings
+        warnings.simplefilter("ignore")
+        def main():
+            pid = thrum.offload(os.fork)
+            if pid == 0:
+                print("child:", thrum.run(lambda: 7))
+                return
+            print("parent:", os.waitpid(pid, 0)[1])
+        thrum.run(main)
+    """)
+    assert (code, out, err) == (0, "child: 7\nparent: 0\n", "")
+
+
+def test_fork_in_the_with_of_a_runtime(script):
+    code, out, err = script("""
+        import os, sys, thrum, warnings
+        warnings.simplefilter("ignore")
+        with thrum.Runtime() as rt:
+            rt.run(thrum.yield_)
+            pid = os.fork()
+            if pid == 0:
+                sys.exit(5)
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """)
+    assert (code, out, err) == (0, "5\n", "")
+
+
 @pytest.mark.parametrize("ends,status", [
     ("sys.exit()", 0), ("sys.exit(5)", 5), ("sys.exit('why')", 1), ("1 / 0", 1)])
 def test_exit_status_of_a_fork_in_a_task(script, ends, status):

@@ -170,3 +170,17 @@ def test_what_another_thread_or_time_ends_is_no_deadlock(script):
         print(thrum.run(main))
     """)
     assert (code, out, err) == (0, "2\n", "")
+
+
+@pytest.mark.parametrize("start", [
+    "_thread.start_new_thread(lambda: (time.sleep(1.3), a.send(1)), ())",
+    "other.go(lambda: (thrum.sleep(1.3), a.send(1)))"])
+def test_nor_is_what_a_thread_or_a_runtime_unseen_ends(script, start):
+    code, out, err = script(f"""
+        import _thread, time, thrum
+        a = thrum.Channel()
+        with thrum.Runtime() as rt, thrum.Runtime() as other:
+            {start}
+            print(rt.run(a.recv))
+    """)
+    assert (code, out, err) == (0, "1\n", "")

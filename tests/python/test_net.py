@@ -214,6 +214,8 @@ def test_datagrams(rt):
             assert a.recv(5)[0] == b""
             with pytest.raises(thrum.Timeout):
                 a.recv(1, timeout=0.001)
+            with pytest.raises(ValueError):
+                a.recv(-1)
     rt.run(main)
 
 

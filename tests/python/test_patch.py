@@ -449,7 +449,7 @@ def test_one_part_alone(script):
 
 def test_debug_names_who_waits_with_a_lock(script):
     code, out, err = script("""
-        import threading, warnings
+        import queue, threading, warnings
         import thrum
         thrum.debug_locks()
         lock, other = threading.Lock(), threading.Lock()
@@ -464,8 +464,13 @@ def test_debug_names_who_waits_with_a_lock(script):
             with lock, rlock, rlock:
                 thrum.Channel(1).send(1)  # which need not wait
             thrum.sleep(0.001)
+        def woken():  # by another, who gives the lock back that it waited for
+            got = queue.Queue()
+            threading.Timer(0.05, got.put, (1,)).start()
+            got.get()
+            thrum.sleep(0.001)
         def main():
-            for fn in (careless, careful, nested):
+            for fn in (careless, careful, nested, woken):
                 with warnings.catch_warnings(record=True) as told:
                     warnings.simplefilter("always")
                     try:
@@ -477,4 +482,4 @@ def test_debug_names_who_waits_with_a_lock(script):
     """)
     assert (code, err) == (0, "")
     assert out == ("Task careless waits while it holds 1 lock(s) of threading\n\n"
-                   "Task nested waits while it holds 2 lock(s) of threading\n")
+                   "Task nested waits while it holds 2 lock(s) of threading\n\n")

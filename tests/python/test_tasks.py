@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import functools
 import gc
 import sys
 import threading
@@ -89,6 +90,16 @@ def test_join_times_out(rt):
     rt.run(main)
 
 
+class Unnamed:
+    __qualname__ = "so"
+
+    def __init__(self):
+        self.__qualname__ = 7
+
+    def __call__(self):
+        pass
+
+
 def test_names(rt):
     def named():
         return thrum.current_task().name
@@ -101,6 +112,11 @@ def test_names(rt):
     with pytest.raises(TypeError):
         task.name = 3
     assert thrum.current_task() is None
+    for fn in functools.partial(int, "7"), Unnamed():  # before and after the end
+        task = rt.go(fn)
+        before = task.name
+        task.join()
+        assert before == task.name == repr(fn)
 
 
 def test_context_is_a_copy_of_the_spawner_s(rt):
@@ -177,6 +193,50 @@ def test_what_a_call_takes_it_gives_back(rt):
         gc.collect()
         return sys.getrefcount(thing) - before
     assert rt.run(main) == 0
+
+
+def test_runtimes_are_left_in_any_order(script):
+    code, out, err = script("""
+        import threading, thrum
+        turn = [threading.Event() for _ in range(3)]
+        def first():
+            with thrum.Runtime():
+                turn[0].set()
+                turn[1].wait()
+            turn[2].set()
+        def second():
+            turn[0].wait()
+            with thrum.Runtime():
+                turn[1].set()
+                turn[2].wait()
+        threads = [threading.Thread(target=first), threading.Thread(target=second)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        try:
+            thrum.go(print)
+        except RuntimeError as error:
+            print(error)
+        with thrum.Runtime() as outer:
+            with thrum.Runtime() as inner:
+                with inner:
+                    pass
+            print(thrum.current_runtime() is outer)
+        def stopped():
+            rt = thrum.Runtime()
+            rt.__enter__()
+            rt.stop()
+        stopped()
+        kept = [bytes(200) for _ in range(1000)]  # where it was, if it is freed
+        try:
+            thrum.go(print)
+        except thrum.ClosedError as error:
+            print(error)
+    """)
+    assert (code, err) == (0, "")
+    assert out == ("no runtime here: use thrum.run() or `with Runtime()`\nTrue\n"
+                   "the runtime has stopped\n")
 
 
 def test_wrong_use_is_a_python_error(rt, script):

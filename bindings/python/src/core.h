@@ -29,7 +29,7 @@ struct state {
   PyObject *Error, *Timeout, *Closed, *Deadlock, *Cancelled;
   PyTypeObject *RuntimeType, *TaskType, *ChannelType, *ConnType, *PortType;
   PyObject* runtimes; /* set of all that are not stopped */
-  Runtime* current;   /* of `go` outside a G: the innermost entered; borrowed */
+  PyObject* entered;  /* list, by `with`: `go` outside a G means the last */
   PyThreadState** spare;
   Py_ssize_t spares;
   unsigned forks; /* how often this process is the child of one */
@@ -106,7 +106,6 @@ struct runtime {
   thrum_domain* domain;
   thrum_spawn_opts opts; /* of every spawn */
   struct state* state;
-  Runtime* outer;         /* state->current before this was entered; owned */
   struct interp* interps; /* owned; NULL: none */
   unsigned interp_count;
   int attached; /* of a further interpreter: the main one's stops it */

@@ -94,6 +94,9 @@ static PyObject* udp_recv(PyObject* self, PyObject* const* args, Py_ssize_t n,
   if (size == -1 && PyErr_Occurred()) {
     return NULL;
   }
+  if (size < 0) {
+    return net_raise(self, THRUM_EINVAL);
+  }
   PyObject* bytes = PyBytes_FromStringAndSize(NULL, size);
   if (!bytes) {
     return NULL;

@@ -107,16 +107,18 @@ static PyObject* can_park(PyObject* module, PyObject* none) {
   return PyBool_FromLong(g && !g->apart);
 }
 
-/* hold(delta): of locks of threading, for debug_locks. */
-static PyObject* hold(PyObject* module, PyObject* delta) {
-  (void)module;
-  struct green* g = green_here();
-  long by = PyLong_AsLong(delta);
-  if (by == -1 && PyErr_Occurred()) {
+/* hold(task, delta): of locks of threading, for debug_locks. Whoever gives one
+ * back, it is that Task's no more. */
+static PyObject* hold(PyObject* module, PyObject* args) {
+  struct state* s = PyModule_GetState(module);
+  PyObject* task;
+  int by;
+  if (!PyArg_ParseTuple(args, "O!i", s->TaskType, &task, &by)) {
     return NULL;
   }
+  struct green* g = ((Task*)task)->green;
   if (g) {
-    g->held += (int)by;
+    g->held += by;
   }
   Py_RETURN_NONE;
 }
@@ -153,7 +155,7 @@ static PyMethodDef functions[] = {
      NULL},
     {"limit", limit, METH_O, NULL},
     {"can_park", can_park, METH_NOARGS, NULL},
-    {"hold", hold, METH_O, NULL},
+    {"hold", hold, METH_VARARGS, NULL},
     {"shield", shield, METH_O, NULL},
     {"cancel_clear", cancel_clear, METH_NOARGS, NULL},
     {"now", now, METH_NOARGS, NULL},
@@ -184,6 +186,7 @@ static int module_exec(PyObject* module) {
   struct state* s = PyModule_GetState(module);
   s->interp = PyInterpreterState_Get();
   s->runtimes = PySet_New(NULL);
+  s->entered = PyList_New(0);
   s->Error =
       error_new(module, "Error", "What thrum calls raise.", PyExc_RuntimeError);
   s->Timeout =
@@ -199,9 +202,9 @@ static int module_exec(PyObject* module) {
   s->TaskType = type_new(module, &task_spec);
   s->ChannelType = type_new(module, &channel_spec);
   s->PortType = type_new(module, &port_spec);
-  if (!s->runtimes || !s->Error || !s->Timeout || !s->Closed || !s->Deadlock ||
-      !s->Cancelled || !s->RuntimeType || !s->TaskType || !s->ChannelType ||
-      !s->PortType) {
+  if (!s->runtimes || !s->entered || !s->Error || !s->Timeout || !s->Closed ||
+      !s->Deadlock || !s->Cancelled || !s->RuntimeType || !s->TaskType ||
+      !s->ChannelType || !s->PortType) {
     return -1;
   }
   for (int i = 0; sync_specs[i]; ++i) {

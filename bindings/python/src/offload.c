@@ -29,6 +29,7 @@ PyObject* offload(PyObject* module, PyObject* const* args, Py_ssize_t n,
   thrum_enter_blocking();
   struct carrier* c = carrier_here(s);
   PyObject* result = NULL;
+  unsigned forks = s->forks;
   if (c) {
     g->apart = 1;
     PyEval_RestoreThread(c->home);
@@ -36,6 +37,10 @@ PyObject* offload(PyObject* module, PyObject* const* args, Py_ssize_t n,
     c->active = c->home;
     carrier_switch(s, c, g);
     result = PyObject_Vectorcall(args[0], args + 1, (size_t)(n - 1), kwnames);
+    if (s->forks != forks) {
+      g->apart = 0;
+      return result; /* in the child: this thread state is all that is left */
+    }
     carrier_home(s, c);
     PyEval_SaveThread();
     g->apart = 0;

@@ -152,8 +152,7 @@ static void runtime_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   thrum_domain_release(rt->domain);
   Py_BEGIN_ALLOW_THREADS thrum_rt_free(rt->rt);
-  Py_END_ALLOW_THREADS Py_XDECREF(rt->outer);
-  type->tp_free(self);
+  Py_END_ALLOW_THREADS type->tp_free(self);
   Py_DECREF(type);
 }
 
@@ -163,11 +162,13 @@ Runtime* runtime_here(struct state* s) {
   if (g && g->task) {
     return g->task->runtime;
   }
-  if (!s->current) {
+  Py_ssize_t n = PyList_GET_SIZE(s->entered);
+  if (!n) {
     PyErr_SetString(PyExc_RuntimeError,
                     "no runtime here: use thrum.run() or `with Runtime()`");
+    return NULL;
   }
-  return s->current;
+  return (Runtime*)PyList_GET_ITEM(s->entered, n - 1);
 }
 
 /* ---- Its methods -------------------------------------------------------------------- */
@@ -292,26 +293,29 @@ static PyObject* runtime_stop(PyObject* self, PyObject* args, PyObject* kw) {
 
 static PyObject* runtime_enter(PyObject* self, PyObject* none) {
   (void)none;
-  Runtime* rt = (Runtime*)self;
-  struct state* s = rt->state;
+  struct state* s = state_of(self);
   if (!PySet_Contains(s->runtimes, self)) {
     return raise_code(s, THRUM_ECLOSED);
   }
-  Py_XSETREF(rt->outer, (Runtime*)Py_XNewRef(s->current));
-  s->current = rt;
-  return Py_NewRef(self);
+  return PyList_Append(s->entered, self) < 0 ? NULL : Py_NewRef(self);
 }
 
+/* Others may have been entered after it, by other threads. In the child of a fork
+ * it is nowhere any more, and nothing of it runs. */
 static PyObject* runtime_exit(PyObject* self, PyObject* args) {
   (void)args;
-  Runtime* rt = (Runtime*)self;
-  if (rt->state->current == rt) {
-    rt->state->current = rt->outer;
+  struct state* s = state_of(self);
+  Py_ssize_t at = PyList_GET_SIZE(s->entered);
+  while (at-- && PyList_GET_ITEM(s->entered, at) != self) {}
+  if (at >= 0 && PyList_SetSlice(s->entered, at, at + 1, NULL) < 0) {
+    return NULL;
+  }
+  if (!PySet_Contains(s->runtimes, self)) {
+    Py_RETURN_NONE;
   }
   PyObject* empty = PyTuple_New(0);
   PyObject* result = empty ? runtime_stop(self, empty, NULL) : NULL;
   Py_XDECREF(empty);
-  Py_CLEAR(rt->outer);
   return result;
 }
 
@@ -361,7 +365,7 @@ PyObject* forked(PyObject* module, PyObject* none) {
   ++s->forks;
   tstate_forget(s);
   bell_forget();
-  s->current = NULL;
+  PyList_SetSlice(s->entered, 0, PyList_GET_SIZE(s->entered), NULL);
   PySet_Clear(s->runtimes);
   Py_RETURN_NONE;
 }

@@ -119,9 +119,10 @@ static void look(void* arg, const thrum_g_info* info) {
 }
 
 /* Every G waits for another one, without a time limit, and nothing outside can
- * wake one: no other interpreter, no thread of Python's, no handler of a signal. */
+ * wake one: no other interpreter or runtime, no thread of Python's, no handler of
+ * a signal. */
 int deadlocked(Runtime* rt) {
-  int stuck = !rt->interp_count;
+  int stuck = !rt->interp_count && PySet_Size(rt->state->runtimes) == 1;
   if (!stuck || thrum_g_each(rt->rt, look, &stuck) < 0 || !stuck ||
       thrum_next_wake(rt->rt) != THRUM_FOREVER) {
     return 0;

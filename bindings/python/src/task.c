@@ -95,6 +95,17 @@ static void green_main(void* arg) {
   }
 }
 
+/* What stands for the Task if nobody named it. */
+static PyObject* name_of(PyObject* fn) {
+  PyObject* name = PyObject_GetAttrString(fn, "__qualname__");
+  if (name && PyUnicode_Check(name)) {
+    return name;
+  }
+  PyErr_Clear();
+  Py_XDECREF(name);
+  return PyObject_Repr(fn);
+}
+
 /* The last act of the G, on its stack and in its thread state. fn was left out
  * if its runtime stops. */
 void green_drop(void* arg) {
@@ -105,11 +116,11 @@ void green_drop(void* arg) {
     PyErr_SetString(t->runtime->state->Cancelled, "stopped before it began");
     t->error = take_error();
   }
+  g->apart = 1; /* what finalizers and the like do from here on must not wait */
   if ((Py_REFCNT(t) > 1 || t->error) && !t->name) {
-    t->name = PyObject_GetAttrString(t->fn, "__qualname__");
+    t->name = name_of(t->fn);
     PyErr_Clear();
   }
-  g->apart = 1; /* what finalizers do from here on must not wait */
   Py_CLEAR(g->args);
   Py_CLEAR(g->kwargs);
   Py_CLEAR(g->context);
@@ -309,15 +320,7 @@ static PyObject* task_name(PyObject* self, void* none) {
   if (t->name) {
     return Py_NewRef(t->name);
   }
-  if (t->fn) {
-    PyObject* name = PyObject_GetAttrString(t->fn, "__qualname__");
-    if (name) {
-      return name;
-    }
-    PyErr_Clear();
-    return PyObject_Repr(t->fn);
-  }
-  return PyUnicode_FromString("?");
+  return t->fn ? name_of(t->fn) : PyUnicode_FromString("?");
 }
 
 static int task_set_name(PyObject* self, PyObject* name, void* none) {

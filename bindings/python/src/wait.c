@@ -105,7 +105,7 @@ int raise_no_wait(void) {
 static int warn_of_locks(struct green* g) {
   PyObject* name = PyObject_GetAttrString((PyObject*)g->task, "name");
   int code = name ? PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
-                                     "Task %U waits while it holds %d lock(s) "
+                                     "Task %S waits while it holds %d lock(s) "
                                      "of threading",
                                      name, g->held)
                   : -1;

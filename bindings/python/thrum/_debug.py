@@ -19,20 +19,27 @@ class _Watched:
     def acquire(self, *args: Any, **kwargs: Any) -> bool:
         got: bool = self._lock.acquire(*args, **kwargs)
         if got:
-            task = _core.current_task()
-            self._tasks.append(task)
-            if task is not None:
-                _core.hold(1)
+            self._remember()
         return got
 
     def release(self) -> None:
         self._lock.release()
         self._forget()
 
+    def _remember(self) -> None:
+        task = _core.current_task()
+        self._tasks.append(task)
+        if task is not None:
+            _core.hold(task, 1)
+
     def _forget(self) -> None:
         task = self._tasks.pop() if self._tasks else None
-        if task is not None and task is _core.current_task():
-            _core.hold(-1)
+        if task is not None:
+            _core.hold(task, -1)
+
+    def __del__(self) -> None:
+        while self._tasks:  # it is held by nobody, as the one that a Condition waits for
+            self._forget()
 
     def __enter__(self) -> bool:
         return self.acquire()
@@ -53,11 +60,8 @@ class _WatchedRLock(_Watched):
 
     def _acquire_restore(self, saved: Any) -> None:
         self._lock._acquire_restore(saved[0])
-        task = _core.current_task()
         for _ in range(saved[1]):
-            self._tasks.append(task)
-            if task is not None:
-                _core.hold(1)
+            self._remember()
 
 
 _lock, _rlock = threading.Lock, threading.RLock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
 import threading
@@ -43,7 +44,7 @@ def alone() -> bool:
         handler = signal.getsignal(number)
         if callable(handler) and handler is not signal.default_int_handler:
             return False
-    return threading.active_count() == 1
+    return threading.active_count() == 1 and not _thread._count()
 
 
 def deadlock(runtime: Runtime) -> None:
