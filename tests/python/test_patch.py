@@ -149,6 +149,41 @@ thread.join()
 """)
 
 
+def test_a_child_of_a_task_ends_well(patched):
+    patched("""
+import multiprocessing
+import warnings
+warnings.simplefilter("ignore")
+def waits():
+    gate = threading.Lock()
+    gate.acquire()
+    thread = threading.Thread(target=lambda: (time.sleep(0.05), gate.release()))
+    thread.start()
+    gate.acquire()
+    thread.join()
+context = multiprocessing.get_context("fork")
+threading.current_thread()
+child = context.Process(target=waits)
+child.start()
+child.join()
+assert child.exitcode == 0
+""")
+
+
+def test_cancelled_threads_end_in_silence(patched):
+    patched("""
+threading.Thread(target=time.sleep, args=(60,)).start()
+told = []
+threading.excepthook, before = (lambda args: told.append(args.exc_type),
+                                threading.excepthook)
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+assert told == [ZeroDivisionError]
+threading.excepthook = before
+""")
+
+
 def test_queues_and_time(patched):
     patched("""
 q = queue.Queue(1)

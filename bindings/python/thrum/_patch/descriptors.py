@@ -46,6 +46,12 @@ class Epoll:
     def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
         self._epoll = _epoll(sizehint, flags)
 
+    @classmethod
+    def fromfd(cls, fd: int, /) -> Epoll:
+        made = cls.__new__(cls)
+        made._epoll = _epoll.fromfd(fd)
+        return made
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._epoll, name)
 

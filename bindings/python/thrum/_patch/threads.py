@@ -16,6 +16,15 @@ from .._core import Timeout, can_park, current_task, get_ident
 _FOR_EVER = -1
 _sleep = time.sleep
 _start_new_thread_of_old = _thread.start_new_thread
+_get_ident_of_old = _thread.get_ident
+_excepthook_of_old = threading.excepthook
+
+
+def _may_wait() -> bool:
+    """By thrum's means: not in an offloaded Task, nor in a child that a Task has
+    forked, whose number is the Task's for ever."""
+    return can_park() or (current_task() is None and
+                          get_ident() == _get_ident_of_old())
 
 
 class Lock:
@@ -45,7 +54,7 @@ class Lock:
         return True
 
     def _wait(self, timeout: float) -> bool:
-        if can_park() or current_task() is None:
+        if _may_wait():
             try:
                 self._sem.acquire(None if timeout == _FOR_EVER else timeout)
                 return True
@@ -53,7 +62,6 @@ class Lock:
                 if timeout == _FOR_EVER:
                     raise  # the Task's limit
                 return False
-        # Offloaded: it must not park.
         end = time.monotonic() + timeout if timeout != _FOR_EVER else float("inf")
         while True:
             try:
@@ -289,8 +297,17 @@ def start_joinable_thread(fn: Callable[[], Any], handle: Handle | None = None,
 
 def _main_after_fork() -> None:
     """The Task that forked is the child's main thread, and alive."""
-    handle = getattr(threading, "_make_thread_handle")
-    setattr(threading.current_thread(), "_handle", handle(get_ident()))
+    main: Any = threading.main_thread()
+    if sys.version_info >= (3, 13):
+        main._handle = getattr(threading, "_make_thread_handle")(get_ident())
+    elif main._tstate_lock is None:
+        main._set_tstate_lock()  # which its end lets go
+
+
+def excepthook(args: Any) -> None:
+    """threading.excepthook; a cancelled Task is no error."""
+    if not issubclass(args.exc_type, _core.Cancelled):
+        _excepthook_of_old(args)
 
 
 def patch() -> None:
@@ -310,8 +327,9 @@ def patch() -> None:
         setattr(threading, "_start_joinable_thread", start_joinable_thread)
         setattr(threading, "_ThreadHandle", Handle)
         # threading wants a Thread in the child whose number is the caller's.
-        os.register_at_fork(before=threading.current_thread,
-                            after_in_child=_main_after_fork)
+        os.register_at_fork(before=threading.current_thread)
     else:
         setattr(threading, "_set_sentinel", _set_sentinel)
+    os.register_at_fork(after_in_child=_main_after_fork)
+    setattr(threading, "excepthook", excepthook)
     setattr(queue, "SimpleQueue", getattr(queue, "_PySimpleQueue"))
