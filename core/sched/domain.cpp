@@ -92,6 +92,7 @@ void drain(M* m, Domain* d, More more) {
     if (!m->p) {
       break;
     }
+    source_prompted(m);  // the next one may block for long
   }
   hook_switch(d, from, nullptr);
   m->slow.fetch_and(~kSlowDomain, relaxed);

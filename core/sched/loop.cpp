@@ -170,10 +170,7 @@ void drop_p(M* m) {
 G* find_runnable(M* m, bool may_wait) {
   Runtime* rt = m->rt;
   for (;;) {
-    if (THRUM_UNLIKELY(m->slow.load(relaxed) & kSlowPoll) && !forked(m)) {
-      m->slow.fetch_and(~kSlowPoll, relaxed);
-      source_poll(rt, m);
-    }
+    source_prompted(m);
     if (THRUM_UNLIKELY(m->slow.load(relaxed) & (kSlowStop | kSlowForked)) &&
         (!m->bound_n || forked(m))) {
       if (forked(m)) {

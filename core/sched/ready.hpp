@@ -123,6 +123,14 @@ inline u32 source_poll(Runtime* rt, M* m) {
              ? source_look(rt, m)
              : 0;
 }
+// What source_prompt has asked of m.
+inline void source_prompted(M* m) {
+  u32 slow = m->slow.load(relaxed);
+  if (THRUM_UNLIKELY(slow & kSlowPoll) && !(slow & kSlowForked)) {
+    m->slow.fetch_and(~kSlowPoll, relaxed);
+    source_poll(m->rt, m);
+  }
+}
 // Is there a world outside that no idle M watches?
 inline bool unwatched(Runtime* rt) {
   return rt->source.load(relaxed) && !rt->watcher.load(relaxed);

@@ -201,6 +201,28 @@ def test_adopt_and_poll(rt):
     rt.run(main)
 
 
+def test_what_waits_is_seen_to_while_the_next_one_blocks(rt):
+    def main():
+        for _ in range(20):
+            (asks, ask), (answers, answer) = os.pipe(), os.pipe()
+
+            def other():
+                net.poll_fd(asks, 1)
+                os.write(answer, b"x")
+            thrum.offload(time.sleep, 0.005)  # another thread comes, and watches
+            thrum.sleep(0.005)
+            timer = threading.Timer(0.03, os.write, (ask, b"x"))
+            timer.start()
+            task = go(other)
+            thrum.yield_()  # it waits, and this one goes on at once
+            os.read(answers, 1)
+            task.join()
+            timer.join()
+            for fd in asks, ask, answers, answer:
+                os.close(fd)
+    rt.run(main)
+
+
 def test_datagrams(rt):
     def main():
         with net.datagrams(("127.0.0.1", 0)) as a, net.datagrams() as b:
