@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import threading
 
 import pytest
 
@@ -191,6 +192,26 @@ def main(told):
         with pytest.raises(thrum.Timeout), thrum.timeout(0.05):
             go_remote(source, Port(2)).result()
     rt2.run(main)
+
+
+def test_a_runtime_of_its_own_ends_with_it():
+    with thrum.Runtime(interpreters=1):
+        go_remote("""
+import thrum
+def main():
+    thrum.Runtime(procs=1).go(thrum.sleep, 60)
+""").join()
+
+
+def test_several_threads_stop_it():
+    for _ in range(5):
+        rt = thrum.Runtime(interpreters=2)
+        threads = [threading.Thread(target=rt.stop) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not rt.live
 
 
 def test_functions_of_the_script(tmp_path):

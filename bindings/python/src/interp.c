@@ -56,8 +56,12 @@ static int interp_begin(struct attach* a, const char* path) {
   return began ? 0 : -1;
 }
 
-/* In an interpreter that nobody runs in any more. */
+/* In an interpreter that nobody runs in any more, but for runtimes of its own. */
 static void interp_finish(PyThreadState* ts, PyThreadState* back) {
+  PyObject* package = PyImport_ImportModule("thrum._interpreters");
+  PyObject* ended =
+      package ? PyObject_CallMethod(package, "finish", NULL) : NULL;
+  PyErr_Clear();
   PyObject* core = PyImport_ImportModule("thrum._core");
   struct state* s = core ? PyModule_GetState(core) : NULL;
   if (s) {
@@ -66,6 +70,8 @@ static void interp_finish(PyThreadState* ts, PyThreadState* back) {
   }
   PyErr_Clear();
   Py_XDECREF(core);
+  Py_XDECREF(ended);
+  Py_XDECREF(package);
   Py_EndInterpreter(ts);
   PyEval_RestoreThread(back);
 }
@@ -146,17 +152,20 @@ void interps_interrupt(Runtime* rt) {
 }
 
 void interps_end(Runtime* rt) {
-  for (unsigned i = 0; i < rt->interp_count; ++i) {
-    struct interp* one = &rt->interps[i];
+  /* Another thread may stop rt, too, whenever this one waits for a GIL. */
+  struct interp* all = rt->interps;
+  unsigned count = rt->interp_count;
+  rt->interps = NULL;
+  rt->interp_count = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    struct interp* one = &all[i];
     if (one->ts) {
       PyThreadState* back = PyThreadState_Swap(one->ts);
       interp_finish(one->ts, back);
     }
     thrum_chan_release(one->port);
   }
-  PyMem_Free(rt->interps);
-  rt->interps = NULL;
-  rt->interp_count = 0;
+  PyMem_Free(all);
 }
 
 #else /* no GIL but one */

@@ -344,11 +344,12 @@ PyObject* shutdown_all(PyObject* module, PyObject* none) {
         stop_until(rt, thrum_after(50000000)) == THRUM_ETIMEDOUT) {
       interrupt_all(rt);
       interps_interrupt(rt);
-      /* CPython aborts if an interpreter is left: those are waited for, as it
-       * waits for their threads. */
-      if (stop_until(rt, rt->interp_count
-                             ? THRUM_FOREVER
-                             : thrum_after(150000000)) == THRUM_ETIMEDOUT) {
+      /* CPython aborts if an interpreter is left, or a thread state in one:
+       * those are waited for, as it waits for their threads. */
+      int all_of_it =
+          rt->interp_count || s->interp != PyInterpreterState_Main();
+      if (stop_until(rt, all_of_it ? THRUM_FOREVER : thrum_after(150000000)) ==
+          THRUM_ETIMEDOUT) {
         thrum_domain_close(rt->domain);
       }
     }

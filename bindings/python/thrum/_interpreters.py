@@ -12,6 +12,7 @@ import itertools
 import pickle
 import runpy
 import sys
+import threading
 import traceback
 from types import ModuleType
 from typing import Any, Callable, Generic, Iterator, TypeVar, Union
@@ -226,3 +227,10 @@ def serve(token: int) -> None:
     """Called once in each of them, by C, before anything else."""
     runtime, port = _core.attach(token, Port)
     runtime.go(_dispatch, runtime, port)
+
+
+def finish() -> None:
+    """Called once in each of them, by C, at the end, by whichever thread."""
+    _core.shutdown()
+    # threading waits there for its main thread, unless this is it.
+    setattr(threading.main_thread(), "_ident", threading.get_ident())
