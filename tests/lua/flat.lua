@@ -26,6 +26,18 @@ eq(flat.thrum_version_string(), thrum.version)
 eq(flat.thrum_errname(flat.THRUM_ETIMEDOUT), "ETIMEDOUT")
 assert(flat.thrum_after(flat.THRUM_FOREVER) == flat.THRUM_FOREVER)
 
+if flat.integer then
+  for _, text in ipairs { "9223372036854775808", "18446744073709551615", "-9223372036854775808" } do
+    eq(tostring(number(text)), text)
+  end
+  for _, text in ipairs { "-9223372036854775809", "18446744073709551616" } do
+    fails("more than 64 bits", number, text)
+  end
+  for _, text in ipairs { "", "-", " 5", "--5", "5x" } do
+    fails("not a whole number", number, text)
+  end
+end
+
 test("a limit is the number that was set", function()
   flat.thrum_shield(1)
   for _, text in ipairs { "9007199254740993", "9223372036854775807", "9223372036854775806",

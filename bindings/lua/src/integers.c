@@ -4,7 +4,6 @@
 #include "compat.h"
 #include "integers.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <thrum/thrum.h>
 
 #if LUA_VERSION_NUM >= 503
@@ -116,13 +115,18 @@ static int box_equal(lua_State* L) {
 /* integer("9007199254740993") */
 static int integer(lua_State* L) {
   const char* text = luaL_checkstring(L, 1);
-  char* end;
   int minus = text[0] == '-';
-  uint64_t n =
-      minus ? (uint64_t)strtoll(text, &end, 10) : strtoull(text, &end, 10);
-  luaL_argcheck(L, *text && !*end, 1, "not a whole number");
+  uint64_t n = 0;
+  uint64_t most = minus ? (uint64_t)INT64_MAX + 1 : UINT64_MAX;
+  const char* at = text + minus;
+  for (; *at >= '0' && *at <= '9'; ++at) {
+    uint64_t digit = (uint64_t)(*at - '0');
+    luaL_argcheck(L, n <= (most - digit) / 10, 1, "more than 64 bits");
+    n = 10 * n + digit;
+  }
+  luaL_argcheck(L, at > text + minus && !*at, 1, "not a whole number");
   if (minus || n <= INT64_MAX) {
-    integer_push(L, (int64_t)n);
+    integer_push(L, (int64_t)(minus ? 0 - n : n));
   } else {
     unsigned_push(L, n);
   }
