@@ -2,8 +2,9 @@
 -- one argument.
 -- SPDX-License-Identifier: MIT
 local thrum = ...
-local go, spawn, sleep = thrum.go, thrum.spawn, thrum.sleep
+local go, spawn, sleep, shield = thrum.go, thrum.spawn, thrum.sleep, thrum.shield
 local localchannel = thrum.localchannel
+local unpack = table.unpack or unpack
 local core = { select = thrum.select } -- so do its errors call it
 
 local function chosen(cases, n, ...)
@@ -36,7 +37,7 @@ function thrum.timer(seconds, f, ...)
   local args, n = { ... }, select("#", ...)
   return go(function()
     sleep(seconds)
-    return f((table.unpack or unpack)(args, 1, n))
+    return f(unpack(args, 1, n))
   end)
 end
 
@@ -45,13 +46,15 @@ end
 local Scope = {}
 Scope.__index = Scope
 
--- Runs f, and tells the scope how it ended.
+-- Tells the scope how g has ended. It can't where no more Gs are begun.
 local function watch(scope, g)
+  local ended = scope.ended
   scope.all[#scope.all + 1] = g
   go(function()
     local ok, err = pcall(g.join, g)
-    scope.ended:send({ ok = ok, err = err })
+    ended:send({ ok = ok, err = err })
   end)
+  scope.watched = scope.watched + 1
   return g
 end
 
@@ -75,20 +78,27 @@ end
 --- it is raised when all have ended.
 function Scope:wait(err)
   local failed = err ~= nil
-  if failed then
-    self:cancel()
-  end
-  while self.waited < #self.all do
+  while not failed and self.waited < self.watched do
     local ok, one = pcall(self.ended.recv, self.ended)
     if not ok then -- this G was canceled: so are the others
       one = { err = one }
     else
       self.waited = self.waited + 1
     end
-    if not one.ok and not failed then
-      failed, err = true, one.err
-      self:cancel()
+    failed, err = not one.ok, one.err
+  end
+  if failed or self.watched < #self.all then
+    self:cancel()
+    local i = 1
+    while i <= #self.all do -- one that ends may begin others
+      local g = self.all[i]
+      g:cancel()
+      shield(pcall, g.join, g)
+      i = i + 1
     end
+    self.ended:close()
+    self.ended = localchannel(1)
+    self.waited = self.watched
   end
   if failed then
     error(err, 0)
@@ -97,19 +107,22 @@ end
 
 Scope.__close = Scope.wait
 
+local function packed(...)
+  return { n = select("#", ...), ... }
+end
+
 --- scope(f, ...) calls f(scope, ...) and waits for all that it has started;
 --- scope() is for `local s <close> = thrum.scope()`.
 function thrum.scope(f, ...)
   local scope = setmetatable(
-    { all = {}, ended = localchannel(1), waited = 0 }, Scope)
+    { all = {}, ended = localchannel(1), watched = 0, waited = 0 }, Scope)
   if not f then
     return scope
   end
-  local results = { pcall(f, scope, ...) }
-  local n = #results
+  local results = packed(pcall(f, scope, ...))
   if results[1] then
     scope:wait()
-    return (table.unpack or unpack)(results, 2, n)
+    return unpack(results, 2, results.n)
   end
   scope:wait(results[2] == nil and "nil" or results[2])
 end

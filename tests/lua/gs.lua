@@ -30,6 +30,59 @@ test("errors pass unharmed", function()
   fails("boom", function() go(function() error("boom") end):join() end)
   local n = go(function() error(nil) end)
   eq({ pcall(n.join, n) }, { false })
+  local bad = setmetatable({}, { __tostring = function() error("inner") end })
+  for _, each in ipairs { 42, 1.5, true, print, bad } do
+    local one = go(error, each, 0)
+    local _, raised = pcall(one.join, one)
+    assert(type(raised) == type(each) and rawequal(raised, each))
+  end
+end)
+
+test("more results than fit twice into a stack", function()
+  local n = 600000
+  if not pcall(unpack, {}, 1, n) then return end
+  local g = go(function() return unpack({}, 1, n) end)
+  for _ = 1, 2 do eq(select("#", g:join()), n) end
+end)
+
+-- Its Lua thread is used again; whoever kept it finds a dead coroutine.
+test("the coroutine of a G that has ended", function()
+  for _, touch in ipairs { coroutine.resume, coroutine.close or coroutine.resume } do
+    local mine
+    go(function() mine = coroutine.running() end):join()
+    eq(coroutine.status(mine), "dead")
+    touch(mine)
+    for _ = 1, 3 do
+      eq({ go(function(...) return ... end, 1, 2):join() }, { 1, 2 })
+      fails("boom", function() go(error, "boom"):join() end)
+    end
+    local kept = go(function()
+      mine = coroutine.running()
+      return 1, function() yield() end
+    end)
+    while kept:status() == "running" do yield() end
+    local toucher = go(touch, mine)
+    yield()
+    fails("is lost", kept.join, kept)
+    toucher:join()
+    kept = nil
+    collectgarbage()
+    collectgarbage()
+    eq({ go(function(...) return ... end, 1, 2):join() }, { 1, 2 })
+  end
+end)
+
+test("a hook ends with its G", function()
+  if jit then return end -- there all threads have one
+  local n = 0
+  go(function() debug.sethook(function() n = n + 1 end, "l") end):join()
+  local before = n
+  go(function()
+    local a = 1
+    yield()
+    return a
+  end):join()
+  eq(n, before)
 end)
 
 test("state is shared", function()
@@ -196,6 +249,24 @@ do
     yield()
   end)
   eq(ended, 5)
+end
+
+-- A shield and a scope do what they say at the end of a run, too.
+do
+  local rest, member
+  thrum.run(function()
+    go(function()
+      pcall(thrum.sleep, 100)
+      rest = thrum.shield(thrum.sleep, 0.001)
+    end)
+    go(thrum.scope, function(s)
+      s:go(function() member = { pcall(thrum.sleep, 100) } end)
+    end)
+    yield()
+    yield()
+  end)
+  eq(rest, true)
+  assert(member[2] == thrum.canceled)
 end
 
 fails("only inside a G", yield)

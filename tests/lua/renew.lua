@@ -93,6 +93,29 @@ test("finalizers run", function()
   end
 end)
 
+test("a finalizer starts no G in a state that closes", function()
+  for _ = 1, 20 do
+    spawn(function()
+      local thrum = require "thrum"
+      local function late()
+        thrum.go(function()
+          for i = 1, 100 do
+            local t = { i }
+            thrum.yield()
+          end
+        end)
+      end
+      if newproxy then
+        keep = newproxy(true)
+        getmetatable(keep).__gc = late
+      else
+        keep = setmetatable({}, { __gc = late })
+      end
+    end):join()
+    thrum.sleep(0.001)
+  end
+end)
+
 test("setmetatable is as before", function()
   spawn(function()
     local t = setmetatable({}, { __metatable = 1 })

@@ -61,6 +61,15 @@ test("errors", function()
   fails("cannot send userdata", function() spawn(function() error(io.stdout) end):join() end)
 end)
 
+test("errors that are no texts", function()
+  for _, value in ipairs { 42, 1.5, true } do
+    local g = spawn(function(v) error(v, 0) end, value)
+    local _, err = pcall(g.join, g)
+    eq(err, value)
+    eq(type(err), type(value))
+  end
+end)
+
 test("cancel", function()
   local g = spawn(function() require("thrum").sleep(100) end)
   yield()

@@ -93,11 +93,12 @@ struct house {
 
 struct green {
   struct island* isl;
-  lua_State* L;               /* anchored; [1] is the message handler */
-  _Atomic(lua_State*) at;     /* L, or the thread that it has resumed */
-  struct outcome* out;        /* owned */
+  lua_State* L;           /* anchored; [1] is the message handler, if used */
+  _Atomic(lua_State*) at; /* L, or the thread that it has resumed */
+  struct outcome* out;    /* owned */
   struct green *next, **link; /* in live, or in spares */
   struct parcel* order;       /* isolated: function and arguments */
+  int shields;                /* how many shield() it is in */
 };
 
 struct seen {
@@ -123,7 +124,8 @@ struct island {
   lua_State* L;        /* its main thread */
   thrum_domain* domain;
   thrum_spawn_opts opts;
-  int isolated, pumped, ending;
+  int isolated, pumped;
+  int ending; /* no more Gs: run's function has returned, or the state closes */
   struct green* cur; /* who runs */
   _Atomic int held;  /* an M has the domain */
   int live;
@@ -209,6 +211,7 @@ HIDDEN extern const luaL_Reg spawn_functions[];
 HIDDEN int green_go(lua_State* L, struct island* isl, int first);
 HIDDEN void green_drop(void* arg);
 HIDDEN int green_handler(lua_State* L);
+HIDDEN void green_prepare(lua_State* L, struct island* isl);
 HIDDEN void greens_forget(struct island* isl);
 HIDDEN void green_unboxed(struct island* isl, struct outcome* o);
 HIDDEN void green_share(lua_State* L, struct island* isl, struct outcome* o);

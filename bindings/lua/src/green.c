@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char handler_key = 0, packing_key = 0; /* in the registry */
+
 /* ---- Outcomes ------------------------------------------------------------------ */
 static void outcome_end(struct object* head) {
   struct outcome* o = (struct outcome*)head;
@@ -41,17 +43,26 @@ static void keep_trace(lua_State* L, struct outcome* o) {
   }
 }
 
-/* Upvalue: the island. Keeps the traceback, leaves the error as it is. */
+/* The text of an error. */
+static int describe(lua_State* L) {
+  if (!lua_tostring(L, 1) && luaL_callmeta(L, 1, "__tostring")) {
+    lua_tostring(L, -1);
+  }
+  return 1;
+}
+
+/* Upvalue: the island. Keeps the traceback, leaves the error as it is: tostring
+ * changes a number, and a __tostring may raise another. */
 int green_handler(lua_State* L) {
   struct island* isl = island_here(L);
   struct outcome* o = isl->cur ? isl->cur->out : NULL;
   if (!o || o->trace || canceled_at(L, 1)) {
     return 1;
   }
-  const char* text = lua_tostring(L, 1);
-  if (!text && luaL_callmeta(L, 1, "__tostring")) {
-    text = lua_tostring(L, -1);
-  }
+  lua_pushcfunction(L, describe);
+  lua_pushvalue(L, 1);
+  const char* text =
+      lua_pcall(L, 1, 1, 0) == LUA_OK ? lua_tostring(L, -1) : NULL;
   if (!text) {
     text = lua_pushfstring(L, "(a %s)", luaL_typename(L, 1));
   }
@@ -61,18 +72,10 @@ int green_handler(lua_State* L) {
   return 1;
 }
 
-static struct green* green_take(lua_State* L, struct island* isl) {
-  struct green* g = isl->spares;
-  if (g) {
-    isl->spares = g->next;
-    return g;
-  }
+static struct green* green_new(lua_State* L, struct island* isl) {
   lua_State* T = lua_newthread(L);
-  lua_pushlightuserdata(L, isl);
-  lua_pushcclosure(L, green_handler, 1);
-  lua_xmove(L, T, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, T); /* anchored for good */
-  g = thrum_calloc(1, sizeof *g);
+  struct green* g = thrum_calloc(1, sizeof *g);
   if (!g) {
     luaL_error(L, "not enough memory");
   }
@@ -81,8 +84,34 @@ static struct green* green_take(lua_State* L, struct island* isl) {
   return g;
 }
 
+/* With the handler on its stack, and L's hook, as a new thread has it. */
+static struct green* green_take(lua_State* L, struct island* isl) {
+  struct green* g = isl->spares;
+  if (g) {
+    isl->spares = g->next;
+#ifndef LUAJIT /* all threads have one */
+    lua_sethook(g->L, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
+#endif
+  } else {
+    g = green_new(L, isl);
+  }
+  lua_rawgetp(g->L, LUA_REGISTRYINDEX, &handler_key);
+  return g;
+}
+
+/* Whether nobody has got hold of its thread (coroutine.running) and resumed it. */
+static int unspoilt(const struct green* g) {
+  lua_Debug at;
+  return lua_status(g->L) == LUA_OK && !lua_getstack(g->L, 0, &at);
+}
+
+/* An empty stack: for coroutine.resume it is dead. */
 static void green_give(struct island* isl, struct green* g) {
-  lua_settop(g->L, 1);
+  if (!unspoilt(g)) {
+    thrum_free(g);
+    return;
+  }
+  lua_settop(g->L, 0);
   g->next = isl->spares;
   isl->spares = g;
 }
@@ -105,10 +134,10 @@ static void delist(struct island* isl, struct green* g) {
   --isl->live;
 }
 
-/* What the values on top of its stack are to others. */
+/* Upvalue: the island; [1]: the outcome. What the values above are to others. */
 static int pack_values(lua_State* L) {
-  struct outcome* o = lua_touserdata(L, lua_upvalueindex(2));
-  o->parcel = parcel_pack(L, island_here(L), 1, lua_gettop(L));
+  struct outcome* o = lua_touserdata(L, 1);
+  o->parcel = parcel_pack(L, island_here(L), 2, lua_gettop(L) - 1);
   if (!o->parcel) {
     o->unsendable = 1;
     o->parcel = parcel_pack(L, island_here(L), lua_gettop(L), 1);
@@ -116,51 +145,56 @@ static int pack_values(lua_State* L) {
   return 0;
 }
 
-static void push_packing(lua_State* L, struct island* isl, struct outcome* o) {
-  lua_pushlightuserdata(L, isl);
+static void push_packing(lua_State* L, struct outcome* o) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &packing_key);
   lua_pushlightuserdata(L, o);
-  lua_pushcclosure(L, pack_values, 2);
 }
 
-/* Copies of what T has above its handler, on L. */
-static void copy_values(lua_State* T, lua_State* L, int n) {
+/* Copies of what it has left above its handler, on L; T itself runs nothing, and
+ * must not raise. */
+static void copy_values(struct outcome* o, lua_State* L) {
+  lua_State* T = o->green->L;
+  int n = o->count;
   luaL_checkstack(L, n + 4, "too many values");
-  luaL_checkstack(T, n, "too many values");
+  if (!unspoilt(o->green) || lua_gettop(T) != n + 1 || !lua_checkstack(T, 1)) {
+    luaL_error(L, "what this G returned is lost");
+  }
   for (int i = 1; i <= n; ++i) {
     lua_pushvalue(T, i + 1);
+    lua_xmove(T, L, 1);
   }
-  lua_xmove(T, L, n);
 }
 
-static int share_protected(lua_State* L) {
+/* [1]: the outcome of a G that has ended. */
+static int share(lua_State* L) {
   struct outcome* o = lua_touserdata(L, 1);
-  push_packing(L, island_here(L), o);
-  copy_values(o->green->L, L, o->count);
-  lua_call(L, o->count, 0);
+  push_packing(L, o);
+  copy_values(o, L);
+  lua_call(L, o->count + 1, 0);
   return 0;
 }
 
-/* Of a G that has ended; L is not its own. */
-static void share(lua_State* L, struct island* isl, struct outcome* o) {
-  lua_pushlightuserdata(L, isl);
-  lua_pushcclosure(L, share_protected, 1);
-  lua_pushlightuserdata(L, o);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    lua_pop(L, 1);
-  }
-}
-
-/* The G's own last act in Lua. */
-static void share_own(lua_State* L, struct island* isl, struct outcome* o) {
+/* The G's own last act in Lua; nobody would catch an error. */
+static void share_own(lua_State* L, struct outcome* o) {
   if (!lua_checkstack(L, o->count + 4)) {
     return;
   }
-  push_packing(L, isl, o);
+  push_packing(L, o);
   for (int i = 1; i <= o->count; ++i) {
     lua_pushvalue(L, i + 1);
   }
-  lua_pcall(L, o->count, 0, 0);
+  lua_pcall(L, o->count + 1, 0, 0);
   lua_settop(L, o->count + 1);
+}
+
+/* What is needed where nothing may raise: before and after the call of a G. */
+void green_prepare(lua_State* L, struct island* isl) {
+  lua_pushlightuserdata(L, isl);
+  lua_pushcclosure(L, green_handler, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &handler_key);
+  lua_pushlightuserdata(L, isl);
+  lua_pushcclosure(L, pack_values, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &packing_key);
 }
 
 static void green_main(void* arg) {
@@ -177,7 +211,7 @@ static void green_main(void* arg) {
     keep_trace(L, o); /* no handler runs then */
   }
   if (o->wanted) {
-    share_own(L, g->isl, o);
+    share_own(L, o);
   }
 }
 
@@ -300,10 +334,14 @@ void green_share(lua_State* L, struct island* isl, struct outcome* o) {
   }
   o->wanted = 1;
   if (o->done && o->green) {
+    lua_pushcfunction(L, share);
+    lua_pushlightuserdata(L, o);
     struct packer outer = isl->pack; /* this is in the middle of packing */
     memset(&isl->pack, 0, sizeof outer);
     isl->sharing = 1;
-    share(L, isl, o);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+      lua_pop(L, 1);
+    }
     isl->sharing = 0;
     packer_free(&isl->pack);
     isl->pack = outer;
@@ -318,7 +356,7 @@ static int push_values(lua_State* L, struct island* isl, struct outcome* o) {
   if (o->home != isl || !o->green) { /* or its state is a new one by now */
     return o->parcel ? parcel_unpack(L, isl, o->parcel) : 0;
   }
-  copy_values(o->green->L, L, o->count);
+  copy_values(o, L);
   return o->count;
 }
 
@@ -348,7 +386,7 @@ static int join(lua_State* L) {
   back_in(L);
   int n = push_values(L, isl, o);
   if (o->failed || (o->unsendable && o->home != isl)) {
-    return lua_error(L);
+    return n ? lua_error(L) : luaL_error(L, "not enough memory");
   }
   return n;
 }

@@ -43,6 +43,9 @@ struct house* house_new(thrum_rt* rt, int owned) {
     atomic_init(&h->refs, 1);
     h->rt = rt;
     h->owned = owned;
+    if (!owned) { /* handles may outlive the host's reference */
+      thrum_rt_retain(rt);
+    }
   }
   return h;
 }
@@ -66,9 +69,7 @@ static void house_end(struct house* h) {
     thrum_domain_release(isl->domain);
     thrum_free(isl);
   }
-  if (h->owned) {
-    thrum_rt_free(h->rt);
-  }
+  thrum_rt_free(h->rt);
   thrum_free(h->path);
   thrum_free(h->cpath);
   thrum_free(h);
@@ -104,6 +105,9 @@ static void drop_runtime(thrum_rt* rt) {
 
 struct house* house_need(lua_State* L, struct island* isl) {
   struct house* h = isl->house;
+  if (!h && isl->ending) {
+    luaL_error(L, "the state closes");
+  }
   if (!h) {
     thrum_rt* rt;
     int code = thrum_rt_new(&rt, &isl->config);
@@ -183,6 +187,7 @@ static void shut_pool(struct house* h) {
 /* Its Gs never run again. */
 void island_end(struct island* isl) {
   struct house* h = isl->house;
+  isl->ending = 1;
   if (!h) {
     return;
   }

@@ -385,12 +385,9 @@ static void shrink(struct packer* p) {
   }
 }
 
-struct parcel* parcel_pack(lua_State* L, struct island* isl, int first, int n) {
+static struct parcel* pack_all(lua_State* L, struct island* isl, int first,
+                               int n) {
   struct packer* p = &isl->pack;
-  /* Else the last one was cut short by a Lua error: out of memory. */
-  if (p->busy && (LUA_VERSION_NUM < 503 || wait_refused(L))) {
-    luaL_error(L, "a finalizer must not send");
-  }
   p->size = p->count = p->seen_count = p->refs = 0;
   p->code = p->global = p->learned = 0;
   p->what = NULL;
@@ -412,6 +409,48 @@ struct parcel* parcel_pack(lua_State* L, struct island* isl, int first, int n) {
   shrink(p);
   return made;
 }
+
+#if LUA_VERSION_NUM >= 503
+
+struct parcel* parcel_pack(lua_State* L, struct island* isl, int first, int n) {
+  /* Else the last one was cut short by a Lua error: out of memory. */
+  if (isl->pack.busy && wait_refused(L)) {
+    luaL_error(L, "a finalizer must not send");
+  }
+  return pack_all(L, isl, first, n);
+}
+
+#else /* it does not tell whether this is a finalizer */
+
+struct job {
+  struct island* isl;
+  struct parcel* made;
+};
+
+/* [1]: the job, then come the values. */
+static int pack_protected(lua_State* L) {
+  struct job* job = lua_touserdata(L, 1);
+  job->made = pack_all(L, job->isl, 2, lua_gettop(L) - 1);
+  return job->made ? 0 : 1;
+}
+
+struct parcel* parcel_pack(lua_State* L, struct island* isl, int first, int n) {
+  struct job job = {isl, NULL};
+  if (isl->pack.busy) {
+    luaL_error(L, "a finalizer must not send");
+  }
+  luaL_checkstack(L, n + 4, "too many values");
+  lua_pushcfunction(L, pack_protected);
+  lua_pushlightuserdata(L, &job);
+  for (int i = 0; i < n; ++i) {
+    lua_pushvalue(L, first + i);
+  }
+  int bad = lua_pcall(L, n + 1, LUA_MULTRET, 0);
+  isl->pack.busy = 0;
+  return bad ? (lua_error(L), NULL) : job.made;
+}
+
+#endif
 
 void parcel_free(struct parcel* p) {
   for (uint32_t i = 0; p && i < p->objects; ++i) {

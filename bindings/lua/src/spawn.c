@@ -18,6 +18,17 @@ static void set_path(lua_State* L, const char* name, const char* path) {
   }
 }
 
+/* What stands on the stack of a state, to be called where nothing may raise. */
+enum { HANDLER = 1, BODY, KEEP_ERROR };
+
+static void push_own(lua_State* L, struct island* isl, lua_CFunction f) {
+  lua_pushlightuserdata(L, isl);
+  lua_pushcclosure(L, f, 1);
+}
+
+static int body(lua_State* L);
+static int keep_error(lua_State* L);
+
 /* [1]: the island. */
 static int furnish(lua_State* L) {
   struct island* isl = lua_touserdata(L, 1);
@@ -38,7 +49,10 @@ static int furnish(lua_State* L) {
     hog_track(L, isl);
   }
   renew_prepare(L, isl);
-  return 0;
+  push_own(L, isl, green_handler);
+  push_own(L, isl, body);
+  push_own(L, isl, keep_error);
+  return KEEP_ERROR;
 }
 
 /* On the G's own stack and core: 0 if there is no memory. */
@@ -56,13 +70,10 @@ static int open_state(struct island* isl) {
   }
   lua_pushcfunction(L, furnish);
   lua_pushlightuserdata(L, isl);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+  if (lua_pcall(L, 1, KEEP_ERROR, 0) != LUA_OK) {
     return 0;
   }
   lua_gc(L, LUA_GCCOLLECT, 0);
-  lua_settop(L, 0);
-  lua_pushlightuserdata(L, isl);
-  lua_pushcclosure(L, green_handler, 1);
   return !isl->memory || memory_keep(isl->memory);
 }
 
@@ -123,10 +134,11 @@ static void pool_give(struct island* isl) {
   thrum_mutex_unlock(&h->lock);
 }
 
-/* The last G of its state has ended. */
+/* The last G of its state has ended; finalizers must not start others. */
 void island_recycle(struct island* isl) {
+  isl->ending = 1;
   if (isl->L) {
-    lua_settop(isl->L, 1);
+    lua_settop(isl->L, KEEP_ERROR);
     if (!(isl->untouched && isl->memory && !memory_grown(isl->memory)) &&
         !renew(isl)) {
       island_shut(isl);
@@ -168,12 +180,10 @@ static int keep_error(lua_State* L) {
   return 0;
 }
 
-static int call_protected(lua_State* L, struct island* isl, lua_CFunction f,
-                          int n) {
-  lua_pushlightuserdata(L, isl);
-  lua_pushcclosure(L, f, 1);
+static int call_protected(lua_State* L, int f, int n) {
+  lua_pushvalue(L, f);
   lua_insert(L, -n - 1);
-  return lua_pcall(L, n, 0, 1);
+  return lua_pcall(L, n, 0, HANDLER);
 }
 
 static void root_main(void* arg) {
@@ -188,11 +198,11 @@ static void root_main(void* arg) {
   }
   g->L = isl->L;
   atomic_store_explicit(&g->at, g->L, memory_order_relaxed);
-  if (call_protected(g->L, isl, body, 0) != LUA_OK) {
+  if (call_protected(g->L, BODY, 0) != LUA_OK) {
     o->count = 1;
     o->canceled = canceled_at(g->L, -1);
     o->failed = 1;
-    call_protected(g->L, isl, keep_error, 1);
+    call_protected(g->L, KEEP_ERROR, 1);
   }
   parcel_free(g->order);
   g->order = NULL;
@@ -226,6 +236,7 @@ static int spawn(lua_State* L) {
   g->out = o;
   g->order = order;
   home->live = 1;
+  home->ending = 0;
   o->count = -1;
   object_retain(&o->head);
   int code = thrum_spawn(h->rt, &home->opts, root_main, g, &o->g);

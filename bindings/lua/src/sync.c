@@ -165,11 +165,16 @@ static int blocking(lua_State* L) {
 
 /* shield(f, ...): no cancel ends a wait in f. */
 static int shield(lua_State* L) {
+  struct green* g = island_here(L)->cur;
   luaL_checkany(L, 1);
-  int inside = thrum_shield(1) == 0;
+  if (g) {
+    thrum_shield(1);
+    ++g->shields;
+  }
   int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
-  if (inside) {
+  if (g) {
     thrum_shield(-1);
+    --g->shields;
   }
   return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }

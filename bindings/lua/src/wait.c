@@ -33,7 +33,7 @@ void wait_check(lua_State* L, struct island* isl) {
   if (wait_refused(L)) {
     luaL_error(L, "a finalizer must not wait");
   }
-  if (isl->ending && isl->cur) {
+  if (isl->ending && isl->cur && !isl->cur->shields) {
     canceled_push(L);
     lua_error(L);
   }
