@@ -78,7 +78,24 @@ test("a local channel passes the value itself", function()
   fails("cannot send a local channel at .x[1]", thrum.copy, { x = { ch } })
 end)
 
+test("a list that changes while select waits", function()
+  for _, kind in ipairs { thrum.channel, thrum.localchannel } do
+    local recv, send = { recv = kind() }, { send = kind(), {} }
+    local list = { recv, send, { after = 0.01 } }
+    local g = go(thrum.select, list)
+    yield()
+    recv.recv, send.send, list[1], list[2] = nil, 7, nil, nil
+    collectgarbage()
+    collectgarbage()
+    for _ = 1, 50 do kind() end
+    eq(g:join(), 3)
+  end
+end)
+
 test("select errors", function()
+  local many = {}
+  for i = 1, 500 do many[i] = { recv = thrum.channel() } end
+  fails("too many cases", thrum.select, many)
   fails("none of recv", thrum.select, { {} })
   fails("case 1: recv: thrum.channel expected, got number", thrum.select, { { recv = 1 } })
   fails("case 2: send: thrum.channel expected, got userdata", thrum.select,
@@ -155,6 +172,7 @@ test("scope", function()
     s:spawn(function() return 1 end)
     return "x", 2
   end) }, { "x", 2 })
+  eq(select("#", thrum.scope(function() return nil, nil, 3, nil end)), 4)
   eq(seen, 15)
   local ended
   fails("first", thrum.scope, function(s)
@@ -165,6 +183,16 @@ test("scope", function()
   ended = nil
   fails("own", thrum.scope, function(s)
     s:go(function() ended = pcall(thrum.sleep, 100) end)
+    yield()
+    error("own", 0)
+  end)
+  eq(ended, false)
+  ended = nil
+  fails("own", thrum.scope, function(s) -- one that is canceled begins another
+    s:go(function()
+      pcall(thrum.sleep, 100)
+      s:go(function() ended = pcall(thrum.sleep, 100) end)
+    end)
     yield()
     error("own", 0)
   end)

@@ -167,10 +167,14 @@ struct choice {
   thrum_case arm[CASES];
   struct message m[CASES];
   struct channel* c[CASES];
-  int n;
+  int n, packed; /* cases; those of them whose values are in m */
   int64_t deadline;
   int timer; /* which case is `after` or `default`; 0: none */
 };
+
+/* Where the handle of case i's channel is, and next to it the value to be sent:
+ * the list may change meanwhile. */
+static int box_of(int i) { return 2 + 2 * i; }
 
 /* The handle of case i's channel on top; `field` is "send" or "recv". */
 static int channel_of(lua_State* L, struct island* isl, int i,
@@ -189,13 +193,14 @@ static int channel_of(lua_State* L, struct island* isl, int i,
   return 1;
 }
 
+static int sends(const struct choice* s, int i) {
+  return s->c[i] && s->arm[i].op == THRUM_SEND;
+}
+
 static void undo_sends(lua_State* L, struct choice* s, int done) {
-  for (int i = 0; i < s->n; ++i) {
-    if (i != done && s->c[i] && s->arm[i].op == THRUM_SEND) {
-      lua_rawgeti(L, 1, i + 1);
-      lua_getfield(L, -1, "send");
-      undo(L, s->c[i], lua_gettop(L), &s->m[i]);
-      lua_pop(L, 2);
+  for (int i = 0; i < s->packed; ++i) {
+    if (i != done && sends(s, i)) {
+      undo(L, s->c[i], box_of(i), &s->m[i]);
     }
   }
 }
@@ -226,37 +231,54 @@ static void read_timer(lua_State* L, struct choice* s, int i) {
   s->timer = i + 1;
 }
 
-/* [1] is the list. Values that are sent are packed last: that may raise. */
-static int read_cases(lua_State* L) {
-  struct island* isl = island_here(L);
-  struct choice* s = lua_touserdata(L, 2);
-  s->n = (int)lua_rawlen(L, 1);
-  luaL_argcheck(L, s->n <= CASES, 1, "too many cases");
-  for (int i = 0; i < s->n; ++i) {
-    lua_rawgeti(L, 1, i + 1);
-    if (!lua_istable(L, -1)) {
-      luaL_error(L, "case %d is a %s, not a table", i + 1,
-                 luaL_typename(L, -1));
+/* Pushes the handle of case i, and what is to be sent; nil if there is none. */
+static void read_case(lua_State* L, struct island* isl, struct choice* s,
+                      int i) {
+  lua_rawgeti(L, 1, i + 1);
+  if (!lua_istable(L, -1)) {
+    luaL_error(L, "case %d is a %s, not a table", i + 1, luaL_typename(L, -1));
+  }
+  s->arm[i].op = THRUM_RECV;
+  if (channel_of(L, isl, i, "recv", &s->c[i])) {
+    lua_pushnil(L);
+  } else if (channel_of(L, isl, i, "send", &s->c[i])) {
+    s->arm[i].op = THRUM_SEND;
+    lua_rawgeti(L, -2, 1);
+  } else {
+    read_timer(L, s, i);
+    lua_pushnil(L);
+    lua_pushnil(L);
+  }
+  lua_remove(L, -3);
+  s->arm[i].chan = s->c[i] ? s->c[i]->chan : NULL;
+  s->arm[i].elem = &s->m[i];
+}
+
+/* [1] is the choice, then come handles and values. */
+static int pack_sends(lua_State* L) {
+  struct choice* s = lua_touserdata(L, 1);
+  for (; s->packed < s->n; ++s->packed) {
+    int i = s->packed;
+    if (sends(s, i)) {
+      to_message(L, island_here(L), s->c[i], box_of(i), box_of(i) + 1,
+                 &s->m[i]);
     }
-    struct channel* c = NULL;
-    if (channel_of(L, isl, i, "recv", &c)) {
-      s->arm[i].op = THRUM_RECV;
-    } else if (channel_of(L, isl, i, "send", &c)) {
-      s->arm[i].op = THRUM_SEND;
-      lua_rawgeti(L, -2, 1);
-      int box = lua_gettop(L) - 1;
-      to_message(L, isl, c, box, box + 1, &s->m[i]);
-      lua_pop(L, 1);
-    } else {
-      read_timer(L, s, i);
-      s->arm[i].op = THRUM_RECV;
-    }
-    s->c[i] = c;
-    s->arm[i].chan = c ? c->chan : NULL;
-    s->arm[i].elem = &s->m[i];
-    lua_settop(L, 2);
   }
   return 0;
+}
+
+/* Under pcall: one that fails leaves those that were packed before. */
+static void pack_all(lua_State* L, struct island* isl, struct choice* s) {
+  lua_pushlightuserdata(L, isl);
+  lua_pushcclosure(L, pack_sends, 1);
+  lua_pushlightuserdata(L, s);
+  for (int i = 0; i < 2 * s->n; ++i) {
+    lua_pushvalue(L, 2 + i);
+  }
+  if (lua_pcall(L, 1 + 2 * s->n, 0, 0) != LUA_OK) {
+    undo_sends(L, s, -1);
+    lua_error(L);
+  }
 }
 
 static int chosen(lua_State* L, struct island* isl, struct choice* s, int i) {
@@ -270,11 +292,7 @@ static int chosen(lua_State* L, struct island* isl, struct choice* s, int i) {
     lua_pushboolean(L, 1);
     return 2;
   }
-  lua_rawgeti(L, 1, i + 1);
-  lua_getfield(L, -1, "recv");
-  from_message(L, isl, s->c[i], lua_gettop(L), &s->m[i]);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+  from_message(L, isl, s->c[i], box_of(i), &s->m[i]);
   return 2;
 }
 
@@ -287,13 +305,16 @@ static int select_cases(lua_State* L) {
   wait_check(L, isl);
   memset(&s, 0, sizeof s);
   s.deadline = THRUM_FOREVER;
-  lua_pushlightuserdata(L, isl);
-  lua_pushcclosure(L, read_cases, 1);
-  lua_pushvalue(L, 1);
-  lua_pushlightuserdata(L, &s);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    undo_sends(L, &s, -1);
-    return lua_error(L);
+  int n = (int)lua_rawlen(L, 1);
+  luaL_argcheck(L, n <= CASES, 1, "too many cases");
+  luaL_checkstack(L, 4 * CASES + 8, "too many cases");
+  int to_pack = 0;
+  for (; s.n < n; ++s.n) {
+    read_case(L, isl, &s, s.n);
+    to_pack |= sends(&s, s.n);
+  }
+  if (to_pack) {
+    pack_all(L, isl, &s);
   }
   int i = thrum_select(s.arm, (uint32_t)s.n, s.deadline);
   undo_sends(L, &s, i >= 0 && s.arm[i].result == 0 ? i : -1);
