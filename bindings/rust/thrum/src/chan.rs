@@ -299,10 +299,26 @@ impl<T> Drop for Receiver<T> {
         if self.core.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.core.close();
             // What a value's drop does (it may wait) is no business of the release.
-            while let Ok(value) = self.core.recv(TRY) {
-                drop(value);
-            }
+            let rest = Rest(&self.core);
+            rest.drop_all();
         }
+    }
+}
+
+/// Drops what is in a channel: also what comes after a value whose drop panics.
+struct Rest<'a, T>(&'a Core<T>);
+
+impl<T> Rest<'_, T> {
+    fn drop_all(&self) {
+        while let Ok(value) = self.0.recv(TRY) {
+            drop(value);
+        }
+    }
+}
+
+impl<T> Drop for Rest<'_, T> {
+    fn drop(&mut self) {
+        self.drop_all();
     }
 }
 

@@ -6,7 +6,6 @@ use crate::chan::{Receiver, RecvError, SendError, Sender};
 use crate::park::{park, TRY};
 use crate::sys;
 use crate::time::After;
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -114,21 +113,17 @@ macro_rules! __select {
     }};
     (@run $chosen:ident $arms:ident { ($pattern:pat) $body:tt } $($rest:tt)*) => {{
         let (arm, rest) = $arms;
-        if $chosen.index == 0 {
+        if $chosen == 0 {
             $crate::__select::discard(rest);
-            // SAFETY: it was chosen, by the wait that saw it.
-            let $pattern = unsafe { $crate::__select::Arm::output(arm, $chosen.result) };
+            let $pattern = $crate::__select::Arm::output(arm);
             $body
         } else {
             $crate::__select::discard(arm);
-            $chosen.index -= 1;
+            $chosen -= 1;
             let arms = rest;
             $crate::__select!(@run $chosen arms $($rest)*)
         }
     }};
-    (@run $chosen:ident $arms:ident { (_) $body:tt } $($rest:tt)*) => {
-        $crate::__select!(@run $chosen $arms { (_unused) $body } $($rest)*)
-    };
 }
 
 /// A case without a channel: never ready.
@@ -155,20 +150,27 @@ pub trait Arm {
         sys::THRUM_FOREVER
     }
 
+    /// It was: before anything else happens, so that each value has one owner whatever
+    /// the others' destructors do.
+    ///
     /// # Safety
-    /// The arm was chosen, with this result.
-    unsafe fn output(self, result: i32) -> Self::Output;
+    /// With this result, by the wait that has just ended.
+    unsafe fn chosen(&mut self, _result: i32) {}
+
+    /// Of the chosen one.
+    fn output(self) -> Self::Output;
 }
 
 /// `receiver.recv()`
 pub struct Recv<'a, T> {
     receiver: &'a Receiver<T>,
     value: MaybeUninit<T>,
+    output: Option<Result<T, RecvError>>,
 }
 
 impl<'a, T> Recv<'a, T> {
     pub fn new(receiver: &'a Receiver<T>) -> Self {
-        Recv { receiver, value: MaybeUninit::uninit() }
+        Recv { receiver, value: MaybeUninit::uninit(), output: None }
     }
 }
 
@@ -180,24 +182,29 @@ impl<T> Arm for Recv<'_, T> {
         sys::thrum_case { chan: self.receiver.raw(), elem, ..EMPTY }
     }
 
-    unsafe fn output(self, result: i32) -> Self::Output {
-        if result < 0 {
-            return Err(RecvError);
-        }
-        // SAFETY: chosen and 0: a value has moved here.
-        Ok(unsafe { self.value.assume_init() })
+    unsafe fn chosen(&mut self, result: i32) {
+        self.output = Some(if result < 0 {
+            Err(RecvError)
+        } else {
+            // SAFETY: chosen and 0: a value has moved here, and moves on, once.
+            Ok(unsafe { self.value.assume_init_read() })
+        });
+    }
+
+    fn output(self) -> Self::Output {
+        self.output.expect("it was chosen")
     }
 }
 
 /// `sender.send(value)`
 pub struct Send<'a, T> {
     sender: &'a Sender<T>,
-    value: T,
+    value: Option<T>,
 }
 
 impl<'a, T> Send<'a, T> {
     pub fn new(sender: &'a Sender<T>, value: T) -> Self {
-        Send { sender, value }
+        Send { sender, value: Some(value) }
     }
 }
 
@@ -205,17 +212,19 @@ impl<T> Arm for Send<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn case(&mut self) -> sys::thrum_case {
-        let elem = ptr::from_mut(&mut self.value).cast();
+        let elem = self.value.as_mut().map_or(ptr::null_mut(), |value| ptr::from_mut(value).cast());
         sys::thrum_case { chan: self.sender.raw(), elem, op: sys::THRUM_SEND, result: 0 }
     }
 
-    unsafe fn output(self, result: i32) -> Self::Output {
-        if result < 0 {
-            return Err(SendError(self.value));
+    unsafe fn chosen(&mut self, result: i32) {
+        if result == 0 {
+            // It has moved to the receiver.
+            std::mem::forget(self.value.take());
         }
-        // It has moved to the receiver.
-        std::mem::forget(self.value);
-        Ok(())
+    }
+
+    fn output(self) -> Self::Output {
+        self.value.map_or(Ok(()), |value| Err(SendError(value)))
     }
 }
 
@@ -233,7 +242,7 @@ impl Arm for Default {
         TRY
     }
 
-    unsafe fn output(self, _: i32) {}
+    fn output(self) {}
 }
 
 impl Arm for After {
@@ -247,17 +256,23 @@ impl Arm for After {
         self.deadline
     }
 
-    unsafe fn output(self, _: i32) {}
+    fn output(self) {}
 }
 
 /// Arms in a row: `(first, (second, ()))`.
 pub trait List {
     /// Describes them, and tells the earliest deadline and whose it is.
     fn fill(&mut self, cases: &mut [sys::thrum_case], at: usize, soonest: &mut (i64, usize));
+
+    /// # Safety
+    /// See [`Arm::chosen`]: the one at `index`.
+    unsafe fn chosen(&mut self, index: usize, result: i32);
 }
 
 impl List for () {
     fn fill(&mut self, _: &mut [sys::thrum_case], _: usize, _: &mut (i64, usize)) {}
+
+    unsafe fn chosen(&mut self, _: usize, _: i32) {}
 }
 
 impl<A: Arm, L: List> List for (A, L) {
@@ -268,17 +283,21 @@ impl<A: Arm, L: List> List for (A, L) {
         }
         self.1.fill(cases, at + 1, soonest);
     }
+
+    unsafe fn chosen(&mut self, index: usize, result: i32) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match index {
+                0 => self.0.chosen(result),
+                _ => self.1.chosen(index - 1, result),
+            }
+        }
+    }
 }
 
-/// Which arm, and what thrum_case.result says of it.
-pub struct Chosen {
-    pub index: usize,
-    pub result: i32,
-    _private: PhantomData<()>,
-}
-
-/// The wait of `select!`. The arms stay where they are until it returns.
-pub fn wait<L: List>(arms: &mut L, cases: &mut [sys::thrum_case]) -> Chosen {
+/// The wait of `select!`: which arm was chosen. The arms stay where they are until it
+/// returns.
+pub fn wait<L: List>(arms: &mut L, cases: &mut [sys::thrum_case]) -> usize {
     let mut soonest = (sys::THRUM_FOREVER, usize::MAX);
     arms.fill(cases, 0, &mut soonest);
     let (deadline, timed) = soonest;
@@ -294,5 +313,7 @@ pub fn wait<L: List>(arms: &mut L, cases: &mut [sys::thrum_case]) -> Chosen {
             (code as usize, cases[code as usize].result)
         }
     };
-    Chosen { index, result, _private: PhantomData }
+    // SAFETY: so says thrum_select.
+    unsafe { arms.chosen(index, result) };
+    index
 }

@@ -3,6 +3,7 @@
 //! SPDX-License-Identifier: MIT
 
 use std::collections::HashSet;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -287,5 +288,56 @@ fn a_select_that_never_ends_says_so() {
             }
         });
         assert!(never.unwrap_err().downcast_ref::<&str>().unwrap().contains("select!"));
+    });
+}
+
+/// Its drop panics, if it is to.
+struct Bomb(bool);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 {
+            resume_unwind(Box::new("bomb"));
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_the_drop_of_another_arm_drops_nothing_twice() {
+    run(|| {
+        let live = Arc::new(AtomicIsize::new(0));
+        let (tx, rx) = channel(1);
+        let (bombs, _nobody) = channel::<Bomb>(0);
+        let value = Live::new(&live);
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            select! {
+                sent = tx.send(value) => sent.is_ok(),
+                _ = bombs.send(Bomb(true)) => unreachable!(),
+            }
+        }));
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"bomb"));
+        assert_eq!(live.load(Ordering::Relaxed), 1);
+        // Nor is one that was received lost.
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            select! {
+                _ = bombs.send(Bomb(true)) => unreachable!(),
+                value = rx.recv() => drop(value),
+            }
+        }));
+        assert!(caught.is_err());
+        assert_eq!(live.load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
+fn a_panic_in_the_drop_of_a_value_drops_the_rest() {
+    run(|| {
+        let live = Arc::new(AtomicIsize::new(0));
+        let (tx, rx) = channel(3);
+        for bad in [false, true, false] {
+            assert!(tx.send((Live::new(&live), Bomb(bad))).is_ok());
+        }
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(rx))).is_err());
+        assert_eq!(live.load(Ordering::Relaxed), 0);
     });
 }
