@@ -32,8 +32,9 @@ pub(crate) fn block_on_until<F: Future>(future: F, deadline: i64) -> Option<F::O
     let mut future = pin!(future);
     match Green::current() {
         Some(green) => {
-            let waker = Waker::from(Arc::new(green));
-            poll_until(|cx| future.as_mut().poll(cx), &waker, || park_green(deadline))
+            let green = Arc::new(green);
+            let waker = Waker::from(green.clone());
+            poll_until(|cx| future.as_mut().poll(cx), &waker, || green.wait(deadline))
         }
         None => {
             let os = Arc::new(Os { thread: thread::current(), woken: AtomicBool::new(false) });
@@ -59,17 +60,12 @@ fn poll_until<T>(
     }
 }
 
-/// Takes the permit of the calling green thread, or waits for it. One that a former
-/// future left costs one more poll.
-fn park_green(deadline: i64) -> bool {
-    // SAFETY: parking, from a G; the reason is static.
-    park(deadline, || unsafe { sys::thrum_park(c"future".as_ptr(), deadline) }) == 0
-}
-
 /// Wakes a green thread, from anywhere, also after its end and its runtime's stop.
 struct Green {
     rt: *mut sys::thrum_rt,
     g: sys::thrum_g,
+    /// The permit alone does not tell whose it is: a poll may wait in between.
+    woken: AtomicBool,
 }
 
 // SAFETY: a reference to the runtime, and a number; both are for any thread.
@@ -83,8 +79,21 @@ impl Green {
         unsafe {
             let rt = sys::thrum_rt_current();
             sys::thrum_rt_retain(rt);
-            (!rt.is_null()).then(|| Green { rt, g: sys::thrum_self() })
+            let woken = AtomicBool::new(false);
+            (!rt.is_null()).then(|| Green { rt, g: sys::thrum_self(), woken })
         }
+    }
+
+    fn wait(&self, deadline: i64) -> bool {
+        // Release and acquire: what the waker did is seen by the next poll.
+        while !self.woken.swap(false, Ordering::Acquire) {
+            // SAFETY: parking, from a G; the reason is static.
+            let code = park(deadline, || unsafe { sys::thrum_park(c"future".as_ptr(), deadline) });
+            if code != 0 {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -94,6 +103,7 @@ impl Wake for Green {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
         // SAFETY: the runtime is held; a G that has ended is told apart.
         unsafe { sys::thrum_unpark(self.rt, self.g) };
     }

@@ -134,3 +134,23 @@ fn a_waker_outlives_its_runtime() {
         run(|| block_on(std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone()))));
     kept.wake();
 }
+
+#[test]
+fn a_wake_is_not_lost_to_a_wait_inside_the_poll() {
+    run(|| {
+        let mut event = None;
+        block_on(std::future::poll_fn(|cx| {
+            if event.is_some() {
+                return std::task::Poll::Ready(());
+            }
+            // Comes while this waits for something else, with the same permit.
+            let waker = cx.waker().clone();
+            event = Some(());
+            offload(move || {
+                waker.wake();
+                std::thread::sleep(MOMENT);
+            });
+            std::task::Poll::Pending
+        }));
+    });
+}
