@@ -155,8 +155,15 @@ struct Data {
     rt: *mut sys::thrum_rt,
     running: UnsafeCell<sys::thrum_wg>,
     panicked: AtomicBool,
+    members: Mutex<Members>,
+}
+
+#[derive(Default)]
+struct Members {
     /// Those to be cancelled; some of them have ended.
-    members: Mutex<Vec<sys::thrum_g>>,
+    all: Vec<sys::thrum_g>,
+    /// So are those that come later.
+    cancelled: bool,
 }
 
 // SAFETY: the runtime and the wait group are for any thread.
@@ -170,7 +177,7 @@ impl Data {
             rt,
             running: UnsafeCell::new(sys::thrum_wg { opaque: [0; 4] }),
             panicked: AtomicBool::new(false),
-            members: Mutex::new(Vec::new()),
+            members: Mutex::default(),
         }
     }
 
@@ -181,20 +188,26 @@ impl Data {
 
     fn remember(&self, g: sys::thrum_g) {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        if members.len() == members.capacity() {
+        if members.cancelled {
+            // SAFETY: as in cancel.
+            unsafe { sys::thrum_cancel(self.rt, g) };
+        }
+        let all = &mut members.all;
+        if all.len() == all.capacity() {
             // SAFETY: TRY never waits; the runtime lives.
-            members.retain(|g| unsafe {
+            all.retain(|g| unsafe {
                 sys::thrum_join(self.rt, *g, crate::park::TRY) == sys::THRUM_EAGAIN
             });
-            let alive = members.len();
-            members.reserve(alive.max(16));
+            let alive = all.len();
+            all.reserve(alive.max(16));
         }
-        members.push(g);
+        all.push(g);
     }
 
     fn cancel(&self) {
-        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        for g in members.iter() {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.cancelled = true;
+        for g in members.all.iter() {
             // SAFETY: the runtime lives; one that has ended is told apart.
             unsafe { sys::thrum_cancel(self.rt, *g) };
         }

@@ -6,6 +6,7 @@ use crate::cancel::{cancelled, Cancelled};
 use crate::error::io_error;
 use crate::join::{Handle, JoinHandle};
 use crate::packet::Packet;
+use crate::park::Shield;
 use crate::runtime::Runtime;
 use crate::sys;
 use std::cell::UnsafeCell;
@@ -307,6 +308,8 @@ unsafe extern "C" fn run<F: FnOnce() -> T, T>(arg: *mut c_void) {
         let result = catch_unwind(AssertUnwindSafe(f));
         // SAFETY: once, here.
         if unsafe { (*start).packet.finish(result) } {
+            // Nobody is left to catch what a result's drop throws: no cancel may.
+            let _shield = Shield::new();
             // SAFETY: nobody else has it.
             drop(unsafe { Box::from_raw(start) });
         }

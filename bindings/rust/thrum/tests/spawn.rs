@@ -382,3 +382,52 @@ fn names_and_stacks_are_given() {
     });
     assert!(thrum::build_info().contains("thrum 0."));
 }
+
+#[test]
+fn a_cancelled_scope_cancels_what_is_begun_later() {
+    /// One generation after the other, which the cancel of their parents finds busy.
+    fn descend<'scope>(s: &'scope thrum::Scope<'scope, '_>, depth: u32) {
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < MOMENT {}
+        if depth > 0 {
+            s.spawn(move || descend(s, depth - 1));
+        }
+        sleep(LONG);
+    }
+    run(|| {
+        let above = spawn(|| {
+            scope(|s| {
+                s.spawn(move || descend(s, 8));
+            });
+        });
+        sleep(MOMENT / 2);
+        above.cancel();
+        assert!(above.join().unwrap_err().is::<Cancelled>());
+    });
+}
+
+/// A value whose drop waits.
+struct Waits(Arc<AtomicUsize>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        sleep(MOMENT);
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn no_cancel_comes_into_the_drop_of_a_result_that_nobody_has() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    run(|| {
+        for _ in 0..4 {
+            let dropped = dropped.clone();
+            drop(spawn(move || {
+                catch_unwind(|| sleep(LONG)).ok();
+                Waits(dropped)
+            }));
+        }
+        sleep(MOMENT);
+    });
+    assert_eq!(dropped.load(Ordering::Relaxed), 4);
+}
