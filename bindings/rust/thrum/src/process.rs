@@ -28,6 +28,7 @@ use std::ffi::{c_char, CString, OsStr};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::ExitStatusExt;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::{ExitStatus, Output};
 use std::ptr::{self, NonNull};
@@ -198,7 +199,8 @@ impl Command {
         let (from_out, from_err) = (child.stdout.take(), child.stderr.take());
         let (stdout, stderr) = crate::scope(|s| {
             let beside = s.spawn(move || all_of(from_err));
-            (all_of(from_out), beside.join().expect("reading does not panic"))
+            let stdout = all_of(from_out);
+            (stdout, beside.join().unwrap_or_else(|payload| resume_unwind(payload)))
         });
         Ok(Output { status: child.wait()?, stdout: stdout?, stderr: stderr? })
     }

@@ -218,3 +218,40 @@ fn an_os_thread_may_read() {
     assert_eq!(text, "outside");
     writer.join().unwrap();
 }
+
+/// Closes with a reset instead of an end.
+fn reset(stream: std::net::TcpStream) {
+    extern "C" {
+        fn setsockopt(fd: i32, level: i32, name: i32, value: *const i32, size: u32) -> i32;
+    }
+    let (socket, linger, at_once) = (1, 13, [1, 0]);
+    use std::os::fd::AsRawFd;
+    // SAFETY: a struct linger is two ints.
+    let code = unsafe { setsockopt(stream.as_raw_fd(), socket, linger, at_once.as_ptr(), 8) };
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_peer_that_has_reset_does_not_end_the_server() {
+    run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr();
+        reset(std::net::TcpStream::connect(at).unwrap());
+        let good = std::net::TcpStream::connect(at).unwrap();
+        assert_eq!(listener.accept().unwrap().1, good.local_addr().unwrap());
+        reset(std::net::TcpStream::connect(at).unwrap());
+        assert!(listener.incoming().next().unwrap().is_ok());
+    });
+}
+
+#[test]
+fn a_datagram_to_a_number_from_an_os_thread() {
+    run(|| {
+        let a = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let b = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = b.local_addr().unwrap();
+        let sent = std::thread::spawn(move || a.send_to(b"thrum", to)).join().unwrap();
+        assert_eq!(sent.unwrap(), 5);
+        assert_eq!(b.recv(&mut [0; 8]).unwrap(), 5);
+    });
+}

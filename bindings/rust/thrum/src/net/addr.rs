@@ -81,6 +81,12 @@ pub(super) fn host_and_port(to: &(impl ToHost + ?Sized)) -> io::Result<(CString,
 /// All addresses of a host, as far as there is room.
 pub(super) fn resolve(to: &(impl ToHost + ?Sized)) -> io::Result<Vec<sys::thrum_addr>> {
     let (host, port) = host_and_port(to)?;
+    // A number needs no runtime. What is not one may be a path to this parser.
+    if !host.as_bytes().iter().any(|byte| b"/@".contains(byte)) {
+        if let Ok(at) = literal(host.as_bytes(), port) {
+            return Ok(vec![at]);
+        }
+    }
     let mut found = [NOWHERE; MOST];
     let (out, room) = (found.as_mut_ptr(), MOST as u32);
     // SAFETY: parking; found has that much room.

@@ -98,16 +98,25 @@ impl TcpListener {
         Ok(listener)
     }
 
-    /// Waits for a connection; it, and where it is from.
+    /// Waits for a connection; it, and where it is from. One that the other end has
+    /// reset by then is passed over.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let deadline = self.timeout.deadline();
+        loop {
+            let stream = self.accept_until(deadline)?;
+            match stream.peer_addr() {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
+                from => return Ok((stream, from?)),
+            }
+        }
+    }
+
+    fn accept_until(&self, deadline: i64) -> io::Result<TcpStream> {
         let conn = Conn::new(|out| {
             // SAFETY: parking; it lives.
             park(deadline, || unsafe { sys::thrum_accept(self.raw.as_ptr(), out, deadline) })
         })?;
-        let stream = TcpStream(conn);
-        let from = stream.peer_addr()?;
-        Ok((stream, from))
+        Ok(TcpStream(conn))
     }
 
     /// How long an accept may wait; `None`: for ever.
@@ -156,6 +165,6 @@ impl Iterator for Incoming<'_> {
     type Item = io::Result<TcpStream>;
 
     fn next(&mut self) -> Option<io::Result<TcpStream>> {
-        Some(self.listener.accept().map(|(stream, _)| stream))
+        Some(self.listener.accept_until(self.listener.timeout.deadline()))
     }
 }
