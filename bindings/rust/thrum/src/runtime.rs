@@ -74,6 +74,8 @@ impl RuntimeBuilder {
     /// One OS thread, a virtual clock that jumps when all sleep, and an order of
     /// events that the seed decides: the same seed replays the same run. It has no world
     /// outside: no sockets, no futures that others wake, and `offload` runs in place.
+    /// Its green threads stay on the OS thread that calls [`Runtime::run`]: drop it there,
+    /// or what has begun there is waited for in vain.
     pub fn deterministic(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
