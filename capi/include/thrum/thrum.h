@@ -604,8 +604,7 @@ THRUM_API int thrum_exit_blocking(void);
  * thread: locale, signal mask, GL contexts, errno across parks. A G that ends
  * locked takes a thread of thrum's with it; one of the host's is just unlocked.
  * Threads: in-G  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_ENOTG THRUM_EPERM (inside a domain, whose Gs run on any thread
- *   that holds it: thrum_domain_leave) THRUM_EFORKED */
+ * Errors: THRUM_ENOTG THRUM_EPERM (inside a domain) THRUM_EFORKED */
 THRUM_API int thrum_lock_thread(void);
 
 /* Undoes the innermost thrum_lock_thread.
