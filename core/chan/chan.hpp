@@ -51,11 +51,11 @@ inline void copy_elem(void* to, const void* from, u32 size) {
 // Buffer operations, under the lock.
 inline void buffer_put(Chan* c, const void* src) {
   u32 len = c->len.load(relaxed);
-  u32 at = c->head + len;
+  u64 at = u64{c->head} + len;
   if (at >= c->capacity) {
     at -= c->capacity;
   }
-  copy_elem(c->slot(at), src, c->elem_size);
+  copy_elem(c->slot(static_cast<u32>(at)), src, c->elem_size);
   c->len.store(len + 1, relaxed);
 }
 

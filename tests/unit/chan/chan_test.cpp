@@ -373,3 +373,27 @@ TEST_CASE("chan: gone the moment the last receive returns") {
     });
   }
 }
+
+TEST_CASE("chan: the wrap of a buffer that is almost as large as its index") {
+  constexpr u32 kMost = UINT32_MAX;
+  constexpr size_t kBytes = sizeof(Chan) + size_t{kMost};
+  void* p = os::vm_reserve(kBytes);  // what is not touched takes no memory
+  if (!p) {
+    UNIT_SKIP("no 4 GiB of address space");
+  }
+  Chan* c = new (p) Chan{};
+  c->elem_size = 1;
+  c->capacity = kMost;
+  c->head = kMost - 3;
+  u32 bad = 0;
+  u8 in[8], out[8] = {};
+  for (u8 i = 0; i < 8; ++i) {
+    in[i] = i;
+    bad += !chan_put(c, in + i);
+  }
+  for (u8 i = 0; i < 8; ++i) {
+    bad += !chan_get(c, out + i) || out[i] != i;
+  }
+  CHECK(bad == 0);
+  os::vm_release(p, kBytes);
+}
