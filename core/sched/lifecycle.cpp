@@ -332,6 +332,7 @@ int rt_on_thread(Runtime* rt, void (*start)(void*), void (*stop)(void*),
 }
 
 bool m_create(Runtime* rt, P* p, G* g, bool spinning) {
+  sysmon_start(rt);  // first: if there is no M to be had, it tries again
   M* m = m_again(rt);
   if (!m && !(m = m_make(rt, false))) {
     return false;
@@ -339,7 +340,6 @@ bool m_create(Runtime* rt, P* p, G* g, bool spinning) {
   m->next_p = p;
   m->next_g = g;
   m->spinning = spinning;
-  sysmon_start(rt);
   inherit_cpus(this_m(), m);
   if (os::thread_start(m->thread, m_main, m, "thrum-m") == 0) {
     return true;

@@ -106,7 +106,8 @@ struct ledger {
 static void* host_alloc(void* arg, size_t size, size_t align) {
   struct ledger* l = arg;
   void* p = NULL;
-  if (__atomic_add_fetch(&l->calls, 1, __ATOMIC_RELAXED) > l->fail_after ||
+  if (__atomic_add_fetch(&l->calls, 1, __ATOMIC_RELAXED) >
+          __atomic_load_n(&l->fail_after, __ATOMIC_RELAXED) ||
       posix_memalign(&p, align < 16 ? 16 : align, size) != 0) {
     return NULL;
   }
@@ -167,6 +168,31 @@ TEST(host_allocator) {
     CHECK_EQ(hosted_by(&few), THRUM_ENOMEM);
     CHECK_EQ(few.blocks, 0);
   }
+}
+
+/* No memory for the first thread when the first G comes, and then there is. */
+static void runs_after_all(void* arg) { set(arg, 1); }
+TEST(host_allocator_recovers) {
+  struct ledger l = {.fail_after = INT64_MAX};
+  thrum_allocator a = {.struct_size = sizeof a,
+                       .arg = &l,
+                       .alloc = host_alloc,
+                       .free = host_free};
+  thrum_config c;
+  thrum_config_init(&c, sizeof c);
+  c.procs = 1;
+  c.allocator = &a;
+  thrum_rt* rt;
+  REQUIRE_EQ(thrum_rt_new(&rt, &c), 0);
+  __atomic_store_n(&l.fail_after, l.calls, __ATOMIC_SEQ_CST);
+  word ran = 0;
+  thrum_g g = go_in(rt, runs_after_all, &ran);
+  CHECK(__atomic_load_n(&l.calls, __ATOMIC_SEQ_CST) > l.fail_after);
+  __atomic_store_n(&l.fail_after, INT64_MAX, __ATOMIC_SEQ_CST);
+  CHECK_EQ(thrum_join(rt, g, thrum_after(20 * SECOND)), 0);
+  CHECK_EQ(get(&ran), 1);
+  rt_end(rt);
+  CHECK_EQ(l.blocks, 0);
 }
 
 TEST(host_allocator_refused) {
@@ -263,6 +289,7 @@ static const struct check_case cases[] = {
     CASE(heap_shared),
     CASE(heap_limits),
     CASE(host_allocator),
+    CASE(host_allocator_recovers),
     CASE(host_allocator_refused),
     CASE(counted),
 };
