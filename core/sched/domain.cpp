@@ -319,12 +319,23 @@ i64 domains_look(Runtime* rt, i64 now) {
   return again;
 }
 
+namespace {
+
+// close_gs looks at it meanwhile. One that is written off stays inside: it never
+// runs again.
+void set_outside(Runtime* rt, G* g, bool outside) {
+  Locked held(rt->join_locks[g->slot % kJoinLocks]);
+  g->ext->outside = outside && !g->ext->lost;
+}
+
+}  // namespace
+
 int domain_leave(M*& m) {
   G* g = m->cur;
-  if (!g->ext || !g->ext->domain || g->ext->outside) {
+  if (!inside_domain(g)) {
     return kEPERM;
   }
-  g->ext->outside = true;
+  set_outside(m->rt, g, true);
   unroute(m->rt, g);
   m->after = After{.kind = AfterKind::route, .g = g};
   m = switch_away(m, g->body);
@@ -340,7 +351,7 @@ int domain_enter(M*& m) {
   if (domain_closed(g->ext->domain)) {
     return kECLOSED;
   }
-  g->ext->outside = false;
+  set_outside(m->rt, g, false);
   g->flags |= kRouted;
   m->after = After{.kind = AfterKind::route, .g = g};
   m = switch_away(m, g->body);

@@ -155,7 +155,7 @@ struct Ext {
   char name[48];        // const
   void (*drop)(void*);  // const
   Domain* domain;       // const; owns a reference
-  bool outside;         // owner: has left its domain
+  bool outside;         // Runtime.join_lock; owner reads: has left its domain
   bool lost;            // Runtime.join_lock: its domain was closed
   M* pin;               // const: THRUM_PIN_M
   u32 stack_class;      // const

@@ -666,6 +666,57 @@ static void close_domain(void* arg) {
   thrum_domain_release(d);
   thrum_chan_release(c.ch);
 }
+/* Closed while Gs come and go: each goes on outside to its end, or is written off:
+ * then it has not left, and does not any more. */
+struct comer {
+  word left, ended;
+};
+static void comes_and_goes(void* arg) {
+  struct comer* c = arg;
+  do {
+    CHECK_EQ(thrum_domain_leave(), 0);
+    add(&c->left, 1);
+    CHECK_EQ(thrum_yield(), 0);
+  } while (thrum_domain_enter() == 0);
+  add(&c->ended, 1);
+}
+TEST(domain_close_amid_leave_and_enter) {
+  enum { N = 6 };
+  for (int round = 0; round < ROUNDS(400); round++) {
+    thrum_rt* rt = rt_make(RT_P2);
+    thrum_domain_ops ops = {.struct_size = sizeof ops};
+    thrum_domain* d;
+    REQUIRE_EQ(thrum_domain_new(rt, &ops, NULL, &d), 0);
+    thrum_spawn_opts o = spawn_opts();
+    o.domain = d;
+    struct comer c[N];
+    word left[N];
+    int lost[N];
+    thrum_g g[N];
+    memset(c, 0, sizeof c);
+    for (int i = 0; i < N; i++)
+      REQUIRE_EQ(thrum_spawn(rt, &o, comes_and_goes, &c[i], &g[i]), 0);
+    while (get(&c[0].left) <= round % 20)
+      sched_yield();
+    CHECK_EQ(thrum_domain_close(d), 0);
+    for (int i = 0; i < N; i++) {
+      int rc = thrum_join(rt, g[i], SOON);
+      lost[i] = rc == THRUM_ECLOSED;
+      CHECK(rc == 0 || lost[i]);
+      left[i] = get(&c[i].left);
+      CHECK(lost[i] || get(&c[i].ended));
+    }
+    check_pause();
+    for (int i = 0; i < N; i++)
+      if (lost[i]) {
+        CHECK_EQ(get(&c[i].left), left[i]);
+        CHECK_EQ(get(&c[i].ended), 0);
+      }
+    thrum_domain_release(d);
+    rt_end(rt);
+  }
+}
+
 TEST(domain_close) { in_sequence(close_domain, NULL); }
 
 /* ---- the host's own lock ------------------------------------------------- */
@@ -1536,6 +1587,7 @@ static const struct check_case cases[] = {
     CASE(domain_pumped_is_never_handed_over),
     CASE(domain_pumped_and_never_pumped),
     CASE(domain_close),
+    CASE(domain_close_amid_leave_and_enter),
     CASE(domain_host_lock_hands_over),
     CASE(domain_host_lock_comes_and_goes),
     CASE(permit),

@@ -104,14 +104,16 @@ THRUM_API int thrum_domain_pump(thrum_domain* d, int64_t deadline_ns);
  * while, and not otherwise. Poll it, never read, write or close it; it lives
  * as long as the domain.
  * Threads: any  Class: plain  Parks: no  Signal-safe: no  Since: 0.1
- * Errors: THRUM_EINVAL THRUM_ENOTSUP (not THRUM_DOMAIN_PUMPED) THRUM_ECLOSED
+ * Errors: THRUM_EINVAL (also a domain that is not THRUM_DOMAIN_PUMPED)
  *   THRUM_EFORKED */
 THRUM_API int thrum_domain_wake_fd(thrum_domain* d);
 
 /* Closes the domain, because the host is ending: the Gs inside never run again,
  * with no drop and no unwinding; joining one gives THRUM_ECLOSED, and so does
- * spawning one. The host's memory that they held is the host's to forget. Gs
- * that have left it go on outside.
+ * spawning one. The host's memory that they held is the host's to forget, and what
+ * they waited in is no more than that either: a value sent to one of them is lost,
+ * a lock handed to one is held for ever, and once rt is freed such an object must
+ * not be touched. Gs that have left it go on outside.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_ECLOSED (it was closed already) THRUM_EFORKED */
 THRUM_API int thrum_domain_close(thrum_domain* d);
