@@ -1218,9 +1218,7 @@ TEST(hosted_blocking_leaves_the_rest) {
 /* A stop waits for a pump that is on its way out, to the last instruction: it may
  * be freed behind. The library's own call is stopped where it sets the
  * descriptor. */
-static struct {
-  word armed, reached, left, stopped;
-} way_out;
+static struct { word armed, reached, left, stopped; } way_out;
 int timerfd_settime(int fd, int flags, const struct itimerspec* to,
                     struct itimerspec* from) {
   word yes = 1;

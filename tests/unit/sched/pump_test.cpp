@@ -335,7 +335,8 @@ TEST_CASE("pump: work that such a wake was for is not left behind") {
   rt->spinning.fetch_add(1);
   CHECK(start_m(rt.rt, p, nullptr, true, false));
   u64 g = 0;
-  CHECK(spawn(nullptr, rt.rt, nullptr, [](void*) {}, nullptr, &g) == 0);
+  CHECK(spawn(
+            nullptr, rt.rt, nullptr, [](void*) {}, nullptr, &g) == 0);
   m_unlend(m);
   M* none = nullptr;
   CHECK(join(none, rt.rt, g, os::now_ns() + 10'000'000'000) == 0);
