@@ -24,7 +24,10 @@ static void one_signal(void* arg) {
   CHECK_EQ(thrum_signal_notify(NULL, SIGUSR1, other), 0);
   CHECK_EQ(thrum_signal_notify(NULL, SIGUSR2, other), 0);
   CHECK_EQ(thrum_signal_notify(NULL, SIGUSR1, other),
-           0); /* it has it already */
+           0);          /* it has it already */
+  struct sigaction now; /* where there is a stack for it, not on a G's */
+  CHECK_EQ(sigaction(SIGUSR1, NULL, &now), 0);
+  CHECK(now.sa_flags & SA_ONSTACK);
   kill(getpid(), SIGUSR1);
   CHECK_EQ(thrum_chan_recv(ch, &got, SOON), 0);
   CHECK_EQ(got, SIGUSR1);

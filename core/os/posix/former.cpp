@@ -32,12 +32,20 @@ void former_keep(int signo) {
   }
 }
 
+// On the alternate stack, if the thread has one: a G's has no room for what the
+// kernel pushes, and a goroutine's has less.
 void former_replaced(int signo) {
   Locked held(g_former_lock);
   Former& f = g_former[signo];
+  if (f.users > 1) {
+    return;
+  }
   ErrnoKeep keep;
-  sigaction(signo, f.inherited ? &f.ours : nullptr,
-            f.inherited ? nullptr : &f.ours);
+  if (!f.inherited) {
+    sigaction(signo, nullptr, &f.ours);
+    f.ours.sa_flags |= SA_ONSTACK;
+  }
+  sigaction(signo, &f.ours, nullptr);
 }
 
 void former_back(int signo) {
