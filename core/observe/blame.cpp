@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <stdio.h>
+
 #include "base/err.hpp"
 #include "observe/columns.hpp"
 #include "observe/each.hpp"
@@ -156,8 +158,8 @@ int blame_text(Runtime* rt, Text& t) {
   }
   for (u32 i = 0; i < b.n; ++i) {
     char who[64];
-    Text(who, sizeof who)
-        .add("G %u %s", handle_slot(b.worst[i].g), b.worst[i].name);
+    snprintf(who, sizeof who, "G %u %s", handle_slot(b.worst[i].g),
+             b.worst[i].name);
     line(t, who, b.worst[i].causes);
   }
   return 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "observe/heatmap.hpp"
 
+#include <stdio.h>
+
 #include "observe/columns.hpp"
 
 namespace thrum {
@@ -172,7 +174,7 @@ int heatmap_ansi(Runtime* rt, Text& t) {
   for (u32 k = 0; k < kClasses; ++k) {
     if (is_part(c, k)) {
       char title[48];
-      Text(title, sizeof title).add("ready to run: %s", kClassNames[k]);
+      snprintf(title, sizeof title, "ready to run: %s", kClassNames[k]);
       picture(t, c, title, class_of, k);
     }
   }

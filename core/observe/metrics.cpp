@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "observe/metrics.hpp"
 
+#include <stdio.h>
+
+#include "base/err.hpp"
 #include "sched/api.hpp"
 
 namespace thrum {
@@ -78,7 +81,7 @@ void buckets(Text& t, const char* name, const char* labels, const Sums& s) {
 void labelled(Text& t, const char* name, const char* label, const char* value,
               const Sums& s) {
   char text[48];
-  Text(text, sizeof text).add("%s=\"%s\"", label, value);
+  snprintf(text, sizeof text, "%s=\"%s\"", label, value);
   buckets(t, name, text, s);
 }
 
@@ -164,9 +167,9 @@ void numbers_of(Runtime* rt, Numbers& out) {
   add_ms(out, rt);
 }
 
-int metrics_prometheus(Runtime* rt, Text& t) {
-  Numbers n;
-  numbers_of(rt, n);
+namespace {
+
+void prometheus(const Numbers& n, Text& t) {
   Row rows[kRows];
   rows_of(n, rows);
   for (u32 i = 0; i < kRows; ++i) {
@@ -200,12 +203,9 @@ int metrics_prometheus(Runtime* rt, Text& t) {
   for (u32 i = 0; i < kNetParts; ++i) {
     labelled(t, "net_ready_seconds", "part", kNetPartNames[i], n.net[i]);
   }
-  return 0;
 }
 
-int metrics_json(Runtime* rt, Text& t) {
-  Numbers n;
-  numbers_of(rt, n);
+void json(const Numbers& n, Text& t) {
   Row rows[kRows];
   rows_of(n, rows);
   t.add("{");
@@ -220,7 +220,7 @@ int metrics_json(Runtime* rt, Text& t) {
   t.add("}, ");
   for (u32 c = 0; c < kClasses; ++c) {
     char name[32];
-    Text(name, sizeof name).add("ready_%s", kClassNames[c]);
+    snprintf(name, sizeof name, "ready_%s", kClassNames[c]);
     histogram_json(t, name, n.ready[c]);
     t.add(", ");
   }
@@ -233,12 +233,30 @@ int metrics_json(Runtime* rt, Text& t) {
   histogram_json(t, "idle", n.idle);
   for (u32 i = 0; i < kNetParts; ++i) {
     char name[32];
-    Text(name, sizeof name).add("net_%s", kNetPartNames[i]);
+    snprintf(name, sizeof name, "net_%s", kNetPartNames[i]);
     t.add(", ");
     histogram_json(t, name, n.net[i]);
   }
   t.add("}");
+}
+
+// The numbers alone would be a third of the smallest stack.
+int report(Runtime* rt, Text& t, void (*write)(const Numbers& n, Text& t)) {
+  auto* n = mem::make<Numbers>();
+  if (!n) {
+    return kENOMEM;
+  }
+  numbers_of(rt, *n);
+  write(*n, t);
+  mem::free(n);
   return 0;
 }
+
+}  // namespace
+
+int metrics_prometheus(Runtime* rt, Text& t) {
+  return report(rt, t, prometheus);
+}
+int metrics_json(Runtime* rt, Text& t) { return report(rt, t, json); }
 
 }  // namespace thrum

@@ -23,7 +23,7 @@ struct Numbers {
 
 void numbers_of(Runtime* rt, Numbers& out);
 
-// 0. Prometheus' text format 0.0.4; JSON as Go's expvar has it.
+// 0, kENOMEM. Prometheus' text format 0.0.4; JSON as Go's expvar has it.
 int metrics_prometheus(Runtime* rt, Text& out);
 int metrics_json(Runtime* rt, Text& out);
 

@@ -137,24 +137,26 @@ void sample(Text& out, const Met& met, Places& places) {
 }
 
 // Mappings, each with its file as a string.
+struct Range {
+  u64 lo, hi;
+};
+constexpr u32 kMaps = 256;
 struct Maps {
   Text& out;
+  Range* at;  // kMaps
   u32 n = 0;
-  struct {
-    u64 lo, hi;
-  } at[256];
 };
 
 void map_file(void* arg, u64, u64, u64, const char* file) {
   Maps& maps = *static_cast<Maps*>(arg);
-  if (maps.n++ < 256) {
+  if (maps.n++ < kMaps) {
     string(maps.out, file);
   }
 }
 
 void map_code(void* arg, u64 lo, u64 hi, u64 offset, const char*) {
   Maps& maps = *static_cast<Maps*>(arg);
-  if (maps.n == 256) {
+  if (maps.n == kMaps) {
     return;
   }
   maps.at[maps.n].lo = lo;
@@ -214,7 +216,8 @@ u64 frames_of(const Met* met, u32 n) {
   return frames;
 }
 
-void write(Text& out, Kind kind, const Met* met, u32 n, u64* room) {
+void write(Text& out, Kind kind, const Met* met, u32 n, u64* room,
+           Range* ranges) {
   u32 counted = kind == Kind::cpu ? kSamples : kContentions;
   value_type(out, kSampleType, counted, kCountUnit);
   value_type(out, kSampleType, kind == Kind::cpu ? kCpu : kDelay, kNs);
@@ -232,11 +235,11 @@ void write(Text& out, Kind kind, const Met* met, u32 n, u64* room) {
   for (u32 i = 0; i < n; ++i) {
     sample(out, met[i], where);
   }
-  Maps files{out, 0, {}};
+  Maps files{out, nullptr};
   os::each_text(map_file, &files);
-  Maps maps{out, 0, {}};
+  Maps maps{out, ranges};
   os::each_text(map_code, &maps);
-  places(out, where, maps, kFirstName + min(files.n, 256u));
+  places(out, where, maps, kFirstName + min(files.n, kMaps));
 }
 
 void fold(Text& out, const Met& met) {
@@ -266,14 +269,17 @@ i64 profile_pprof(Runtime* rt, Kind kind, Text& out) {
   if (int err = profile_copy(rt, kind, &met, &n)) {
     return err;
   }
+  auto* ranges = static_cast<Range*>(mem::alloc(kMaps * sizeof(Range)));
   auto* room = static_cast<u64*>(mem::alloc((frames_of(met, n) + 1) * 8));
-  if (room) {
-    write(out, kind, met, n, room);
+  bool fits = ranges && room;
+  if (fits) {
+    write(out, kind, met, n, room, ranges);
     out.flush();
   }
+  mem::free(ranges);
   mem::free(room);
   mem::free(met);
-  return !room ? i64{kENOMEM} : out.refused() ? i64{kECANCELED} : i64{n};
+  return !fits ? i64{kENOMEM} : out.refused() ? i64{kECANCELED} : i64{n};
 }
 
 i64 profile_folded(Runtime* rt, Kind kind, Text& out) {

@@ -309,6 +309,47 @@ TEST(a_full_ring_keeps_the_newest_and_counts_the_rest) {
   rt_end(rt);
 }
 
+/* ---- on the smallest stack --------------------------------------------------------- */
+
+static void tells_all(void* arg) {
+  (void)arg;
+  static char text[1 << 18];
+  static const uint32_t kinds[][2] = {
+      {THRUM_REPORT_METRICS, THRUM_FORMAT_JSON},
+      {THRUM_REPORT_METRICS, THRUM_FORMAT_PROMETHEUS},
+      {THRUM_REPORT_HEATMAP, THRUM_FORMAT_JSON},
+      {THRUM_REPORT_HEATMAP, THRUM_FORMAT_CSV},
+      {THRUM_REPORT_HEATMAP, THRUM_FORMAT_TEXT},
+      {THRUM_REPORT_WAITS, THRUM_FORMAT_JSON},
+      {THRUM_REPORT_WAITS, THRUM_FORMAT_TEXT}};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    CHECK(thrum_report(NULL, kinds[i][0], kinds[i][1], text, sizeof text) > 0);
+  struct text t = {0};
+  CHECK(thrum_trace_write(NULL, THRUM_FOREVER, text_add, &t) > 0);
+  CHECK(thrum_profile_write(NULL, THRUM_PROFILE_BLOCK, THRUM_FORMAT_PPROF,
+                            text_add, &t) > 0);
+  CHECK(thrum_profile_write(NULL, THRUM_PROFILE_BLOCK, THRUM_FORMAT_FOLDED,
+                            text_add, &t) > 0);
+  free(t.at);
+  CHECK(thrum_memory_report(NULL, text, sizeof text) > 0);
+}
+
+static void little_stack(void* arg) {
+  CHECK_EQ(thrum_waits_start(NULL, 0), 0);
+  CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_BLOCK, 1), 0);
+  CHECK_EQ(thrum_sleep(1), 0);
+  thrum_spawn_opts opts = {.struct_size = sizeof opts, .stack_size = 16384};
+  thrum_g g;
+  REQUIRE_EQ(thrum_spawn(NULL, &opts, tells_all, arg, &g), 0);
+  join_g(g);
+}
+
+TEST(reports_fit_on_the_smallest_stack) {
+  if (CHECK_SANITIZED)
+    SKIP("a sanitizer makes frames larger");
+  in_rt(RT_SEQ, little_stack, NULL);
+}
+
 /* ---- in every kind of runtime, with everything on --------------------------------- */
 
 static void live(void* arg) {
@@ -385,6 +426,7 @@ static const struct check_case cases[] = {
     CASE(metrics_say_the_same_in_all_formats),
     CASE(a_timeline_has_every_run_and_an_arrow_to_it),
     CASE(a_full_ring_keeps_the_newest_and_counts_the_rest),
+    CASE(reports_fit_on_the_smallest_stack),
     CASE(all_of_it_in_every_kind_of_runtime),
     CASE(a_stall_leaves_a_timeline_behind),
 };
