@@ -27,16 +27,22 @@ u32 rate_now(const Profiler* p, u32 rate) {
   return rate * max(p->thinned.load(relaxed), 1u);
 }
 
-// Has a quota been used up since this was last asked? With the lock held.
+// Was a quota used up in the last ns? Of many waits that end when the group may go on,
+// one sees the figure grow; the others had begun by then. With the lock held.
 bool was_throttled(Profiler* p, i64 ns) {
-  if (ns < kMayThrottle || !p->groups.count) {
+  if (ns < kMayThrottle) {
     return false;
   }
-  u64 now = os::groups_throttled(p->groups).ns;
-  bool more = now != p->throttled;
-  p->throttled = now;
-  p->thinned.store(more ? kThin : 1, relaxed);
-  return more;
+  (void)os::groups_reread(p->groups);
+  i64 now = os::now_ns();
+  u64 throttled = os::groups_throttled(p->groups).ns;
+  if (throttled > p->throttled) {
+    p->bitten = now;
+  }
+  p->throttled = throttled;
+  bool overlaps = now - ns < p->bitten;
+  p->thinned.store(overlaps ? kThin : 1, relaxed);
+  return overlaps;
 }
 
 u64 hash_of(const Met& m) {

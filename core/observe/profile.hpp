@@ -66,6 +66,7 @@ struct Profiler : Profile, Lens {
   Pending* pending;        // kPendings, by slot
   os::CpuGroups groups;    // lock
   u64 throttled;           // lock: as it was last read
+  i64 bitten;              // lock: when it was last seen to have grown
   Atomic<u32> thinned;     // lock writes: so much less is drawn: a quota bites
 };
 

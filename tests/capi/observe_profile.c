@@ -2,9 +2,11 @@
  * P whose slice does not end it is known how often; how long, the test measures too. */
 #include "../support/check.h"
 
+#include <sys/stat.h>
 #include <thrum/host.h>
 #include <thrum/observe.h>
 
+#include "../support/atomics.h"
 #include "../support/rt.h"
 #include "../support/text.h"
 
@@ -267,6 +269,71 @@ static void off_and_on(void* arg) {
 
 TEST(a_wait_while_it_is_off_is_left_out) { in_rt(RT_SEQ, off_and_on, NULL); }
 
+/* ---- under a quota ----------------------------------------------------------------------------- */
+
+#define QUOTA_GROUP "/sys/fs/cgroup/cpu/thrum-test-%d/%s"
+
+static int group_put(const char* file, const char* value) {
+  char at[128];
+  snprintf(at, sizeof at, QUOTA_GROUP, (int)getpid(), file);
+  FILE* f = fopen(at, "w");
+  return f && fputs(value, f) >= 0 && fclose(f) == 0;
+}
+
+static word sated;
+
+static void spins(void* arg) {
+  (void)arg;
+  while (!get(&sated))
+    (void)thrum_check();
+}
+static void dozes(void* arg) {
+  (void)arg;
+  while (!get(&sated))
+    CHECK_EQ(thrum_sleep(5 * MS), 0);
+}
+
+/* The label "throttled" of a sample: key 6, number 1. */
+static int any_throttled(const struct text* t) {
+  static const char label[] = {0x1a, 4, 8, 6, 0x18, 1};
+  return memmem(t->at, t->n, label, sizeof label) != NULL;
+}
+
+static void quota_comes_later(void* arg) {
+  (void)arg;
+  static struct text t;
+  thrum_g g[8];
+  set(&sated, 0);
+  CHECK_EQ(thrum_profile_rate(NULL, THRUM_PROFILE_BLOCK, 1), 0);
+  CHECK(group_put("cpu.cfs_quota_us", "10000"));
+  for (int i = 0; i < 8; i++)
+    g[i] = go(i < 2 ? spins : dozes, NULL);
+  for (int i = 0; i < 500 && !any_throttled(&t); i++) {
+    CHECK_EQ(thrum_sleep(20 * MS), 0);
+    t.n = 0;
+    CHECK(thrum_profile_write(NULL, THRUM_PROFILE_BLOCK, THRUM_FORMAT_PPROF,
+                              text_add, &t) >= 0);
+  }
+  CHECK(any_throttled(&t));
+  CHECK(group_put("cpu.cfs_quota_us", "-1"));
+  set(&sated, 1);
+  for (int i = 0; i < 8; i++)
+    join_g(g[i]);
+}
+
+TEST(a_quota_that_comes_later_is_seen) {
+  char dir[128];
+  snprintf(dir, sizeof dir, QUOTA_GROUP, (int)getpid(), "");
+  if (mkdir(dir, 0755) != 0 || !group_put("cgroup.procs", "0")) {
+    rmdir(dir);
+    SKIP("no control group with a CPU quota can be made here");
+  }
+  in_rt(RT_P2, quota_comes_later, NULL);
+  FILE* f = fopen("/sys/fs/cgroup/cpu/cgroup.procs", "w");
+  CHECK(f && fputs("0", f) >= 0 && fclose(f) == 0);
+  CHECK_EQ(rmdir(dir), 0);
+}
+
 /* ---- all at once ------------------------------------------------------------------------------ */
 
 struct crowd {
@@ -308,6 +375,7 @@ static const struct check_case cases[] = {
     CASE(the_longer_hold_has_the_longer_waits),
     CASE(sleeps_and_joins_are_told_apart),
     CASE(a_wait_while_it_is_off_is_left_out),
+    CASE(a_quota_that_comes_later_is_seen),
     CASE(profiles_in_every_kind_of_runtime),
 };
 CHECK_MAIN(cases)
