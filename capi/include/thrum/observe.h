@@ -300,9 +300,9 @@ THRUM_API int thrum_waits_get(thrum_rt* rt, thrum_g g, thrum_waits* out);
 
 /* From now on one event in `rate` is looked at (1: each); of THRUM_PROFILE_CPU: each
  * thread `rate` times a second, at most 1,000 (100 is usual); 0: none. May be changed at any
- * time: samples are scaled by the rate of their moment. While a CPU quota is used up a
- * quarter is drawn, and samples that overlap it have the label "throttled". Returns the
- * former rate.
+ * time: samples are scaled by the rate of their moment. Of locks and waits a quarter is
+ * drawn while a CPU quota is used up, and those that overlap it have the label
+ * "throttled". Returns the former rate.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL (also a rate above 1,000,000) THRUM_ENOMEM THRUM_ECLOSED
  *   THRUM_EFORKED; of THRUM_PROFILE_CPU: THRUM_ENOTSUP (hosted and deterministic
