@@ -198,6 +198,8 @@ def test_adopt_and_poll(rt):
         b.close()
         with pytest.raises(OSError):
             net.Stream.adopt(-1)
+        with pytest.raises(OverflowError):
+            net.Stream.adopt(1 << 32)
     rt.run(main)
 
 
@@ -238,6 +240,29 @@ def test_datagrams(rt):
                 a.recv(1, timeout=0.001)
             with pytest.raises(ValueError):
                 a.recv(-1)
+    rt.run(main)
+
+
+def test_tls_both_ways_at_once(rt, certificate):
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.load_cert_chain(certificate)
+    theirs = ssl.create_default_context(cafile=f"{certificate}.crt")
+    size = 4_000_000  # which no buffer holds
+
+    def swap(stream):
+        sends = go(stream.sendall, bytes(size))
+        stream.recv_exactly(size, timeout=20)
+        sends.join()
+
+    def serve(listener):
+        with listener.accept() as plain:
+            swap(plain.tls(ours, server_side=True))
+
+    def main():
+        with net.listen(("127.0.0.1", 0)) as listener, thrum.scope() as tasks:
+            tasks.go(serve, listener)
+            with net.connect(("127.0.0.1", listener.port)) as plain:
+                swap(plain.tls(theirs, server_hostname="localhost"))
     rt.run(main)
 
 

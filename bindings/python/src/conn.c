@@ -61,12 +61,12 @@ static PyObject* conn_dial(PyObject* type, PyObject* args, PyObject* kw) {
 static PyObject* conn_adopt(PyObject* type, PyObject* number) {
   struct state* s = net_state((PyTypeObject*)type);
   Runtime* rt = runtime_here(s);
-  long fd = PyLong_AsLong(number);
+  int fd;
   thrum_conn* conn;
-  if (!rt || (fd == -1 && PyErr_Occurred())) {
+  if (!rt || !PyArg_Parse(number, "i", &fd)) {
     return NULL;
   }
-  int code = thrum_conn_adopt(rt->rt, (int)fd, &conn);
+  int code = thrum_conn_adopt(rt->rt, fd, &conn);
   return code < 0 ? raise_code(s, code) : conn_of((PyTypeObject*)type, conn);
 }
 

@@ -118,11 +118,11 @@ class _Stream:
 
     def recv_exactly(self, n: int, timeout: float | None = None) -> bytes:
         """n bytes; EOFError if the stream ends before."""
-        end = _core.now() + int(timeout * 1e9) if timeout is not None else 0
+        end = None if timeout is None else _core.now() + timeout * 1e9
         pieces = bytearray(n)
         room = memoryview(pieces)
         while room:
-            left = max(end - _core.now(), 0) / 1e9 if end else None
+            left = None if end is None else max(end - _core.now(), 0) / 1e9
             got = self.recv_into(room, left)
             if not got:
                 raise EOFError(f"{len(room)} of {n} bytes are missing")
@@ -249,7 +249,8 @@ class TLSStream(_Stream):
 
     def _flush(self, timeout: float | None) -> None:
         with self._sends:
-            data = self._out.read()
+            with self._object:
+                data = self._out.read()
             if data:
                 self._stream.sendall(data, timeout)
 
@@ -265,13 +266,15 @@ class TLSStream(_Stream):
               *args: Any) -> Any:
         while True:
             with self._object:
-                fed = self._fed
+                fed, before = self._fed, self._out.pending
                 try:
                     result = call(*args)
                     more = False
                 except ssl.SSLWantReadError:
                     more = True
-            self._flush(timeout)
+                made = self._out.pending > before
+            if made:  # who reads must not wait for what another one writes
+                self._flush(timeout)
             if not more:
                 return result
             self._feed(fed, timeout)
