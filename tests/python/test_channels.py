@@ -178,4 +178,8 @@ def test_select_waits(rt):
             else:
                 total += s.value
         assert total == 60
+        with pytest.raises(thrum.Timeout):
+            with thrum.timeout(0.001), select() as s:
+                s.recv(a)
+                s.after(60, lambda: pytest.fail("not yet"))
     rt.run(main)

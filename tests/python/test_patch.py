@@ -48,6 +48,14 @@ lock = threading.Lock()
 with lock:
     assert lock.locked() and not lock.acquire(False)
     assert not lock.acquire(timeout=0.001)
+    for wait in (lambda: lock.acquire(timeout=60),
+                 lambda: select.select([os.pipe()[0]], [], [], 60)):
+        try:
+            with thrum.timeout(0.001):
+                wait()
+            assert False
+        except thrum.Timeout:
+            pass
 assert not lock.locked()
 try:
     lock.release()

@@ -60,13 +60,13 @@ class select:
             self._wait()
 
     def _wait(self) -> None:
-        seconds = None if self._after is None else self._after[0]
+        seconds, late = self._after or (None, None)
+        began = _core.now()
         try:
             index, value, closed = _core.select_cases(self._arms, seconds)
         except Timeout:
-            if self._after is None:
+            if seconds is None or _core.now() - began < seconds * 1e9:
                 raise  # the Task's limit
-            late = self._after[1]
             self.value = late() if late else None
             return
         self.index = index

@@ -27,11 +27,12 @@ def left_of(end: float | None) -> float | None:
 def wait_fd(fd: int, events: int, timeout: float | None) -> bool:
     """False: the time has passed."""
     if can_park():
+        end = end_of(timeout)
         try:
             _core.poll_fd(fd, events, timeout)
             return True
         except Timeout:
-            if timeout is None:
+            if left_of(end) != 0:
                 raise  # the Task's limit
             return False
     poller = _poll()

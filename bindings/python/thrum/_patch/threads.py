@@ -54,15 +54,15 @@ class Lock:
         return True
 
     def _wait(self, timeout: float) -> bool:
+        end = time.monotonic() + timeout if timeout != _FOR_EVER else float("inf")
         if _may_wait():
             try:
                 self._sem.acquire(None if timeout == _FOR_EVER else timeout)
                 return True
             except Timeout:
-                if timeout == _FOR_EVER:
+                if time.monotonic() < end:
                     raise  # the Task's limit
                 return False
-        end = time.monotonic() + timeout if timeout != _FOR_EVER else float("inf")
         while True:
             try:
                 self._sem.acquire(0)
