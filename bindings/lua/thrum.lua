@@ -3,7 +3,6 @@
 -- SPDX-License-Identifier: MIT
 local thrum = ...
 local go, spawn, sleep, shield = thrum.go, thrum.spawn, thrum.sleep, thrum.shield
-local localchannel = thrum.localchannel
 local unpack = table.unpack or unpack
 local core = { select = thrum.select } -- so do its errors call it
 
@@ -46,15 +45,23 @@ end
 local Scope = {}
 Scope.__index = Scope
 
--- Tells the scope how g has ended. It can't where no more Gs are begun.
+-- The first error counts, and cancels the others.
+local function fail(scope, err)
+  if not scope.failed then
+    scope.failed, scope.err = true, err
+    scope:cancel()
+  end
+end
+
 local function watch(scope, g)
-  local ended = scope.ended
-  scope.all[#scope.all + 1] = g
+  local all = scope.all
+  all[#all + 1] = g
   go(function()
     local ok, err = pcall(g.join, g)
-    ended:send({ ok = ok, err = err })
+    if not ok and scope.all == all then
+      fail(scope, err)
+    end
   end)
-  scope.watched = scope.watched + 1
   return g
 end
 
@@ -77,29 +84,27 @@ end
 --- Waits for all. The first error, or one of the block's own, cancels the others;
 --- it is raised when all have ended.
 function Scope:wait(err)
-  local failed = err ~= nil
-  while not failed and self.waited < self.watched do
-    local ok, one = pcall(self.ended.recv, self.ended)
-    if not ok then -- this G was canceled: so are the others
-      one = { err = one }
-    else
-      self.waited = self.waited + 1
-    end
-    failed, err = not one.ok, one.err
+  if err ~= nil then
+    fail(self, err)
   end
-  if failed or self.watched < #self.all then
-    self:cancel()
-    local i = 1
-    while i <= #self.all do -- one that ends may begin others
-      local g = self.all[i]
+  local i = 1
+  while i <= #self.all do -- one that ends may begin others
+    local g = self.all[i]
+    local ok
+    if self.failed then
       g:cancel()
       shield(pcall, g.join, g)
-      i = i + 1
+    else
+      ok, err = pcall(g.join, g)
+      if not ok then -- or this G was canceled: so are the others
+        fail(self, err)
+      end
     end
-    self.ended:close()
-    self.ended = localchannel(1)
-    self.waited = self.watched
+    i = g:status() == "running" and i or i + 1
   end
+  local failed
+  failed, err = self.failed, self.err
+  self.all, self.failed, self.err = {}, false, nil
   if failed then
     error(err, 0)
   end
@@ -114,8 +119,7 @@ end
 --- scope(f, ...) calls f(scope, ...) and waits for all that it has started;
 --- scope() is for `local s <close> = thrum.scope()`.
 function thrum.scope(f, ...)
-  local scope = setmetatable(
-    { all = {}, ended = localchannel(1), watched = 0, waited = 0 }, Scope)
+  local scope = setmetatable({ all = {}, failed = false }, Scope)
   if not f then
     return scope
   end

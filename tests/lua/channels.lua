@@ -199,6 +199,17 @@ test("scope", function()
   eq(ended, false)
 end)
 
+test("a scope that goes on after an error", function()
+  local s = thrum.scope()
+  for round = 1, 3 do
+    s:go(error, round, 0)
+    s:go(thrum.sleep, 100)
+    eq({ pcall(s.wait, s) }, { false, round })
+    s:go(yield)
+    s:wait()
+  end
+end)
+
 test("timer", function()
   local ch = thrum.channel(1)
   thrum.timer(0.001, ch.send, ch, "late"):join()

@@ -11,13 +11,19 @@
  * no acquire hook: with one an M lets its P go before each turn of the domain. */
 static void let_go(void* arg) {
   struct island* isl = arg;
+  int held = atomic_load_explicit(&isl->held, memory_order_relaxed);
+  struct house* h = isl->isolated && held ? isl->house : NULL;
   atomic_store_explicit(&isl->held, 0, memory_order_release);
+  house_release(h);
 }
 
 static void switch_to(void* arg, void* from, void* to) {
   struct island* isl = arg;
-  if (!from) {
+  if (!from && !atomic_load_explicit(&isl->held, memory_order_relaxed)) {
     atomic_store_explicit(&isl->held, 1, memory_order_relaxed);
+    if (isl->isolated) { /* until release: its last G may be the house's last */
+      atomic_fetch_add_explicit(&isl->house->refs, 1, memory_order_relaxed);
+    }
   }
   isl->cur = to;
 }

@@ -82,8 +82,11 @@ static int setup(lua_State* L) {
 }
 
 static int procs(lua_State* L) {
-  struct house* h = house_need(L, island_here(L));
-  lua_pushinteger(L, thrum_procs(h->rt));
+  int n = thrum_procs(house_need(L, island_here(L))->rt);
+  if (n < 0) {
+    return luaL_error(L, "%s", thrum_strerror(n));
+  }
+  lua_pushinteger(L, n);
   return 1;
 }
 
