@@ -48,6 +48,7 @@ struct CpuGroups {
   int self_fd;    // /proc/self/cgroup
   u64 self_hash;  // of its text
   int error;      // errno of what refuses to say where we are
+  u32 rereads;
   u32 count;
   GroupLevel levels[kGroupLevels];  // the leaf first
   GroupDir trees[kTrees];
@@ -56,8 +57,8 @@ struct CpuGroups {
 // Always succeeds: what cannot be read limits nothing and is noted.
 void groups_open(CpuGroups& g, const char* root);
 void groups_close(CpuGroups& g);
-// Reads the open files again, those that are new, and where we are. True: something has
-// changed.
+// Reads the open files again, and where we are; at every eighth call looks for files
+// that are new. True: something has changed.
 bool groups_reread(CpuGroups& g);
 // The tightest limit in 1/1000 CPU, 0: none; and whose it is.
 u32 groups_limit(const CpuGroups& g, const GroupLevel** whose);

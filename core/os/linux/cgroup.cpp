@@ -177,7 +177,7 @@ void close_fd(int& fd) {
 void groups_open(CpuGroups& g, const char* root) {
   ErrnoKeep keep;
   g.root = root;
-  g.count = 0;
+  g.rereads = g.count = 0;
   g.error = 0;
   g.trees[kV2].found = g.trees[kV1].found = false;
   g.self_fd = open_file(root, "/proc/self/cgroup", &g.error);
@@ -211,8 +211,9 @@ void groups_close(CpuGroups& g) {
 
 bool groups_reread(CpuGroups& g) {
   ErrnoKeep keep;
+  bool looks = ++g.rereads % 8 == 0;
   if (self_now(g.self_fd) != g.self_hash ||  // moved to another group
-      appeared(g, kV2) || appeared(g, kV1)) {
+      (looks && (appeared(g, kV2) || appeared(g, kV1)))) {
     groups_close(g);
     groups_open(g, g.root);
     return true;
