@@ -228,9 +228,10 @@ void drop_tokens(Runtime* rt) {
 // waits for one to end. One that it runs may fork.
 void drain(M* m, Runtime* rt, i64 deadline) {
   constexpr i64 kStep = 10'000'000;
-  i64 until = min(deadline, os::now_ns() + kStep);
+  i64 until = max(min(deadline, os::now_ns() + kStep), i64{0});
   if (!owns_threads(rt)) {
-    if (pump_gs(rt, until) == 1) {
+    int left = pump_gs(rt, until);
+    if (left == 1 || left < 0) {  // all wait, or another thread runs them
       os::thread_sleep(min(max(until - os::now_ns(), i64{0}), i64{200'000}));
     }
     return;

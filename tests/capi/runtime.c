@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <thrum/thrum.h>
 
@@ -1250,6 +1251,35 @@ TEST(stop_waits_for_a_pump_on_its_way_out) {
   thrum_rt_free(rt);
 }
 
+/* A stop beside a thread that has the only P sleeps until its turn comes. */
+static void* pumps_all(void* rt) {
+  CHECK_EQ(thrum_pump(rt, THRUM_FOREVER), 0);
+  return NULL;
+}
+static word keeps_its_p;
+static void keeps_the_p(void* arg) {
+  set(arg, 1);
+  while (get(arg))
+    check_pause();
+}
+TEST(hosted_stop_beside_a_pump) {
+  thrum_rt* rt = rt_make(RT_HOSTED);
+  pthread_t t;
+  go_in(rt, keeps_the_p, (void*)&keeps_its_p);
+  REQUIRE_EQ(pthread_create(&t, NULL, pumps_all, rt), 0);
+  while (!get(&keeps_its_p))
+    check_pause();
+  struct rusage before, after;
+  REQUIRE_EQ(getrusage(RUSAGE_THREAD, &before), 0);
+  CHECK_EQ(thrum_rt_stop(rt, thrum_after(50 * MS)), THRUM_ETIMEDOUT);
+  REQUIRE_EQ(getrusage(RUSAGE_THREAD, &after), 0);
+  CHECK(after.ru_nvcsw > before.ru_nvcsw);
+  CHECK_EQ(thrum_rt_stop(rt, INT64_MIN), THRUM_ETIMEDOUT);
+  set(&keeps_its_p, 0);
+  pthread_join(t, NULL);
+  rt_end(rt);
+}
+
 /* A whole program on a poll(2) loop, with nothing but next_wake and wake_fd: it
  * ends, and it does not spin. */
 static void ticking(void* arg) {
@@ -1577,6 +1607,7 @@ static const struct check_case cases[] = {
     CASE(hosted_wake_from_a_thread),
     CASE(hosted_blocking_leaves_the_rest),
     CASE(stop_waits_for_a_pump_on_its_way_out),
+    CASE(hosted_stop_beside_a_pump),
     CASE(hosted_poll_loop),
     CASE(hosted_run_waits),
     CASE(procs_default),
