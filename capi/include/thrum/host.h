@@ -85,7 +85,7 @@ THRUM_API int thrum_domain_leave(void);
 
 /* Comes back into the domain that was left. Shielded: no cancel or limit ends
  * the wait. If the domain was closed meanwhile the G stays outside: it must not
- * touch the host, and ends like any other.
+ * touch the host, and ends without its drops: nobody is there to take arg back.
  * Threads: in-G  Class: parking  Parks: yes  Signal-safe: no  Since: 0.1
  * Errors: THRUM_ENOTG THRUM_EPERM (no domain was left, or the G is locked to
  *   its thread) THRUM_ECLOSED THRUM_EFORKED */
