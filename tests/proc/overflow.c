@@ -72,6 +72,16 @@ static void by_kill(void* arg) {
   for (;;) /* it may reach another thread */
     thrum_sleep(MS);
 }
+/* As where a signal finds no room on the stack. */
+static void by_kernel(void* arg) {
+  siginfo_t info;
+  (void)arg;
+  memset(&info, 0, sizeof info);
+  info.si_signo = SIGSEGV;
+  info.si_code = SI_KERNEL;
+  CHECK_EQ(
+      syscall(SYS_rt_tgsigqueueinfo, getpid(), thread_id(), SIGSEGV, &info), 0);
+}
 static void nothing(void* arg) { (void)arg; }
 
 /* ---- a child that runs one of them ------------------------------------------------ */
@@ -184,6 +194,7 @@ CHILD(overflows) {
                 : strcmp(p.way, "array") == 0     ? by_array
                 : strcmp(p.way, "call") == 0      ? by_call
                 : strcmp(p.way, "kill") == 0      ? by_kill
+                : strcmp(p.way, "kernel") == 0    ? by_kernel
                                                   : by_null;
   if (strcmp(p.way, "foreign") == 0) {
     pthread_t t;
@@ -308,8 +319,8 @@ TEST(a_handler_of_the_hosts_with_flags) {
 
 TEST(faults_that_are_none_of_ours) {
   SKIP_WITHOUT_FAULTS;
-  static const char* const ways[] = {"null", "foreign", "kill"};
-  for (int w = 0; w < 3; w++) {
+  static const char* const ways[] = {"null", "foreign", "kill", "kernel"};
+  for (int w = 0; w < 4; w++) {
     run_plan(ways[w], 1, "-");
     expect_signal(SIGSEGV);
     CHECK_STR(child.err, "");

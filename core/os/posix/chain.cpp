@@ -9,7 +9,8 @@ namespace {
 
 // The process ends as it would have without us. What an instruction has caused it
 // causes again when the handler returns, so that the core dump shows the place;
-// anything else is sent once more.
+// anything else is sent once more, also what the kernel has caused: it may have found
+// no room for a signal, which is lost then.
 void die_as_before(int signo, bool again) {
   struct sigaction none {};
   none.sa_handler = SIG_DFL;
@@ -78,7 +79,7 @@ void chain_hand_on(Chain& c, int signo, siginfo_t* info, void* context) {
   if (spent || chain_is_none(former)) {
     // The kernel does not let a fault be ignored.
     if (spent || fault || former.sa_handler == SIG_DFL) {
-      die_as_before(signo, fault);
+      die_as_before(signo, fault && info->si_code != SI_KERNEL);
     }
   } else if (former.sa_flags & SA_SIGINFO) {
     former.sa_sigaction(signo, info, context);
