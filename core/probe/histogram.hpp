@@ -39,14 +39,16 @@ struct Sums {
     sum += h.sum.load(relaxed);
   }
 
-  // An upper bound of the q-th part (0..1) of all; 0: there are none.
+  // An upper bound of the q-th part (0..1) of all, a power of two; 0: there are none.
   u64 quantile(double q) const {
     u64 need = static_cast<u64>(q * static_cast<double>(count));
     u64 seen = 0;
     for (u32 i = 0; i < kBuckets && count; ++i) {
       seen += counts[i];
       if (seen > need || seen == count) {
-        return u64{1} << i;
+        // The last has no bound of its own; none is longer than all together.
+        u64 bound = u64{1} << i;
+        return i + 1 < kBuckets ? bound : std::bit_ceil(max(sum, bound));
       }
     }
     return 0;

@@ -179,9 +179,10 @@ THRUM_API int thrum_stats_get(thrum_rt* rt, thrum_stats* out);
  * is not below `size`. text NULL with size 0: just tells the length.
  *   metrics: JSON (a flat object, as Go's expvar has it) and Prometheus
  *   heat map: JSON ([column, row, count] of each cell; a row has what is below
- *     2^row ns; `python -m thrum.trace heatmap FILE` draws it), CSV, text; of all, and
- *     by class: each G is in migrate, pinned or domain, and in normal, high or low
- *     (THRUM_PRIO_*, as it was spawned)
+ *     2^row ns, the last one, 39, also what is longer; `python -m thrum.trace
+ *     heatmap FILE` draws it), CSV, text; of all, and by class: each G is in
+ *     migrate, pinned or domain, and in normal, high or low (THRUM_PRIO_*, as it
+ *     was spawned)
  *   waits: JSON (ns by cause: of all, by class, of the 20 Gs alive that were
  *     delayed most, and by column of time), text
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1

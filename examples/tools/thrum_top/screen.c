@@ -83,13 +83,15 @@ static void show_ps(const char* before, const char* now) {
   }
 }
 
-/* The bound in ns that so much of the counts does not exceed. */
-static double quantile(const double* counts, double all, double part) {
+/* The bound in ns that so much of the counts does not exceed; sum: of all of them. */
+static double quantile(const double* counts, double all, double sum,
+                       double part) {
   double seen = 0;
   int i = 0;
   while (i < BUCKETS - 1 && (seen += counts[i]) <= all * part && seen < all)
     i++;
-  return (double)(1ULL << i);
+  /* The last bucket has no bound of its own. */
+  return i < BUCKETS - 1 ? (double)(1ULL << i) : sum;
 }
 
 static void delay(const char* before, const char* now, const char* name) {
@@ -101,12 +103,14 @@ static void delay(const char* before, const char* now, const char* name) {
     all += counts[i];
     b = b ? json_next(b) : NULL;
   }
+  double sum = number(json_member(now, name), "sum_ns") -
+               number(json_member(before, name), "sum_ns");
   char p50[16], p90[16], p99[16];
   if (all > 0)
     line("%-18s %10.0f %10s %10s %10s", name, all,
-         span(quantile(counts, all, 0.5), p50),
-         span(quantile(counts, all, 0.9), p90),
-         span(quantile(counts, all, 0.99), p99));
+         span(quantile(counts, all, sum, 0.5), p50),
+         span(quantile(counts, all, sum, 0.9), p90),
+         span(quantile(counts, all, sum, 0.99), p99));
 }
 
 /* Every histogram that the metrics have, by what grew since. */

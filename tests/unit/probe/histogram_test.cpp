@@ -32,4 +32,10 @@ TEST_CASE("histogram: quantiles are bounds of those below") {
   CHECK(s.quantile(0.89) == 1024);
   CHECK(s.quantile(0.9) == 1 << 20);
   CHECK(s.quantile(1) == 1 << 20);
+  h.add(u64{1} << 45);  // ten hours
+  h.add(u64{1} << 45);
+  Sums longer;
+  longer.add(h);
+  CHECK(longer.quantile(0.5) == 1024);
+  CHECK(longer.quantile(0.99) >= u64{1} << 45);
 }
