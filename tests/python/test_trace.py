@@ -31,7 +31,8 @@ def test_a_map_is_read_as_it_is(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("changed", [
     {"kind": "another"}, {"version": 2}, {"latency": [[10, 1, 1]]},
     {"latency": [[1, 40, 1]]}, {"kernel": [[1, 1, 0]]}, {"latency": None},
-    {"classes": {"migrate": [[10, 1, 1]]}}])
+    {"classes": {"migrate": [[10, 1, 1]]}}, {"classes": [[10, 1, 1]]},
+    {"columns": float("inf")}])
 def test_what_is_no_map_is_refused(tmp_path: pathlib.Path,
                                    changed: dict[str, object]) -> None:
     with pytest.raises(ValueError):

@@ -60,7 +60,8 @@ def load(path: str | pathlib.Path) -> Heatmap:
                        cells(data["kernel"], columns, rows),
                        {name: cells(values, columns, rows)
                         for name, values in data.get("classes", {}).items()})
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError,
+            json.JSONDecodeError) as error:
         raise ValueError(f"{path}: no heat map of thrum: {error}") from error
 
 
