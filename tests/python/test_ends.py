@@ -12,6 +12,18 @@ def test_exit(script, state, how):
     assert (code, out, err) == (3 if how else 0, "end\n", "")
 
 
+@pytest.mark.parametrize("daemon", [True, False])
+def test_run_in_a_thread_ends_in_silence(script, daemon):
+    code, out, err = script(f"""
+        import threading, thrum, time
+        threading.Thread(target=thrum.run, args=(thrum.sleep, 60),
+                         daemon={daemon}).start()
+        time.sleep(0.1)
+        print("end")
+    """)
+    assert (code, out, err) == (0, "end\n", "")
+
+
 def test_ctrl_c_cancels_main(script):
     code, out, err = script("""
         import os, signal, threading, thrum

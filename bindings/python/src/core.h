@@ -33,6 +33,7 @@ struct state {
   PyThreadState** spare;
   Py_ssize_t spares;
   unsigned forks; /* how often this process is the child of one */
+  int ending;     /* the interpreter is */
 };
 
 HIDDEN extern struct PyModuleDef core_module;

@@ -234,6 +234,12 @@ static PyObject* runtime_run(PyObject* self, PyObject* const* args,
   } else if (code == 0) {
     result = task_answer(s, root);
   }
+  /* Threads end in silence then, as daemon threads do. */
+  if (!result && s->ending &&
+      (PyErr_ExceptionMatches(s->Cancelled) ||
+       PyErr_ExceptionMatches(s->Closed))) {
+    PyErr_SetNone(PyExc_SystemExit);
+  }
   Py_DECREF(root);
   return result;
 }
@@ -337,6 +343,7 @@ static PyObject* runtime_live(PyObject* self, void* none) {
 PyObject* shutdown_all(PyObject* module, PyObject* none) {
   (void)none;
   struct state* s = PyModule_GetState(module);
+  s->ending = 1;
   PyObject* all = PySequence_List(s->runtimes);
   for (Py_ssize_t i = 0; all && i < PyList_GET_SIZE(all); ++i) {
     Runtime* rt = (Runtime*)PyList_GET_ITEM(all, i);
