@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
 
@@ -55,6 +56,20 @@ def test_threads_use_it_too(rt, server):
         thread.join()
         with pytest.raises(thrum.Timeout):
             stream.recv(10, timeout=0.03)
+
+
+def test_a_call_of_a_thread_keeps_its_runtime(rt):
+    asks, ask = os.pipe()
+    before = sys.getrefcount(rt)
+    thread = threading.Thread(target=net.poll_fd, args=(asks, 1))
+    thread.start()
+    while sys.getrefcount(rt) == before:
+        time.sleep(0.001)
+    os.write(ask, b"x")
+    thread.join()
+    assert sys.getrefcount(rt) == before
+    os.close(asks)
+    os.close(ask)
 
 
 def test_timeouts_and_ends(rt, server):

@@ -53,7 +53,9 @@ static PyObject* conn_dial(PyObject* type, PyObject* args, PyObject* kw) {
     code = addr_literal(asked.host, 0, &asked.all[0]);
   }
   if (code == 0) {
+    Py_INCREF(rt);
     code = wait_whole(dial_call, &asked, &conn, deadline);
+    Py_DECREF(rt);
   }
   return code < 0 ? raise_code(s, code) : conn_of((PyTypeObject*)type, conn);
 }

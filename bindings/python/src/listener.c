@@ -44,7 +44,9 @@ static PyObject* listener_listen(PyObject* type, PyObject* args) {
       code = thrum_listen(rt->rt, &asked.all[0], backlog, flags, &listener);
     }
   } else if (code == 0) {
+    Py_INCREF(rt);
     code = wait_whole(listen_call, &asked, &listener, THRUM_FOREVER);
+    Py_DECREF(rt);
   }
   if (code < 0) {
     return raise_code(s, code);

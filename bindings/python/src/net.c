@@ -57,7 +57,9 @@ static PyObject* resolve(PyObject* module, PyObject* args) {
   if (asked.port < 0 || asked.port > UINT16_MAX) {
     return raise_code(s, THRUM_EINVAL);
   }
+  Py_INCREF(rt);
   int n = wait_whole(resolve_call, &asked, NULL, deadline);
+  Py_DECREF(rt);
   PyObject* list = n < 0 ? raise_code(s, n) : PyList_New(0);
   for (int i = 0; list && i < n; ++i) {
     PyObject* one = addr_object(&asked.all[i]);
@@ -97,7 +99,9 @@ static PyObject* poll_fd(PyObject* module, PyObject* const* args, Py_ssize_t n,
   if (w.events == -1 && PyErr_Occurred()) {
     return NULL;
   }
+  Py_INCREF(rt);
   int code = wait_call(poll_call, &w, NULL, deadline);
+  Py_DECREF(rt);
   return code < 0 ? raise_code(s, code) : PyLong_FromLong(code);
 }
 

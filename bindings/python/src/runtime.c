@@ -156,7 +156,7 @@ static void runtime_dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-/* What `go` means here. Borrowed. */
+/* What `go` means here. Borrowed: who gives the GIL up keeps it meanwhile. */
 Runtime* runtime_here(struct state* s) {
   struct green* g = green_here();
   if (g && g->task) {
