@@ -164,6 +164,27 @@ def test_scope_joins_all(rt):
     rt.run(main)
 
 
+@pytest.mark.parametrize("steps", range(1, 5))
+def test_a_cancel_outlives_the_error_of_a_scope(steps):
+    def fail():
+        raise ValueError
+
+    def owner():
+        with pytest.raises(ValueError):
+            with thrum.scope() as tasks:
+                tasks.go(fail)
+        sleep(60)
+
+    def main():
+        task = go(owner)
+        for _ in range(steps):
+            yield_()
+        assert task.cancel()
+        with pytest.raises(thrum.Cancelled):
+            task.join(timeout=10)
+    thrum.run(main, procs=1)
+
+
 def test_scope_cancels_on_the_first_error(rt):
     def fails():
         sleep(0.001)

@@ -58,6 +58,7 @@ class Scope:
         self._error: BaseException | None = None
         self._limit: Any = None
         self._in_body = False
+        self._told = False  # the owner, of an error
         self._ended = False
 
     def go(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Task[T]:
@@ -92,6 +93,7 @@ class Scope:
             self._error = error
             self.cancel()
             if self._owner is not None and self._in_body:
+                self._told = True
                 self._owner.cancel()  # out of its body, to the end of the with
 
     def __enter__(self) -> Scope:
@@ -108,6 +110,8 @@ class Scope:
                  trace: TracebackType | None) -> None:
         self._in_body = False
         raised = error
+        told = self._told and kind is not Cancelled
+        cancelled = False  # by somebody else
         if error is not None:
             self.cancel()
         while self._live:
@@ -117,14 +121,18 @@ class Scope:
                 self._live.discard(task)
             except BaseException as stop:  # a cancel, a timeout, Ctrl-C
                 raised = raised or stop
+                if isinstance(stop, Cancelled):
+                    told, cancelled = False, not told
                 self.cancel()
                 self._drain()
         self._ended = True
         if self._limit is not None:
             self._limit.__exit__(None, None, None)
         if self._error is not None:
-            if self._owner is not None:
-                _core.cancel_clear()  # the one of _fail, if nothing took it
+            if told:
+                _core.cancel_clear()  # nothing took it
+            if cancelled and self._owner is not None:
+                self._owner.cancel()  # it is not over with the error
             if self._error is not error:
                 raise self._error
         elif raised is not None and raised is not error:
