@@ -59,6 +59,17 @@ void luaL_traceback(lua_State* L, lua_State* of, const char* msg, int level);
 #define has_upvalue_ids 1
 #endif
 
+/* A C function where nothing may raise: before 5.2 to push one takes memory, so it
+ * is made ready with the module. */
+#if LUA_VERSION_NUM < 502
+#define ready_set(L, f) \
+  (lua_pushcfunction(L, f), lua_rawsetp(L, LUA_REGISTRYINDEX, (const void*)(f)))
+#define ready_push(L, f) lua_rawgetp(L, LUA_REGISTRYINDEX, (const void*)(f))
+#else
+#define ready_set(L, f) ((void)(L))
+#define ready_push(L, f) lua_pushcfunction(L, f)
+#endif
+
 #if LUA_VERSION_NUM < 503
 #define lua_dump(L, w, to, strip) (lua_dump)(L, w, to)
 #endif

@@ -135,6 +135,7 @@ struct island {
   int untouched;         /* isolated: nothing of it was within reach */
   int finalizers;        /* isolated: it may have some besides the boxes' */
   struct box* boxes;
+  struct object* pushed;       /* on its way into one */
   unsigned boxed;              /* how many there have been */
   struct island *next, *older; /* house lock */
   const void* mt[KINDS];
@@ -290,6 +291,7 @@ struct message {
     char text[16];
   } u;
 };
+HIDDEN void message_prepare(lua_State* L);
 HIDDEN void message_pack(lua_State* L, struct island* isl, int at,
                          struct message* m);
 /* Pushes the value, and frees what it came in. */

@@ -53,7 +53,7 @@ static void unpack_parcel(lua_State* L, struct island* isl, struct parcel* p) {
     parcel_free(p);
     luaL_error(L, "stack overflow");
   }
-  lua_pushcfunction(L, unpack_protected);
+  ready_push(L, unpack_protected);
   lua_pushlightuserdata(L, isl);
   lua_pushlightuserdata(L, p);
   int bad = lua_pcall(L, 2, LUA_MULTRET, 0);
@@ -62,6 +62,8 @@ static void unpack_parcel(lua_State* L, struct island* isl, struct parcel* p) {
     lua_error(L);
   }
 }
+
+void message_prepare(lua_State* L) { ready_set(L, unpack_protected); }
 
 void message_unpack(lua_State* L, struct island* isl, struct message* m) {
   switch (m->tag) {

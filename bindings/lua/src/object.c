@@ -30,11 +30,13 @@ void* object_new(lua_State* L, size_t size, enum kind kind,
   return o;
 }
 
-/* [1]: the object as light userdata. */
 static int push_box(lua_State* L) {
-  struct island* isl = lua_touserdata(L, 2);
-  struct object* o = lua_touserdata(L, 1);
+  struct island* isl = island_of(L);
+  struct object* o = isl->pushed; /* now: a finalizer may push others */
   struct box* b = lua_newuserdatauv(L, sizeof *b, 1);
+  b->o = NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &isl->mt[o->kind]);
+  lua_setmetatable(L, -2);
   b->o = o;
   b->next = isl->boxes;
   b->link = &isl->boxes;
@@ -43,8 +45,6 @@ static int push_box(lua_State* L) {
   }
   isl->boxes = b;
   ++isl->boxed;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &isl->mt[o->kind]);
-  lua_setmetatable(L, -2);
   return 1;
 }
 
@@ -71,10 +71,9 @@ void objects_forget(struct island* isl) {
 }
 
 void object_push(lua_State* L, struct island* isl, struct object* o) {
-  lua_pushcfunction(L, push_box);
-  lua_pushlightuserdata(L, o);
-  lua_pushlightuserdata(L, isl);
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+  ready_push(L, push_box);
+  isl->pushed = o; /* LuaJIT takes memory for a pointer on the stack */
+  if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
     object_release(o);
     lua_error(L);
   }
@@ -143,6 +142,7 @@ void object_type(lua_State* L, struct island* isl, enum kind kind,
                  const luaL_Reg* methods) {
   static const luaL_Reg common[] = {
       {"__gc", collect}, {"__eq", equal}, {"__tostring", text}, {NULL, NULL}};
+  ready_set(L, push_box);
   lua_newtable(L);
   methods_set(L, isl, common);
   lua_newtable(L); /* apart: what a script can reach are methods to read */

@@ -79,27 +79,29 @@ static int open_state(struct island* isl) {
 
 static void root_drop(void* arg);
 
-static struct island* island_new(struct house* h) {
+static int island_new(struct house* h, struct island** out) {
   struct island* isl = thrum_calloc(1, sizeof *isl);
   if (!isl) {
-    return NULL;
+    return THRUM_ENOMEM;
   }
   isl->house = h;
   isl->isolated = 1;
   isl->root.isl = isl;
-  if (island_domain(isl) < 0) {
+  int code = island_domain(isl);
+  if (code < 0) {
     thrum_free(isl);
-    return NULL;
+    return code;
   }
   isl->opts.drop = root_drop;
   thrum_mutex_lock(&h->lock, THRUM_FOREVER);
   isl->older = h->all;
   h->all = isl;
   thrum_mutex_unlock(&h->lock);
-  return isl;
+  *out = isl;
+  return 0;
 }
 
-static struct island* pool_take(struct house* h) {
+static int pool_take(struct house* h, struct island** out) {
   thrum_mutex_lock(&h->lock, THRUM_FOREVER);
   struct island* isl = h->pool;
   if (isl) {
@@ -107,7 +109,8 @@ static struct island* pool_take(struct house* h) {
     --h->pooled;
   }
   thrum_mutex_unlock(&h->lock);
-  return isl ? isl : island_new(h);
+  *out = isl;
+  return isl ? 0 : island_new(h, out);
 }
 
 /* Somebody may spawn in it at once: nothing of it is touched after this. */
@@ -226,10 +229,11 @@ static int spawn(lua_State* L) {
   if (!order) {
     return luaL_error(L, "%s", lua_tostring(L, -1));
   }
-  struct island* home = pool_take(h);
-  if (!home) {
+  struct island* home;
+  int code = pool_take(h, &home);
+  if (code < 0) {
     parcel_free(order);
-    return luaL_error(L, "not enough memory");
+    return luaL_error(L, "%s", thrum_strerror(code));
   }
   struct outcome* o = outcome_new(L, h, home->domain);
   struct green* g = &home->root;
@@ -239,7 +243,7 @@ static int spawn(lua_State* L) {
   home->ending = 0;
   o->count = -1;
   object_retain(&o->head);
-  int code = thrum_spawn(h->rt, &home->opts, root_main, g, &o->g);
+  code = thrum_spawn(h->rt, &home->opts, root_main, g, &o->g);
   home = NULL; /* it may run already */
   if (code < 0) {
     parcel_free(order);
