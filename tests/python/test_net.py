@@ -200,6 +200,32 @@ def test_an_error_of_one_connection_is_reported(rt, monkeypatch):
     assert [type(e) for e in told] == [ZeroDivisionError] * 2
 
 
+def test_serve_waits_for_descriptors(script):
+    code, out, err = script("""
+        import resource, socket, thrum
+        from thrum import net
+        def handle(stream):
+            stream.sendall(stream.recv(1))
+        def main():
+            with net.listen(("127.0.0.1", 0)) as listener:
+                clients = [socket.create_connection(("127.0.0.1", listener.port))
+                           for _ in range(20)]
+                _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+                resource.setrlimit(resource.RLIMIT_NOFILE,
+                                   (clients[-1].fileno() + 4, most))
+                server = thrum.go(listener.serve, handle)
+                thrum.sleep(0.1)
+                for client in clients:
+                    client.sendall(b"x")
+                    assert thrum.offload(client.recv, 1) == b"x"
+                    client.close()
+            server.join()
+            print("fine")
+        thrum.run(main)
+    """)
+    assert (code, out, err) == (0, "fine\n", "")
+
+
 def test_adopt_and_poll(rt):
     def main():
         a, b = socket.socketpair()

@@ -15,6 +15,7 @@ end is closed; Timeout. One Task may read while another one writes.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import socket as _socket
@@ -362,7 +363,8 @@ class Listener(_core.Listener):
         """A Task of handle(stream) for each connection, until it is closed.
 
         Waits for all of them in the end. An error of one does not end the others:
-        it goes to thrum.excepthook.
+        it goes to thrum.excepthook. While there are no descriptors left those that
+        come wait.
         """
         from . import excepthook
 
@@ -376,8 +378,15 @@ class Listener(_core.Listener):
                 excepthook(task, error)
 
         with scope() as tasks:
-            for stream in self:
-                tasks.go(one, stream)
+            while True:
+                try:
+                    for stream in self:
+                        tasks.go(one, stream)
+                    return
+                except OSError as error:
+                    if error.errno not in (errno.EMFILE, errno.ENFILE):
+                        raise
+                    _core.sleep(0.05)  # until a connection ends
 
     def __iter__(self) -> Iterator[Stream]:
         while True:
