@@ -156,7 +156,7 @@ struct Ext {
   void (*drop)(void*);  // const
   Domain* domain;       // const; owns a reference
   bool outside;         // Runtime.join_lock; owner reads: has left its domain
-  bool lost;            // Runtime.join_lock: its domain was closed
+  bool lost;            // Runtime.join_lock; seen: its domain was closed
   M* pin;               // const: THRUM_PIN_M
   u32 stack_class;      // const
   RunCall* run;         // const: the thrum_run that waits for it

@@ -152,7 +152,7 @@ void lose_g(M* m, Runtime* rt, G* g, Domain* d) {
     if (!e || e->domain != d || e->outside || e->lost) {
       return;
     }
-    e->lost = true;
+    show(e->lost, true);
     list = claim_joiners(g, kECLOSED);
   }
   rt->foreign_exited.fetch_add(1, release);
