@@ -422,32 +422,32 @@ struct parcel* parcel_pack(lua_State* L, struct island* isl, int first, int n) {
 
 #else /* it does not tell whether this is a finalizer */
 
-struct job {
+struct packing {
   struct island* isl;
   struct parcel* made;
 };
 
-/* [1]: the job, then come the values. */
+/* [1]: the packing; then come the values. */
 static int pack_protected(lua_State* L) {
-  struct job* job = lua_touserdata(L, 1);
-  job->made = pack_all(L, job->isl, 2, lua_gettop(L) - 1);
-  return job->made ? 0 : 1;
+  struct packing* packing = lua_touserdata(L, 1);
+  packing->made = pack_all(L, packing->isl, 2, lua_gettop(L) - 1);
+  return packing->made ? 0 : 1;
 }
 
 struct parcel* parcel_pack(lua_State* L, struct island* isl, int first, int n) {
-  struct job job = {isl, NULL};
+  struct packing packing = {isl, NULL};
   if (isl->pack.busy) {
     luaL_error(L, "a finalizer must not send");
   }
   luaL_checkstack(L, n + 4, "too many values");
   lua_pushcfunction(L, pack_protected);
-  lua_pushlightuserdata(L, &job);
+  lua_pushlightuserdata(L, &packing);
   for (int i = 0; i < n; ++i) {
     lua_pushvalue(L, first + i);
   }
   int bad = lua_pcall(L, n + 1, LUA_MULTRET, 0);
   isl->pack.busy = 0;
-  return bad ? (lua_error(L), NULL) : job.made;
+  return bad ? (lua_error(L), NULL) : packing.made;
 }
 
 #endif
