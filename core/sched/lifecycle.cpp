@@ -248,10 +248,13 @@ void drain(M* m, Runtime* rt, i64 deadline) {
   (void)m;
 }
 
-bool leave_stop(Runtime* rt) {
+// Whoever finds it stopped, with the lock, may free it.
+void leave_stop(Runtime* rt, bool stopped) {
   Locked held(rt->stop_lock);
   rt->stop_busy = false;
-  return false;
+  if (stopped) {
+    rt->stopping.store(2, release);
+  }
 }
 
 }  // namespace
@@ -468,14 +471,14 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
       if (rt->config.report && deadline != kTry) {  // who polls knows
         rt->config.report(rt, "still stopping; these green threads go on");
       }
-      leave_stop(rt);
+      leave_stop(rt, false);
       return late;
     }
   }
   while (rt->lent.load(seq_cst)) {  // threads inside run and pump go home
     os::thread_sleep(100'000);
     if (deadline != kForever && os::now_ns() >= deadline) {
-      leave_stop(rt);
+      leave_stop(rt, false);
       return late;
     }
   }
@@ -486,8 +489,7 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
   sample_disable(rt);
   overflow_disable(rt);
   drop_tokens(rt);
-  rt->stopping.store(2, release);
-  leave_stop(rt);
+  leave_stop(rt, true);
   return 0;
 }
 
