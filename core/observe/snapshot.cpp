@@ -69,7 +69,7 @@ void add_g(void* arg, const GView& v) {
   User u{v.handle, 0, {}, v.state, {}, {}};
   if (waits_of_g(top.rt, v.handle, u.causes) == 0) {
     u64 cpu = u.causes[static_cast<u32>(Cause::ran)] +
-              waits_runs_for(top.rt, v.handle);
+              waits_runs_for(top.rt, v.handle, v.state == State::running);
     u.cpu = used_since(top.seen, slot, cpu);
   } else if (v.state == State::running) {
     u.cpu = unheard_since(top, slot);

@@ -444,14 +444,18 @@ int waits_of_g(Runtime* rt, u64 handle, u64 (&causes)[kCauses]) {
   return 0;
 }
 
-u64 waits_runs_for(Runtime* rt, u64 handle) {
+u64 waits_runs_for(Runtime* rt, u64 handle, bool running) {
   Waits* w = waits_of(rt);
   const Cell& c = w->cells[handle_slot(handle)];
   u64 at = glance(c.at);
+  u64 on = on_since(w);
   u64 now = cpu_ticks();
-  bool runs =
-      glance(c.state) == kRuns && glance(c.g) == handle && at >= on_since(w);
-  return runs && now > at ? ticks_to_ns(rt, now - at) : 0;
+  // Without an event since then it has done all the time what it does now.
+  bool runs = at < on ? running : glance(c.state) == kRuns;
+  u64 from = max(at, on);
+  return runs && glance(c.g) == handle && now > from
+             ? ticks_to_ns(rt, now - from)
+             : 0;
 }
 
 }  // namespace thrum

@@ -86,8 +86,8 @@ int waits_start(Runtime* rt, i64 column, u32 by);
 Waits* waits_of(Runtime* rt);  // null: never on
 // Of a G alive: ns by cause, up to now. kEINVAL, kESTALE.
 int waits_of_g(Runtime* rt, u64 handle, u64 (&causes)[kCauses]);
-// Of one for which waits_of_g has just had an answer: ns since it was put on its P; 0:
-// it is on none. Not in `causes` yet, and a part of it may turn out to be the kernel's.
-u64 waits_runs_for(Runtime* rt, u64 handle);
+// Of one for which waits_of_g has just had an answer: ns since it was put on its P, or
+// since the recorder is on; 0: it is on none. running: what its state says. Not in `causes` yet, and a part of it may turn out to be the kernel's.
+u64 waits_runs_for(Runtime* rt, u64 handle, bool running);
 
 }  // namespace thrum
