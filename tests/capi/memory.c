@@ -135,7 +135,7 @@ static void with_locals(void* arg) {
   CHECK_EQ(thrum_sleep(1000000), 0);
 }
 
-static int hosted_by(struct ledger* l) {
+static int rt_hosted_by(struct ledger* l, thrum_rt** rt) {
   thrum_allocator a = {.struct_size = sizeof a,
                        .arg = l,
                        .alloc = host_alloc,
@@ -144,10 +144,14 @@ static int hosted_by(struct ledger* l) {
   thrum_config_init(&c, sizeof c);
   c.procs = 1;
   c.allocator = &a;
+  int err = thrum_rt_new(rt, &c);
+  memset(&a, 0, sizeof a); /* it was copied */
+  return err;
+}
+static int hosted_by(struct ledger* l) {
   thrum_rt* rt;
-  int err = thrum_rt_new(&rt, &c);
+  int err = rt_hosted_by(l, &rt);
   if (err == 0) {
-    memset(&a, 0, sizeof a); /* it was copied */
     thrum_wg_add(&sharing, 1);
     CHECK_EQ(thrum_heap_new(&shared), 0);
     CHECK_EQ(thrum_run(rt, with_locals, NULL), 0);
@@ -174,16 +178,8 @@ TEST(host_allocator) {
 static void runs_after_all(void* arg) { set(arg, 1); }
 TEST(host_allocator_recovers) {
   struct ledger l = {.fail_after = INT64_MAX};
-  thrum_allocator a = {.struct_size = sizeof a,
-                       .arg = &l,
-                       .alloc = host_alloc,
-                       .free = host_free};
-  thrum_config c;
-  thrum_config_init(&c, sizeof c);
-  c.procs = 1;
-  c.allocator = &a;
   thrum_rt* rt;
-  REQUIRE_EQ(thrum_rt_new(&rt, &c), 0);
+  REQUIRE_EQ(rt_hosted_by(&l, &rt), 0);
   __atomic_store_n(&l.fail_after, l.calls, __ATOMIC_SEQ_CST);
   word ran = 0;
   thrum_g g = go_in(rt, runs_after_all, &ran);

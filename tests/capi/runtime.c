@@ -354,27 +354,6 @@ TEST(stop_second_caller_waits) {
   thrum_chan_release(s.go);
 }
 
-/* Who is told that a runtime has stopped may free it, though it was another
- * thread that stopped it and is on its way out. */
-TEST(a_second_stop_may_free) {
-  for (int i = 0; i < ROUNDS(20); i++) {
-    thrum_rt* rt = rt_make(RT_P2);
-    struct stubborn s;
-    pthread_t first;
-    int rc;
-    stubborn_in(rt, &s);
-    struct stop_call call = {rt, &s, 0};
-    REQUIRE_EQ(pthread_create(&first, NULL, stop_on_thread, &call), 0);
-    wait_asleep(&call.tid);
-    CHECK_EQ(thrum_chan_send(s.go, "x", THRUM_FOREVER), 0);
-    while ((rc = thrum_rt_stop(rt, THRUM_TRY)) == THRUM_EAGAIN) {}
-    CHECK_EQ(rc, 0);
-    thrum_rt_free(rt);
-    pthread_join(first, NULL);
-    thrum_chan_release(s.go);
-  }
-}
-
 TEST(calls_after_stop) {
   static const struct rt_kind kinds[] = {
       {"[2 P]", 2, 0, 0, 0},
@@ -1599,7 +1578,6 @@ static const struct check_case cases[] = {
     CASE(stop_from_another_runtimes_g),
     CASE(stop_deadline),
     CASE(stop_second_caller_waits),
-    CASE(a_second_stop_may_free),
     CASE(calls_after_stop),
     CASE(retain_keeps_the_object),
     CASE(free_may_come_from_any_thread),

@@ -95,7 +95,7 @@ static void round_of(struct rt_kind kind) {
   thrum_chan_release(e.ch);
 }
 CHILD(rounds) {
-  int rounds = CHECK_SANITIZED ? 12 : 240, threads = 0, fds = 0, maps = 0;
+  int rounds = CHECK_SANITIZED ? 12 : 480, threads = 0, fds = 0, maps = 0;
   long kib = 0;
   (void)arg;
   /* libc makes as many arenas as threads meet in it, some 40 mappings more or less. */

@@ -128,6 +128,32 @@ TEST_CASE("stop: from a G is a deadlock; from several threads it is one stop") {
   CHECK(ok.load() == 3);
 }
 
+TEST_CASE("stop: that it is over is the last that it says") {
+  Rt rt(hosted());
+  Atomic<bool> ending{false}, held{false};
+  Atomic<u32> tid{0};
+  (void)go_in(rt.rt, [&] {
+    (void)park();
+    ending.store(true);
+    while (!held.load()) {
+      os::thread_yield();  // it does not sleep: see below
+    }
+  });
+  CHECK(pump(nullptr, rt.rt, kTry) == 1);
+  {
+    Thread first([&] {
+      tid.store(os::thread_id(), release);
+      CHECK(rt_stop(nullptr, rt.rt, soon()) == 0);
+    });
+    until([&] { return ending.load(); });
+    Locked here(rt->stop_lock);
+    held.store(true);
+    wait_asleep(tid);  // for this lock: whoever has it may not find it over
+    CHECK(rt->stopping.load() == 1);
+  }
+  CHECK(rt->stopping.load() == 2);
+}
+
 TEST_CASE("stop: says when something will not, and may be asked again") {
   static u32 reports;
   reports = 0;
