@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mem/heap.hpp"
 #include "place/governor.hpp"
+#include "sched/tls.hpp"
 #include "time/sleep.hpp"
 #include "translate.hpp"
 
@@ -130,7 +131,7 @@ int thrum_sleep(int64_t ns) {
   return sleep_for(e.m, ns);
 }
 
-int thrum_check(void) { return check_here(); }
+THRUM_NOINLINE int thrum_check(void) { return check_here(); }
 
 int thrum_enter_blocking(void) {
   Enter e;

@@ -1,6 +1,7 @@
 // The allocator's part of the header.
 // SPDX-License-Identifier: MIT
 #include "mem/group_heap.hpp"
+#include "sched/tls.hpp"
 #include "thrum/host.h"
 #include "translate.hpp"
 
@@ -16,7 +17,7 @@ mem::GroupHeap* core(thrum_heap* heap) {
 
 extern "C" {
 
-void* thrum_alloc(size_t size) { return heap_alloc(size); }
+THRUM_NOINLINE void* thrum_alloc(size_t size) { return heap_alloc(size); }
 
 void* thrum_calloc(size_t count, size_t size) {
   return mem::zalloc(count, size, heap_of(this_m()));
@@ -33,7 +34,7 @@ void* thrum_realloc(void* p, size_t size) {
   return mem::realloc(p, size, heap_of(this_m()));
 }
 
-void thrum_free(void* p) { heap_free(p); }
+THRUM_NOINLINE void thrum_free(void* p) { heap_free(p); }
 
 size_t thrum_usable_size(const void* p) { return mem::usable(p); }
 

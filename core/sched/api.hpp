@@ -58,12 +58,12 @@ int unpark(M* m, Runtime* rt, u64 handle);
 
 // ---- park.cpp: the calling G ---------------------------------------------------
 int check(M*& m);  // safepoint
-int check_here();  // tls.cpp: the same, of whoever calls
 int check_slow();  // of a G that has something to look at
 inline bool must_check(M* m, G* g) {
   // Without a P, or with one that may be another's by now, the door is called.
-  return m->door.called() || (m->p->attention.load(relaxed) |
-                              (g->word.load(relaxed) & kCancel)) != 0;
+  return THRUM_UNLIKELY(m->door.called()) ||
+         THRUM_UNLIKELY((m->p->attention.load(relaxed) |
+                         (g->word.load(relaxed) & kCancel)) != 0);
 }
 int park(M*& m, const char* reason, i64 deadline);
 
@@ -115,11 +115,8 @@ int local_set(M* m, u32 key, void* value);
 void* local_get(M* m, u32 key);
 void ext_free(Runtime* rt, Ext* e);
 
-// The heap of an M is its thread's and needs no P: these pass no door. Null: a
-// thread that is none.
+// The heap of an M is its thread's and needs no P. Null: a thread that is none.
 inline mem::Heap* heap_of(M* m) { return m ? &m->heap : nullptr; }
-void* heap_alloc(size_t size);
-void heap_free(void* p);
 // By Gs of p, about now.
 void tally_of(P* p, mem::Tally& out);
 

@@ -58,7 +58,7 @@ def check(top):
             where = f"{name}:{number}"
             if re.match(r"\s*#\s*include\b", line):
                 continue
-            if THREAD_LOCAL.search(line):
+            if THREAD_LOCAL.search(line) and not line.startswith("extern"):
                 locals_.setdefault(tongue, []).append(where)
             for identifier in IDENTIFIER.findall(line):
                 if identifier in CACHED and not name.startswith(CACHED_IN):
