@@ -96,7 +96,7 @@ TEST_CASE("rank: a higher one asks for the P at the next check") {
     go_as(x.rt, kHigh, [&] { ran = true; });
     CHECK((my_p()->attention.load() & kAttnRank) != 0);
     CHECK(!ran);
-    (void)check_here();
+    (void)check_slow();
     CHECK(ran);
     go_as(x.rt, kLow, [] {});
     CHECK((my_p()->attention.load() & kAttnRank) == 0);
@@ -155,7 +155,7 @@ TEST_CASE("rank: three classes, no inversion") {
     });
     // (Once is enough, unless a normal one is so late that it comes before.)
     until([&] {
-      (void)check_here();
+      (void)check_slow();
       return rank_now(low) == kHigh;
     });
     // The high one has run and waits: what it waits for is among its like.
