@@ -154,21 +154,22 @@ void* counted(Heap* h, void* p) {
 }
 
 // A block's size is a call, and all of a class are alike: it is asked once.
-THRUM_INLINE void* counted(Heap* h, void* p, size_t size) {
-  if (THRUM_UNLIKELY(!h || !p)) {
-    return p;
+constexpr size_t class_of(size_t size) { return (size + 15) / 16; }
+
+// Behind the fast paths of alloc and free, so that these save few registers.
+THRUM_NOINLINE void* alloc_slow(size_t size, Heap* h) {
+  os::ErrnoKeep keep(errno_of(h));
+  void* p = counted(h, get(h, size));
+  size_t c = class_of(size);
+  if (h && p && c <= Heap::kClasses && h->classed) {
+    h->whole[c] = static_cast<u16>(size_of(p));
   }
-  size_t c = (size + 15) / 16;
-  size_t whole = THRUM_LIKELY(c <= Heap::kClasses) ? h->whole[c] : 0;
-  if (THRUM_UNLIKELY(!whole)) {
-    whole = size_of(p);
-    if (c <= Heap::kClasses && h->classed) {
-      h->whole[c] = static_cast<u16>(whole);
-    }
-  }
-  bump(h->tally.allocs);
-  bump(h->tally.alloc_bytes, whole);
   return p;
+}
+
+THRUM_NOINLINE void free_slow(void* p) {
+  os::ErrnoKeep keep;
+  put(p);
 }
 
 void count_free(Tally& t, size_t bytes, bool cross) {
@@ -192,9 +193,20 @@ void heap_begin(Heap& h) {
 }
 
 void* alloc(size_t size, Heap* h) {
-  os::ErrnoKeep keep(errno_of(h));
   size = max(size, kLeast);
-  return counted(h, get(h, size), size);
+  size_t c = class_of(size);
+  size_t whole = THRUM_LIKELY(h && c <= Heap::kClasses) ? h->whole[c] : 0;
+  if (THRUM_UNLIKELY(!whole)) {
+    return alloc_slow(size, h);
+  }
+  int before = *h->error;
+  void* p = get(h, size);
+  os::errno_restore(h->error, before);
+  if (THRUM_LIKELY(p != nullptr)) {
+    bump(h->tally.allocs);
+    bump(h->tally.alloc_bytes, whole);
+  }
+  return p;
 }
 
 void* zalloc(size_t count, size_t size, Heap* h) {
@@ -223,11 +235,13 @@ void* realloc(void* p, size_t size, Heap* h) {
 }
 
 void free(void* p, Heap* h) {
-  os::ErrnoKeep keep(errno_of(h));
-  if (THRUM_LIKELY(h && p)) {
-    count_free(h->tally, size_of(p), sampled(p) && foreign(h, p));
+  if (THRUM_UNLIKELY(!h || !p)) {
+    return free_slow(p);
   }
+  count_free(h->tally, size_of(p), sampled(p) && foreign(h, p));
+  int before = *h->error;
   put(p);
+  os::errno_restore(h->error, before);
 }
 
 size_t usable(const void* p) { return size_of(p); }
