@@ -35,14 +35,15 @@ void let_go(M* m) {
 }
 
 // The block begins, or goes on behind a parking call.
-void declare(M* m, Body* b) {
+THRUM_INLINE void declare(M* m, Rare* rare) {
   Runtime* rt = m->rt;
   P* p = m->p;
   bool work = p->queued() || between(rt) || rt->wanting.load(relaxed);
   // The clock costs as much as all the rest: it is read when it may matter.
-  b->rare()->block_since = work ? cpu_ticks() : 0;
-  m->declared_at.store(b->rare()->block_since, relaxed);
-  if ((work && site_of(p, b->rare()->block_site).slow) ||
+  u64 since = work ? cpu_ticks() : 0;
+  rare->block_since = since;
+  m->declared_at.store(since, relaxed);
+  if ((work && site_of(p, rare->block_site).slow) ||
       p->attention.load(relaxed) || !owns_threads(rt)) {
     let_go(m);
   } else {
@@ -83,19 +84,24 @@ M* come_back(M*& m) {
   return switch_to_loop(m, g->body);
 }
 
-int enter_blocking(M*& m, u64 site) {
-  Body* b = m->cur->body;
-  if (b->rare()->block_depth++ == 0) {
+// Both keep the M in a register: only their rare parts change it.
+int enter_blocking(M*& at, u64 site) {
+  M* m = at;
+  G* g = m->cur;
+  Body* b = g->body;
+  Rare* rare = b->rare();
+  if (rare->block_depth++ == 0) {
     publish(b->held_sp, stack_pointer());
     if (THRUM_UNLIKELY(m->door.calls() & kDomainTaken)) {
-      domain_left_behind(m);
+      domain_left_behind(at);
+      m = at;
     }
-    trace(m, m->rt, Event::block, m->cur);
-    m->cur->state.store(State::blocking, relaxed);
+    trace(m, m->rt, Event::block, g);
+    g->state.store(State::blocking, relaxed);
     b->why.store(Why::blocking, relaxed);
-    b->rare()->block_site = site;
+    rare->block_site = site;
     if (THRUM_LIKELY(m->p != nullptr)) {
-      declare(m, b);
+      declare(m, rare);
     } else {
       m->door.change(0, kDeclared);
     }
@@ -103,39 +109,43 @@ int enter_blocking(M*& m, u64 site) {
   return 0;
 }
 
-int exit_blocking(M*& m) {
-  Body* b = m->cur->body;
-  if (b->rare()->block_depth == 0) {
+int exit_blocking(M*& at) {
+  M* m = at;
+  G* g = m->cur;
+  Body* b = g->body;
+  Rare* rare = b->rare();
+  if (rare->block_depth == 0) {
     return kEPERM;
   }
-  if (--b->rare()->block_depth == 0) {
+  if (--rare->block_depth == 0) {
+    u64 since = rare->block_since;
     bool taken = m->door.calls() & kApart;
-    bool slow = b->rare()->block_since
-                    ? cpu_ticks() - b->rare()->block_since > m->rt->long_ticks
-                    : taken;
-    if (THRUM_UNLIKELY(taken)) {
-      m = come_back(m);
+    if (THRUM_UNLIKELY(taken || since)) {
+      bool slow = since ? cpu_ticks() - since > m->rt->long_ticks : taken;
+      if (taken) {
+        m = at = come_back(at);
+      } else {
+        m->door.change(kDeclared, 0);
+      }
+      site_of(m->p, rare->block_site).slow = slow;
     } else {
       m->door.change(kDeclared, 0);
     }
-    if (b->rare()->block_since || taken) {
-      site_of(m->p, b->rare()->block_site).slow = slow;
-    }
-    trace(m, m->rt, Event::unblock, m->cur);
-    m->cur->state.store(State::running, relaxed);
+    trace(m, m->rt, Event::unblock, g);
+    g->state.store(State::running, relaxed);
     b->why.store(Why::none, relaxed);
     publish<void*>(b->held_sp, nullptr);
     if (THRUM_UNLIKELY(m->door.calls() & (kDomainTaken | kWorld))) {
-      enter_slow(m, true);
+      enter_slow(at, true);
     }
   }
   return 0;
 }
 
 void block_resume(M*& m) {
-  Body* b = m->cur->body;
-  if (b->rare()->block_depth && m->p) {
-    declare(m, b);
+  Rare* rare = m->cur->body->rare();
+  if (rare->block_depth && m->p) {
+    declare(m, rare);
   }
 }
 
