@@ -325,7 +325,7 @@ namespace {
 // runs again.
 void set_outside(Runtime* rt, G* g, bool outside) {
   Locked held(rt->join_locks[g->slot % kJoinLocks]);
-  g->ext->outside = outside && !g->ext->lost;
+  g->ext->outside = outside && !(g->word.load(relaxed) & kLost);
 }
 
 }  // namespace

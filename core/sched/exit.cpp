@@ -11,8 +11,9 @@ void locals_drop(M*& m, G* g);  // local.cpp
 
 namespace {
 
-// Ends the G's word: from here on its handle is stale. Joiners go on.
-void retire(M* m, G* g) {
+// Ends the G's word: from here on its handle is stale. Joiners go on. Returns whether
+// its domain was closed under it: then it has been counted as ended already.
+bool retire(M* m, G* g) {
   u64 v = g->word.load(relaxed);
   u64 dead;
   do {
@@ -22,14 +23,14 @@ void retire(M* m, G* g) {
     // node.
   } while (!g->word.compare_exchange_weak(v, dead, acq_rel, relaxed));
   g->state.store(State::dead, relaxed);
-  if (THRUM_LIKELY(!(v & kJoined))) {
-    return;
+  if (THRUM_UNLIKELY((v & kJoined) != 0)) {
+    WordLock& lock = m->rt->join_locks[g->slot % kJoinLocks];
+    lock.lock();
+    Waiter* list = claim_joiners(g, 0);
+    lock.unlock();
+    ready_list(m, list);
   }
-  WordLock& lock = m->rt->join_locks[g->slot % kJoinLocks];
-  lock.lock();
-  Waiter* list = claim_joiners(g, 0);
-  lock.unlock();
-  ready_list(m, list);
+  return v & kLost;
 }
 
 // A G that ends locked to its thread.
@@ -61,21 +62,18 @@ void settle(M*& m, G* g) {
   }
 }
 
-// Frees what is left, after the last guest code of g has run. Returns whether
-// its domain was closed under it: then it has been counted as ended already.
-bool dismiss(M* m, G* g) {
+// Frees what is left, after the last guest code of g has run.
+void dismiss(M* m, G* g, bool lost) {
   Ext* e = g->ext;
   {
     // Observers and close_gs read the Ext under this lock.
     Locked held(m->rt->join_locks[g->slot % kJoinLocks]);
     publish<Ext*>(g->ext, nullptr);
   }
-  bool lost = e->lost;
   if (e->domain && !lost) {
     domain_g_gone(e->domain);
   }
   ext_free(m->rt, e);
-  return lost;
 }
 
 // Never ran and its runtime stops: fn is not started any more if someone else
@@ -95,7 +93,6 @@ bool fits(M* m, Body* b, G* g) {
 M* leave_for_good(M* m, G* g) {
   Body* b = g->body;
   RunCall* run = nullptr;
-  bool lost = false;
   if (THRUM_UNLIKELY(g->ext != nullptr)) {
     run = g->ext->run ? run_take(m->rt, g->ext) : nullptr;
   }
@@ -107,9 +104,9 @@ M* leave_for_good(M* m, G* g) {
     b->pin->bound.fetch_sub(1, relaxed);
   }
   trace(m, m->rt, Event::exit, g);  // while its handle is good
-  retire(m, g);
+  bool lost = retire(m, g);
   if (THRUM_UNLIKELY(g->ext != nullptr)) {
-    lost = dismiss(m, g);  // after the handle is stale: observers read the Ext
+    dismiss(m, g, lost);  // after the handle is stale: observers read the Ext
   }
   bump(m->p->exited, lost ? 0 : 1);
   table_put(m->rt, m->p, g);

@@ -94,6 +94,8 @@ constexpr u64 kSeen = 512;  // it has waited since the last look at all Gs
 constexpr u64 kTrimmed = 1024;  // and its unused stack has been given back
 constexpr u64 kLooked = 2048;   // it has waited since the last look for stuck
                                 // ones (observe/stuck.cpp)
+constexpr u64 kLost = 4096;  // its domain was closed: it never runs again, and
+                             // nobody ends a wait of its any more
 // What ends with a wait.
 constexpr u64 kWaitBits = kPhase | kParked | kSeen | kTrimmed | kLooked;
 constexpr u32 kGenShift = 34;  // 30 bits, never 0 in a handle
@@ -156,7 +158,6 @@ struct Ext {
   void (*drop)(void*);  // const
   Domain* domain;       // const; owns a reference
   bool outside;         // Runtime.join_lock; owner reads: has left its domain
-  bool lost;            // Runtime.join_lock; seen: its domain was closed
   M* pin;               // const: THRUM_PIN_M
   u32 stack_class;      // const
   RunCall* run;         // const: the thrum_run that waits for it
@@ -251,12 +252,12 @@ inline void thaw(G* g, u64 phase, u64 set) {
 // Waits until it is not; returns the word. park.cpp
 u64 thawed(const Atomic<u64>& word);
 
-// Moves the phase back to 0; false: another party was faster.
+// Moves the phase back to 0; false: another party was faster, or nobody may.
 inline bool claim(Wake* wake) {
   u64 v = wake->word->load(relaxed);
   for (;;) {
-    if (!((v + 1) & 2)) {  // neither kWait nor kWaitHard
-      if (!(v & kPhase)) {
+    if (((v + 1) & (2 | kLost)) != 2) {  // neither kWait nor kWaitHard, or lost
+      if (!(v & kPhase) || (v & kLost)) {
         return false;
       }
       v = thawed(*wake->word);

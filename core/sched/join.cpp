@@ -68,7 +68,7 @@ bool cancel_once(M* m, G* g, u64 v, u64 stays) {
     (void)thawed(g->word);
     return false;
   }
-  bool waits = (v & kPhase) == kWait;
+  bool waits = (v & (kPhase | kLost)) == kWait;
   if (stays ? (v & kCancel) && !waits : v & (kCancel | kAnswering)) {
     return true;
   }
@@ -118,7 +118,7 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
       return 0;
     }
   } while (!g->word.compare_exchange_weak(v, v | kJoined, acq_rel, acquire));
-  if (g->ext && g->ext->lost) {
+  if (v & kLost) {
     lock.unlock();
     return kECLOSED;
   }
@@ -142,17 +142,31 @@ int join(M*& m, Runtime* rt, u64 handle, i64 deadline) {
   return result;
 }
 
+namespace {
+
+// False: it has ended, or is lost already.
+bool write_off(G* g) {
+  u64 v = g->word.load(relaxed);
+  do {
+    if (!(v & kLive) || (v & kLost)) {
+      return false;
+    }
+  } while (!g->word.compare_exchange_weak(v, v | kLost, acq_rel, relaxed));
+  return true;
+}
+
+}  // namespace
+
 // A G whose domain was closed: it never runs again. Joiners go on with an error,
-// and it counts as ended.
+// it counts as ended, and what it waits in passes it by.
 void lose_g(M* m, Runtime* rt, G* g, Domain* d) {
   Waiter* list = nullptr;
   {
     Locked held(rt->join_locks[g->slot % kJoinLocks]);
     Ext* e = g->word.load(acquire) & kLive ? g->ext : nullptr;
-    if (!e || e->domain != d || e->outside || e->lost) {
+    if (!e || e->domain != d || e->outside || !write_off(g)) {
       return;
     }
-    show(e->lost, true);
     list = claim_joiners(g, kECLOSED);
   }
   rt->foreign_exited.fetch_add(1, release);
@@ -214,7 +228,7 @@ int unpark(M* m, Runtime* rt, u64 handle) {
       v = thawed(g->word);
       continue;
     }
-    bool parked = (v & kParked) && (v & kPhase);
+    bool parked = (v & kParked) && (v & kPhase) && !(v & kLost);
     u64 to = parked ? v & ~kWaitBits : v | kPermit;
     // acq_rel: what the caller did before is seen after the park.
     if (g->word.compare_exchange_weak(v, to, acq_rel, relaxed)) {

@@ -45,7 +45,8 @@ void claim_self(M* m, G* g, u64 gen, u64 need, u64 clear, u64 set, int result) {
     if (THRUM_UNLIKELY(frozen(v))) {
       v = thawed(g->word);
     }
-    if ((v & kGenMask) != gen || (v & need) != need || !(v & kPhase)) {
+    if ((v & kGenMask) != gen || (v & need) != need || !(v & kPhase) ||
+        (v & kLost)) {
       return;
     }
     if (g->word.compare_exchange_weak(v, (v & ~(kWaitBits | clear)) | set,

@@ -27,7 +27,7 @@ void queue(M* m, Runtime* rt, G* g, bool next) {
   M* pin = (g->flags & kStarted) ? body_of(g)->pin
                                  : (g->ext ? g->ext->pin : nullptr);
   Domain* d = g->ext && !g->ext->outside ? g->ext->domain : nullptr;
-  if (d && glance(g->ext->lost)) {
+  if (d && (g->word.load(relaxed) & kLost)) {
     return;  // never runs again; its storage goes with the runtime
   }
   if (d) {

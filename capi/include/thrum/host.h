@@ -110,10 +110,12 @@ THRUM_API int thrum_domain_wake_fd(thrum_domain* d);
 
 /* Closes the domain, because the host is ending: the Gs inside never run again,
  * with no drop and no unwinding; joining one gives THRUM_ECLOSED, and so does
- * spawning one. The host's memory that they held is the host's to forget, and what
- * they waited in is no more than that either: a value sent to one of them is lost,
- * a lock handed to one is held for ever, and once rt is freed such an object must
- * not be touched. Gs that have left it go on outside.
+ * spawning one. What they wait in passes them by: a value that is sent, or a lock
+ * that is given back, goes to the next. What one has had before, also from a wait
+ * that it did not come back from, nobody else gets: a lock is held for ever. The
+ * host's memory that they held is the host's to forget; once rt is freed, an object
+ * that one of them waited in must not be touched. Gs that have left it go on
+ * outside.
  * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_ECLOSED (it was closed already) THRUM_EFORKED */
 THRUM_API int thrum_domain_close(thrum_domain* d);
