@@ -203,6 +203,8 @@ void domain_ready(M* m, Domain* d, G* g) {
     queue_token(m, d);
   } else if (raise) {
     os::wake_fd_raise(d->wake);
+  } else if (THRUM_UNLIKELY(!glance(d->rt->sysmon_on)) && !pumped(d)) {
+    wake_p(d->rt);  // it may stand there because no thread could be had
   }
   if (!drains) {
     domain_release(d);

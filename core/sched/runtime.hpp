@@ -239,7 +239,7 @@ struct Runtime {
 
   // sysmon
   os::Thread sysmon;          // stop joins
-  bool sysmon_on;             // lock
+  bool sysmon_on;             // lock; seen
   Atomic<u32> sysmon_note;    // futex
   Atomic<u32> sysmon_rest;    // sysmon writes: 1: until it is prompted
   Atomic<i64> sysmon_until;   // the same: or until then

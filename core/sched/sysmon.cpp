@@ -295,8 +295,8 @@ void sysmon_start(Runtime* rt) {
   // Under the lock: all_dead counts threads, and this one when it is there.
   Locked held(rt->lock);
   if (!rt->sysmon_on) {  // if it cannot be made, the next M tries again
-    rt->sysmon_on =
-        os::thread_start(rt->sysmon, sysmon, rt, "thrum-sysmon") == 0;
+    show(rt->sysmon_on,
+         os::thread_start(rt->sysmon, sysmon, rt, "thrum-sysmon") == 0);
   }
 }
 

@@ -231,6 +231,28 @@ CHILD(threads) {
   CHECK_LE(check_threads(), 1 + spare);
   rt_end(rt);
 }
+/* A domain whose first G found no thread: the next one looks for it again. */
+CHILD(domain_without_threads) {
+  (void)arg;
+  become_nobody_else();
+  limit_to(RLIMIT_NPROC, 1);
+  if (!thread_is_refused())
+    child_skip("RLIMIT_NPROC does not bind this process");
+  thrum_rt* rt = rt_make(RT_P4);
+  thrum_domain* d = NULL;
+  thrum_domain_ops ops = {.struct_size = sizeof ops};
+  REQUIRE_EQ(thrum_domain_new(rt, &ops, NULL, &d), 0);
+  thrum_spawn_opts opts = {.struct_size = sizeof opts, .domain = d};
+  thrum_g g[2];
+  word n = 0;
+  REQUIRE_EQ(thrum_spawn(rt, &opts, count_up, &n, &g[0]), 0);
+  limit_to(RLIMIT_NPROC, 8);
+  REQUIRE_EQ(thrum_spawn(rt, &opts, count_up, &n, &g[1]), 0);
+  for (int i = 0; i < 2; i++)
+    CHECK_EQ(thrum_join(rt, g[i], SOON), 0);
+  thrum_domain_release(d);
+  rt_end(rt);
+}
 TEST(out_of_threads) {
   if (CHECK_TSAN)
     SKIP("the sanitizer needs a thread of its own");
@@ -241,6 +263,7 @@ TEST(out_of_threads) {
     if (child_skipped())
       SKIP(check_skipped);
   }
+  expect_child("domain_without_threads", NULL, 0);
 }
 
 /* ---- descriptors --------------------------------------------------------- */
@@ -278,6 +301,7 @@ TEST(out_of_descriptors) {
 static const struct check_case cases[] = {
     CASE(out_of_memory), CASE(no_memory_for_a_runtime), CASE(out_of_threads),
     CASE(out_of_descriptors)};
-static const struct child_part parts[] = {PART(memory), PART(new_runtime),
-                                          PART(threads), PART(descriptors)};
+static const struct child_part parts[] = {
+    PART(memory), PART(new_runtime), PART(threads),
+    PART(domain_without_threads), PART(descriptors)};
 CHILD_MAIN(cases, parts)
