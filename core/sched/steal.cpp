@@ -64,8 +64,7 @@ G* take_global(M* m, P* p, bool batch) {
   if (!rt->global.size()) {
     return nullptr;
   }
-  G* rest[kRing / 2];
-  u32 n = 0;
+  Fifo<G> rest;
   G* first;
   {
     Locked held(rt->lock);
@@ -74,25 +73,21 @@ G* take_global(M* m, P* p, bool batch) {
       // A fair share, at most half a ring (Go's globrunqget).
       u32 share = min(rt->global.size() / max(rt->procs.load(relaxed), 1u) + 1,
                       kRing / 2);
-      while (n + 1 < share) {
-        G* g = rt->global.pop();
-        if (!g) {
-          break;
-        }
+      while (G* g = rest.count + 1 < share ? rt->global.pop() : nullptr) {
         __builtin_prefetch(g->body);
-        rest[n++] = g;
+        rest.push(g);
       }
     }
   }
   // They will run one after the other, and of many each is cold: the context
   // first, then the stack it points to. Before they can be stolen.
-  for (u32 i = 0; i < n; ++i) {
-    if (Body* b = rest[i]->body) {
+  for (G* g = rest.head; g; g = g->next) {
+    if (Body* b = g->body) {
       prefetch_context(b);
     }
   }
-  for (u32 i = 0; i < n; ++i) {
-    runq_put(m, p, rest[i]);
+  while (G* g = rest.pop()) {
+    runq_put(m, p, g);
   }
   return first;
 }
