@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/die.hpp"
+#include "net/handoff.hpp"
 #include "observe/each.hpp"
 #include "observe/held_lock.hpp"
 #include "observe/schedtrace.hpp"
@@ -195,9 +196,21 @@ int thrum_rt_new(thrum_rt** out, const thrum_config* config) {
 }
 
 int thrum_rt_stop(thrum_rt* rt, int64_t deadline_ns) {
-  EnterParking e;
-  Runtime* r = rt_or_own(e.m, rt);
-  return r ? rt_stop(e.m, r, deadline_ns) : no_rt(rt);
+  Runtime* r;
+  {
+    EnterParking e;
+    r = rt_or_own(e.m, rt);
+    if (!r || !g_of(e.m) || e.m->rt == r) {
+      return r ? rt_stop(e.m, r, deadline_ns) : no_rt(rt);
+    }
+  }
+  // From a G of another runtime: it blocks its thread, and nobody else.
+  (void)handoff_begin();
+  int err = rt_stop(nullptr, r, deadline_ns);
+  if (!forked(r)) {
+    handoff_end();
+  }
+  return err;
 }
 
 void thrum_rt_retain(thrum_rt* rt) {

@@ -236,7 +236,7 @@ void drain(M* m, Runtime* rt, i64 deadline) {
     }
     return;
   }
-  if (pinned_here(rt) &&  // Gs that only this thread may run
+  if (pinned_ready(rt, thread_pointer()) &&  // Gs that only this thread may run
       pump_gs(rt, until) == kEFORKED) {
     return;
   }
@@ -455,6 +455,10 @@ int rt_stop(M* m, Runtime* rt, i64 deadline) {
     }
     if (deadline != kForever && os::now_ns() >= deadline) {
       return late;
+    }
+    if (pinned_ready(rt, thread_pointer()) &&  // the first cannot run them
+        pump_gs(rt, kTry) == kEFORKED) {
+      return kEFORKED;
     }
     os::thread_sleep(1'000'000);
   }

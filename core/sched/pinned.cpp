@@ -208,11 +208,10 @@ void want_p(M* m) {
   await_p(m);
 }
 
-bool pinned_here(Runtime* rt) {
-  u64 who = thread_pointer();
+bool pinned_ready(Runtime* rt, u64 who) {
   Locked held(rt->lock);
   for (M* m = rt->ms; m; m = m->next_m) {
-    if (m->lent && m->lender == who && m->pinned_n.load(relaxed)) {
+    if (m->lent && (!who || m->lender == who) && m->pinned_n.load(relaxed)) {
       return true;
     }
   }

@@ -168,8 +168,9 @@ void sleep_locked(M* m);
 void thread_is_spoilt(M* m);
 // Waits, as an OS thread, until this M has a P.
 void want_p(M* m);
-// Do ready Gs wait for the calling thread, which lent itself before?
-bool pinned_here(Runtime* rt);
+// Do ready Gs wait for a thread of the host that lent itself before? `who`: its
+// thread pointer, 0: any.
+bool pinned_ready(Runtime* rt, u64 who);
 // With rt->lock held: m gets an idle P as its next, or stands in the queue of
 // those that want one.
 void next_p_or_wait(Runtime* rt, M* m);

@@ -279,6 +279,34 @@ TEST(stop_from_another_runtimes_g) {
   rt_end(a);
 }
 
+/* Both stop it; only the second can run what is bound to it. */
+static void bind_here(void* arg) {
+  thrum_spawn_opts o = {.struct_size = sizeof o, .affinity = THRUM_PIN_M};
+  go_with(&o, sleep_until_cancelled, arg);
+  let_others_run();
+}
+static void* stop_from_thread(void* arg) {
+  CHECK_EQ(thrum_rt_stop(arg, SOON), 0);
+  return NULL;
+}
+TEST(stop_beside_a_stop_bound_gs) {
+  static const struct rt_kind kinds[] = {
+      {"[2 P]", 2, 0, 0, 0}, {"[hosted]", 1, THRUM_RT_HOSTED, 0, 0}};
+  for (size_t i = 0; i < CHECK_COUNT(kinds); i++) {
+    thrum_rt* rt = rt_make(kinds[i]);
+    word ended = 0;
+    pthread_t t;
+    CHECK_EQ(thrum_run(rt, bind_here, &ended), 0);
+    REQUIRE_EQ(pthread_create(&t, NULL, stop_from_thread, rt), 0);
+    while (thrum_spawn(rt, NULL, nothing, NULL, NULL) != THRUM_ECLOSED)
+      check_pause();
+    CHECK_EQ(thrum_rt_stop(rt, SOON), 0);
+    pthread_join(t, NULL);
+    CHECK_EQ(ended, 1);
+    thrum_rt_free(rt);
+  }
+}
+
 /* A G that only ends when the test says so. */
 struct stubborn {
   thrum_chan* go;
@@ -321,6 +349,35 @@ TEST(stop_deadline) {
   CHECK_EQ(s.ended, 1);
   thrum_rt_free(rt);
   thrum_chan_release(s.go);
+}
+
+/* A stop of another runtime holds up its G, and none of the neighbours. */
+struct stop_beside {
+  thrum_rt* rt;
+  struct stubborn s;
+  word stopping;
+};
+static void stops_stubborn(void* arg) {
+  struct stop_beside* b = arg;
+  set(&b->stopping, 1);
+  CHECK_EQ(thrum_rt_stop(b->rt, SOON), 0);
+}
+static void lets_it_end(void* arg) {
+  struct stop_beside* b = arg;
+  thrum_g g = go(stops_stubborn, b);
+  yield_until(&b->stopping, 1);
+  CHECK_EQ(thrum_chan_send(b->s.go, "x", THRUM_FOREVER), 0);
+  join_g(g);
+}
+TEST(stop_beside_neighbours) {
+  thrum_rt* rt = rt_make(RT_P1);
+  struct stop_beside b = {.rt = rt_make(RT_P2)};
+  stubborn_in(b.rt, &b.s);
+  CHECK_EQ(thrum_run(rt, lets_it_end, &b), 0);
+  CHECK_EQ(b.s.ended, 1);
+  thrum_rt_free(b.rt);
+  rt_end(rt);
+  thrum_chan_release(b.s.go);
 }
 
 struct stop_call {
@@ -1576,6 +1633,8 @@ static const struct check_case cases[] = {
     CASE(stop_twice),
     CASE(stop_from_own_g),
     CASE(stop_from_another_runtimes_g),
+    CASE(stop_beside_a_stop_bound_gs),
+    CASE(stop_beside_neighbours),
     CASE(stop_deadline),
     CASE(stop_second_caller_waits),
     CASE(calls_after_stop),

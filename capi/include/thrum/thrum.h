@@ -348,8 +348,9 @@ THRUM_API int thrum_rt_new(thrum_rt** out, const thrum_config* config);
  * and again; shields hold), waits until all Gs have ended, joins every M.
  * THRUM_ETIMEDOUT, with THRUM_TRY THRUM_EAGAIN: it is still stopping, call
  * again. A second caller waits for the first; of a stopped runtime the answer
- * is 0. A hosted runtime's Gs run meanwhile on the calling thread. Gs of a
- * pumped domain still need their pump, or thrum_domain_close. From a G of
+ * is 0. A hosted runtime's Gs run meanwhile on the calling thread. Gs bound to
+ * another thread of the host still need that one, in thrum_run, thrum_pump or this
+ * call; those of a pumped domain their pump, or thrum_domain_close. From a G of
  * another runtime it blocks that G's thread, and no cancel ends it.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_EDEADLOCK (from one
