@@ -48,6 +48,14 @@ void queue_token(M* m, Domain* d) {
   wake_p(rt);
 }
 
+// With d->lock held, of a pumped one.
+void raise_wake(Domain* d) {
+  if (!d->raised) {
+    d->raised = true;
+    os::wake_fd_raise(d->wake);
+  }
+}
+
 // null: nothing to run, or m holds it no longer.
 G* next_of(M* m, Domain* d) {
   Locked held(d->lock);
@@ -174,7 +182,6 @@ bool domain_closed(Domain* d) { return d->closed.load(acquire); }
 
 void domain_ready(M* m, Domain* d, G* g) {
   bool first = false;
-  bool raise = false;
   bool closed;
   // Once queued, g may run, end, and be the last that did. Who drains d has a
   // reference.
@@ -187,10 +194,10 @@ void domain_ready(M* m, Domain* d, G* g) {
     closed = d->closed.load(relaxed);
     if (!closed) {
       d->queue.push(g);
-      if (pumped(d)) {
-        raise = !d->raised && d->hold == Hold::idle;
-        d->raised |= raise;
-      } else if (d->hold == Hold::idle) {
+      bool idle = d->hold == Hold::idle;
+      if (idle && pumped(d)) {
+        raise_wake(d);
+      } else if (idle) {
         d->hold = Hold::queued;
         first = true;
       }
@@ -201,8 +208,6 @@ void domain_ready(M* m, Domain* d, G* g) {
     lose_g(m, d->rt, g, d);
   } else if (first) {
     queue_token(m, d);
-  } else if (raise) {
-    os::wake_fd_raise(d->wake);
   } else if (THRUM_UNLIKELY(!glance(d->rt->sysmon_on)) && !pumped(d)) {
     wake_p(d->rt);  // it may stand there because no thread could be had
   }
@@ -381,10 +386,12 @@ int domain_pump(M* m, Domain* d, i64 deadline) {
     if (mine) {
       d->hold = Hold::held;
       d->holder = lender;
+      if (d->raised) {
+        d->raised = false;
+        os::wake_fd_clear(d->wake);
+      }
     }
-    d->raised = false;
   }
-  os::wake_fd_clear(d->wake);
   int err = mine ? 0 : kEBUSY;
   if (!err && acquire_host(lender, d)) {
     // Another M sees to what the P is called for, and gives it back.
@@ -413,12 +420,9 @@ int domain_pump(M* m, Domain* d, i64 deadline) {
     let_go(lender, d);
     Locked held(d->lock);
     more = !d->queue.empty();
-    if (more) {
-      d->raised = true;
+    if (more && d->hold == Hold::idle) {  // else another thread pumps it
+      raise_wake(d);
     }
-  }
-  if (more) {
-    os::wake_fd_raise(d->wake);
   }
   m_unlend(lender);
   return err ? err : (more ? 2 : (d->gs.load(relaxed) ? 1 : 0));

@@ -25,7 +25,7 @@ struct Domain {
   Domain* next;          // Runtime.lock: all domains
   G token;               // in a run queue while `queued`
   os::WakeFd wake;       // const; pumped ones
-  bool raised;           // lock
+  bool raised;           // lock: by us, and so `wake` is readable
 };
 
 inline bool pumped(const Domain* d) { return d->ops.flags & kDomainPumped; }

@@ -80,6 +80,44 @@ void run_ended(M* m, RunCall* call) {
   }
 }
 
+namespace {
+
+// Is there a G that a thread could run: the calling one, or (`any`) whichever? Also
+// one that was handed over as the last budget ended: it is its P's next.
+bool any_ready(Runtime* rt, bool any) {
+  bool ready = between(rt) || rt->drawer.count ||
+               pinned_ready(rt, any ? 0 : thread_pointer());
+  for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
+    ready |= rt->ps[i]->queued() != 0;
+  }
+  return ready;
+}
+
+i64 wake_at(Runtime* rt, bool any) {
+  Source* source = rt->source.load(acquire);
+  if (source && os::fd_readable(source->fd)) {
+    return os::now_ns();
+  }
+  if (any_ready(rt, any)) {
+    return seeded(rt) ? rt->virtual_now.load(relaxed) : os::now_ns();
+  }
+  i64 first = earliest_timer(rt);
+  return rt->starved_count.load(relaxed)
+             ? min(first, os::now_ns() + kStarvedRetry)
+             : first;
+}
+
+// The call of a lender without a P is over: the descriptor is readable from now on
+// exactly when pumping is worth while, for whichever thread.
+void time_wake_fd(Runtime* rt) {
+  if (rt->wake_fd.epoll >= 0) {
+    Locked last(rt->wake_lock);  // who sets it last has looked last
+    os::wake_fd_at(rt->wake_fd, wake_at(rt, true));
+  }
+}
+
+}  // namespace
+
 int run(M* m, Runtime* rt, void (*fn)(void*), void* arg) {
   if (g_of(m)) {
     return kEPERM;
@@ -113,6 +151,7 @@ int run(M* m, Runtime* rt, void (*fn)(void*), void* arg) {
   if (lender->p) {
     drop_p(lender);
   }
+  time_wake_fd(rt);
   if (!err) {
     run_waits(lender, nullptr);
   }
@@ -137,8 +176,11 @@ int pump_gs(Runtime* rt, i64 deadline) {
     return kENOMEM;
   }
   lender->slow.fetch_or(kSlowPump, relaxed);
-  if (rt->wake_fd.epoll >= 0 && rt->wake_raised.exchange(0, acq_rel)) {
+  if (rt->wake_fd.epoll >= 0 && rt->wake_raised.load(relaxed)) {
+    // In this order: a raise in between has no need to write, for what it is for
+    // we see.
     os::wake_fd_clear(rt->wake_fd);
+    rt->wake_raised.exchange(0, acq_rel);
   }
   if (!lend_p(lender, false)) {
     int busy = live_gs(rt) ? kEAGAIN : 0;
@@ -173,41 +215,16 @@ int pump_gs(Runtime* rt, i64 deadline) {
   if (lender->p) {
     drop_p(lender);
   }
-  if (rt->wake_fd.epoll >= 0) {
-    // Readable from now on exactly when pumping is worth while.
-    os::wake_fd_at(rt->wake_fd, next_wake(rt));
-    if (more) {
-      raise_wake_fd(rt);
-    }
+  time_wake_fd(rt);
+  if (more) {
+    raise_wake_fd(rt);
   }
   int left = more ? 2 : (live_gs(rt) ? 1 : 0);
   m_unlend(lender);
   return left;
 }
 
-// Is there a G that the calling thread could run? Also one that was handed over
-// as the last budget ended: it is its P's next.
-static bool any_ready(Runtime* rt) {
-  bool ready = between(rt) || rt->drawer.count || pinned_here(rt);
-  for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
-    ready |= rt->ps[i]->queued() != 0;
-  }
-  return ready;
-}
-
-i64 next_wake(Runtime* rt) {
-  Source* source = rt->source.load(acquire);
-  if (source && os::fd_readable(source->fd)) {
-    return os::now_ns();
-  }
-  if (any_ready(rt)) {
-    return seeded(rt) ? rt->virtual_now.load(relaxed) : os::now_ns();
-  }
-  i64 first = earliest_timer(rt);
-  return rt->starved_count.load(relaxed)
-             ? min(first, os::now_ns() + kStarvedRetry)
-             : first;
-}
+i64 next_wake(Runtime* rt) { return wake_at(rt, false); }
 
 int wake_fd(Runtime* rt) {
   return rt->wake_fd.epoll >= 0 ? rt->wake_fd.epoll : kENOTSUP;

@@ -124,7 +124,7 @@ struct Wakers {
 struct Drawer {
   G** items;
   u32 count, capacity;
-  u32 domains;  // their tokens stand here as well
+  u32 domains;  // that there are: their tokens stand here as well
 };
 
 // Ms that were pinned where their P shall be (near.cpp), and what was refused.
@@ -236,6 +236,7 @@ struct Runtime {
   // Hosted mode
   os::WakeFd wake_fd;       // const
   Atomic<u32> wake_raised;  // atomic
+  WordLock wake_lock;       // its timer
 
   // sysmon
   os::Thread sysmon;          // stop joins

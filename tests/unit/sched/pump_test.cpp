@@ -126,6 +126,108 @@ TEST_CASE("pump: next_wake and wake_fd tell when pumping is worth while") {
   CHECK(wake_fd(threads.rt) == kENOTSUP);
 }
 
+TEST_CASE("pump: wake_fd tells of the timers that a run leaves behind") {
+  Rt rt(hosted());
+  int rc = rt.run([&] {
+    u64 h = go([] { (void)sleep_ns(10 * kMs); });
+    wait_parked(h);
+  });
+  CHECK(rc == 0);
+  CHECK(readable(rt.rt, 20'000));
+  while (rt.pump() != 0) {
+    CHECK(readable(rt.rt, 20'000));
+  }
+}
+
+TEST_CASE("pump: wake_fd tells of a G that another thread is to run") {
+  Rt rt(hosted());
+  SpawnOpts pinned;
+  pinned.affinity = kPinStarted;
+  u64 h = go_in(
+      rt.rt, [] { (void)park(); }, &pinned);
+  Atomic<u32> begun{0}, go_on{0};
+  {
+    Thread t([&] {
+      CHECK(rt.pump() == 1);
+      begun.store(1);
+      until([&] { return go_on.load() != 0; });
+      CHECK(rt.pump() == 0);
+    });
+    until([&] { return begun.load() != 0; });
+    CHECK_FALSE(readable(rt.rt));
+    CHECK(unpark(h, rt.rt) == 0);
+    CHECK(readable(rt.rt));
+    CHECK(rt.pump() == 1);  // nothing for us
+    CHECK(readable(rt.rt));
+    go_on.store(1);
+  }
+  CHECK_FALSE(readable(rt.rt));
+}
+
+namespace {
+
+// Two threads pump whenever the descriptor says so, until `done`. False: it did
+// not say so for long.
+bool pumped_by_two(Rt& rt, const Atomic<u32>& done) {
+  constexpr u32 kLong = 2000;  // looks of 10 ms
+  Atomic<u32> silent{0};
+  auto pumps = [&] {
+    while (!done.load() && silent.load() < kLong) {
+      if (readable(rt.rt, 10)) {
+        silent.store(0);
+        (void)rt.pump();
+      } else {
+        silent.fetch_add(1);
+      }
+    }
+  };
+  {
+    Thread other(pumps);
+    pumps();
+  }
+  return silent.load() < kLong;
+}
+
+}  // namespace
+
+TEST_CASE("pump: two threads do not miss what wakes beside them") {
+  Config c = hosted();
+  c.procs = 2;
+  Rt rt(c);
+  Atomic<u32> done{0};
+  u64 h = go_in(rt.rt, [&] {
+    for (int i = 0; i < 3000; ++i) {
+      (void)park();
+    }
+    done.store(1);
+  });
+  Thread wakes([&] {
+    while (!done.load() && unpark(h, rt.rt) == 0) {
+      while (!done.load() && !is_parked(rt.rt, h)) {
+        os::thread_yield();
+      }
+    }
+  });
+  CHECK(pumped_by_two(rt, done));
+  done.store(1);
+}
+
+TEST_CASE("pump: two threads do not miss each other's timers") {
+  Config c = hosted();
+  c.procs = 2;
+  Rt rt(c);
+  Atomic<u32> done{0}, left{3};
+  for (u32 g = 0; g < 3; ++g) {
+    (void)go_in(rt.rt, [&, g] {
+      for (int i = 0; i < 1000; ++i) {
+        (void)sleep_ns(30'000 + 1000 * g);
+      }
+      done.store(left.fetch_sub(1) == 1);
+    });
+  }
+  CHECK(pumped_by_two(rt, done));
+}
+
 TEST_CASE("pump: not from a G, not when stopped, by one thread at a time") {
   Rt rt(hosted());
   int inner = 0, run_inner = 0;
