@@ -87,6 +87,9 @@ void domain_release(Domain* d) {
       at = &(*at)->next;
     }
     *at = d->next;
+    if (seeded(rt)) {
+      --rt->drawer.domains;
+    }
     spare(rt, d);
   }
   rt_release(rt);
