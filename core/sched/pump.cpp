@@ -107,16 +107,14 @@ i64 wake_at(Runtime* rt, bool any) {
              : first;
 }
 
-// The call of a lender without a P is over: the descriptor is readable from now on
-// exactly when pumping is worth while, for whichever thread.
+}  // namespace
+
 void time_wake_fd(Runtime* rt) {
   if (rt->wake_fd.epoll >= 0) {
     Locked last(rt->wake_lock);  // who sets it last has looked last
     os::wake_fd_at(rt->wake_fd, wake_at(rt, true));
   }
 }
-
-}  // namespace
 
 int run(M* m, Runtime* rt, void (*fn)(void*), void* arg) {
   if (g_of(m)) {
@@ -176,12 +174,7 @@ int pump_gs(Runtime* rt, i64 deadline) {
     return kENOMEM;
   }
   lender->slow.fetch_or(kSlowPump, relaxed);
-  if (rt->wake_fd.epoll >= 0 && rt->wake_raised.load(relaxed)) {
-    // In this order: a raise in between has no need to write, for what it is for
-    // we see.
-    os::wake_fd_clear(rt->wake_fd);
-    rt->wake_raised.exchange(0, acq_rel);
-  }
+  lower_wake_fd(rt);
   if (!lend_p(lender, false)) {
     int busy = live_gs(rt) ? kEAGAIN : 0;
     m_unlend(lender);

@@ -69,6 +69,15 @@ void raise_wake_fd(Runtime* rt) {
   }
 }
 
+void lower_wake_fd(Runtime* rt) {
+  if (rt->wake_fd.epoll >= 0 && rt->wake_raised.load(relaxed)) {
+    // In this order: who raises in between need not write, for we see what it is
+    // for.
+    os::wake_fd_clear(rt->wake_fd);
+    rt->wake_raised.exchange(0, acq_rel);
+  }
+}
+
 void push_batch(Runtime* rt, G** items, u32 n) {
   Fifo<G> batch;
   for (u32 i = 0; i < n; ++i) {

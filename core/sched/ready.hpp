@@ -13,8 +13,13 @@ void put_all(M* m, Fifo<G>& gs);  // plain ones of this runtime, behind
 // Queues a runnable G where its class wants it: its domain, its M, the drawer,
 // this P (`next`: before the others), or the global queue of its runtime.
 void route(M* m, G* g, bool next);
+// A hosted runtime's descriptor: there is work; whoever calls this will look for it;
+// and when the call of a thread that had a P ends, it is readable from now on exactly
+// when pumping is worth while, for whichever thread.
 void raise_wake_fd(Runtime* rt);
-void announce(Runtime* rt);  // work came from outside the Ps
+void lower_wake_fd(Runtime* rt);
+void time_wake_fd(Runtime* rt);  // pump.cpp
+void announce(Runtime* rt);      // work came from outside the Ps
 inline bool inside_domain(const G* g) {
   return g->ext && g->ext->domain && !g->ext->outside;
 }

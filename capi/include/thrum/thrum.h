@@ -347,11 +347,10 @@ THRUM_API int thrum_rt_new(thrum_rt** out, const thrum_config* config);
  * (from now on every interruptible wait of its Gs gives THRUM_ECANCELED, again
  * and again; shields hold), waits until all Gs have ended, joins every M.
  * THRUM_ETIMEDOUT, with THRUM_TRY THRUM_EAGAIN: it is still stopping, call
- * again. A second caller waits for the first; of a stopped runtime the answer
- * is 0. A hosted runtime's Gs run meanwhile on the calling thread. Gs bound to
- * another thread of the host still need that one, in thrum_run, thrum_pump or this
- * call; those of a pumped domain their pump, or thrum_domain_close. From a G of
- * another runtime it blocks that G's thread, and no cancel ends it.
+ * again. A second caller waits for the first; of a stopped runtime the answer is 0.
+ * A hosted runtime's Gs run meanwhile on the calling thread. Gs bound to a thread of
+ * the host need it, inside run, pump or stop; a pumped domain's its pump or its
+ * close. From another runtime's G it blocks that G's thread, and no cancel ends it.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1
  * Errors: THRUM_EINVAL THRUM_EAGAIN THRUM_ETIMEDOUT THRUM_EDEADLOCK (from one
  *   of its own Gs) THRUM_EFORKED */

@@ -109,9 +109,21 @@ bool holds_libc(u64, u64) { return false; }
 
 int wake_fd_open(WakeFd&) { return 0; }
 void wake_fd_close(WakeFd&) {}
-void wake_fd_raise(WakeFd&) {}
-void wake_fd_clear(WakeFd&) {}
-void wake_fd_at(WakeFd&, i64) {}
+void wake_fd_raise(WakeFd&) {
+  if (rig::bell) {
+    rig::bell->rung.store(1, relaxed);
+  }
+}
+void wake_fd_clear(WakeFd&) {
+  if (rig::bell) {
+    rig::bell->rung.store(0, relaxed);
+  }
+}
+void wake_fd_at(WakeFd&, i64 deadline) {
+  if (rig::bell) {
+    rig::bell->at.store(deadline, relaxed);
+  }
+}
 void wake_fd_watch(WakeFd&, int) {}
 // As a futex whose word is what the model calls readable.
 bool fd_sleep(int, i64 deadline) {

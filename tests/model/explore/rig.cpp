@@ -14,6 +14,7 @@ using namespace thrum;
 
 Runtime* rt;
 Atomic<u32>* readable;
+Bell* bell;
 
 namespace {
 

@@ -20,6 +20,12 @@ namespace rig {
 extern thrum::Runtime* rt;
 // What os::fd_sleep sleeps on until it is not 0: set by who sets Runtime::source.
 extern thrum::Atomic<thrum::u32>* readable;
+// A wake fd's eventfd and timerfd; null: nobody asks for them.
+struct Bell {
+  thrum::Atomic<thrum::u32> rung;
+  thrum::Atomic<thrum::i64> at;
+};
+extern Bell* bell;
 
 // In before(): a runtime with `ms` Ms, for the threads 0 … ms-1, and no Gs.
 void ideal(unsigned ms);  // each M has a P
