@@ -30,9 +30,9 @@ G* make(int i) {
   return rig::make(runs, reinterpret_cast<void*>(static_cast<intptr_t>(i)));
 }
 
-void prepare(unsigned ms, unsigned ps, int total) {
+void prepare(unsigned ms, unsigned ps, int total, bool timers = false) {
   s = explore::make<Shared>();
-  rig::real(ms, ps);
+  rig::real(ms, ps, false, timers);
   s->total = total;
   for (int i = 0; i < total; ++i) {
     s->gs[i] = make(i);
@@ -112,6 +112,13 @@ void asleep_thread(unsigned i) {
   tick_until_all();
 }
 
+// The same where an M looks for its note for a while before it sleeps.
+void spins_before() {
+  again_before();
+  rig::rt->spin_ns = 1;
+  rig::rt->wake_ticks = 4;
+}
+
 // Two Ms with a P each.
 void two_before() {
   prepare(2, 2, 2);
@@ -153,6 +160,31 @@ void breed_thread(unsigned i) {
   wait_for_all();
 }
 
+// ---- timers ---------------------------------------------------------------------------
+
+// A G waits until a time beside one that does not give way: the M that slept for
+// nothing sleeps until then.
+void waits_until(void* arg) {
+  M* m = this_m();
+  MUST(park(m, "model", 5000) == kETIMEDOUT);
+  runs(arg);
+  explore::wake(&s->done, explore::kThreads);
+}
+void hogs(void* arg) {
+  while (!s->done.load(relaxed)) {
+    explore::sleep_on(&s->done, false);
+  }
+  runs(arg);
+}
+void timer_before() {
+  prepare(2, 2, 2, true);
+  s->gs[0]->fn = waits_until;
+  s->gs[1]->fn = hogs;
+  awake(0);
+  rig::m(0)->p->runq.put(s->gs[0]);
+  rig::m(0)->p->runq.put(s->gs[1]);
+}
+
 }  // namespace
 
 const explore::Scenario explore::scenarios[] = {
@@ -160,9 +192,11 @@ const explore::Scenario explore::scenarios[] = {
     {"push_tick", 2, push_before, push_tick_thread, quiet_after, 2, 20000},
     {"asleep", 2, asleep_before, asleep_thread, quiet_after, 2, 20000},
     {"again", 2, again_before, asleep_thread, quiet_after, 1, 20000},
+    {"spins", 2, spins_before, asleep_thread, quiet_after, 1, 20000},
     {"two", 3, two_before, two_thread, quiet_after, 1, 20000},
     {"breed", 3, breed_before, breed_thread, quiet_after, 1, 20000},
     {"breed2", 3, breed2_before, breed_thread, quiet_after, 0, 20000},
+    {"timer", 3, timer_before, breed_thread, quiet_after, 0, 20000},
 };
 const unsigned explore::scenario_count =
     sizeof explore::scenarios / sizeof *explore::scenarios;

@@ -131,11 +131,13 @@ void ideal(unsigned n) {
   }
 }
 
-void real(unsigned n, unsigned p_count, bool doors) {
+void real(unsigned n, unsigned p_count, bool doors, bool timers) {
   build(n, p_count);
-  // Nothing here parks with a deadline, pins or retires.
-  hide(rt->sleeper);
-  hide(rt->sleep_until);
+  // Nothing here pins or retires.
+  if (!timers) {
+    hide(rt->sleeper);
+    hide(rt->sleep_until);
+  }
   hide(rt->wanting);
   hide(rt->blocking);
   hide(rt->lent);
@@ -143,7 +145,9 @@ void real(unsigned n, unsigned p_count, bool doors) {
   hide(rt->stopping);
   for (unsigned i = 0; i < p_count; ++i) {
     hide(rt->ps[i]->alone);
-    hide(rt->ps[i]->earliest);
+    if (!timers) {
+      hide(rt->ps[i]->earliest);
+    }
     hide(rt->ps[i]->attention);
   }
   for (unsigned i = 0; i < n; ++i) {

@@ -30,7 +30,8 @@ extern Bell* bell;
 // In before(): a runtime with `ms` Ms, for the threads 0 … ms-1, and no Gs.
 void ideal(unsigned ms);  // each M has a P
 // No M has one, all Ps are idle. `doors`: Gs go out and in, and others look.
-void real(unsigned ms, unsigned ps, bool doors = false);
+// `timers`: some park with a deadline.
+void real(unsigned ms, unsigned ps, bool doors = false, bool timers = false);
 thrum::M* m(unsigned i);
 
 // A G that runs fn(arg), in no queue.
