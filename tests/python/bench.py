@@ -4,12 +4,12 @@
 usage: bench.py [--runs N] [SUBJECT...]     subjects: yield chan spawn hog parked
 
 Every run is a fresh process of this Python; sides alternate. Prints medians with
-their range, in ns per operation (or bytes), and how many times as long the others take. A
-side whose package is not installed is skipped, with the reason. Operations: one
-yield, by one of two that take turns (its Python call and loop included); one send
-and its receive, between two; one that is made, runs and has ended, 100 live at
-once; the worst gap in naps of 1 ms beside a loop that never waits; bytes of memory
-for each of 100,000 that wait, page tables included.
+their range, in ns per operation (or bytes), and how many times as long the others
+take. A side whose package is not installed is skipped, with the reason. Operations:
+one yield, by one of two that take turns (its Python call included, in a loop like
+timeit's); one send and its receive, between two; one that is made, runs and has
+ended, 100 live at once; the worst gap in naps of 1 ms beside a loop that never waits;
+bytes of memory for each of 100,000 that wait, page tables included.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+from itertools import repeat
 
 N = 200_000
 PARKED = 100_000
@@ -36,7 +37,7 @@ def thrum_yield():
 
     def loop():
         step = thrum.yield_
-        for _ in range(N):
+        for _ in repeat(None, N):
             step()
     return thrum.run(lambda: timed(2 * N, lambda: [
         t.join() for t in [thrum.go(loop), thrum.go(loop)]]), procs=2)
@@ -78,11 +79,15 @@ def greenlet_yield():
 
     def loop():
         switch = parent.switch
-        for _ in range(N):
+        for _ in repeat(None, N):
             switch()
-    step = greenlet(loop).switch
+
+    def back():
+        step = greenlet(loop).switch
+        for _ in repeat(None, N):
+            step()
     # One switch there and one back: two operations.
-    return timed(2 * N, lambda: [step() for _ in range(N)] and None)
+    return timed(2 * N, back)
 
 
 def greenlet_spawn():
@@ -95,7 +100,7 @@ def gevent_yield():
 
     def loop():
         step = gevent.sleep
-        for _ in range(N):
+        for _ in repeat(None, N):
             step(0)
     return timed(2 * N, lambda: gevent.joinall([gevent.spawn(loop),
                                                 gevent.spawn(loop)]))
@@ -141,7 +146,7 @@ def asyncio_run(make):
 def asyncio_yield():
     async def both(asyncio):
         async def loop():
-            for _ in range(N):
+            for _ in repeat(None, N):
                 await asyncio.sleep(0)
         await asyncio.gather(loop(), loop())
         return 2 * N

@@ -105,6 +105,7 @@ struct runtime {
   PyObject_HEAD thrum_rt*
       rt; /* until this is freed: it may have stopped long ago */
   thrum_domain* domain;
+  struct carrier* carrier; /* of the M that has the domain */
   thrum_spawn_opts opts; /* of every spawn */
   struct state* state;
   struct interp* interps; /* owned; NULL: none */

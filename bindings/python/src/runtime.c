@@ -20,14 +20,15 @@
 
 /* ---- The domain's hooks: on an M's own stack ---------------------------------- */
 static int acquire(void* arg) {
-  struct state* s = ((Runtime*)arg)->state;
-  struct carrier* c = finalizing() ? NULL : carrier_here(s);
+  Runtime* rt = arg;
+  struct carrier* c = finalizing() ? NULL : carrier_here(rt->state);
   if (!c) {
     return -1;
   }
   PyEval_RestoreThread(c->home);
   gilstate_repair(c->home);
   c->active = c->home;
+  rt->carrier = c;
   return 0;
 }
 
@@ -43,8 +44,8 @@ static void release(void* arg) {
 static void switch_to(void* arg, void* from, void* to) {
   (void)from;
   if (to) {
-    struct state* s = ((Runtime*)arg)->state;
-    carrier_switch(s, carrier_here(s), to);
+    Runtime* rt = arg;
+    carrier_switch(rt->state, rt->carrier, to);
   }
 }
 
