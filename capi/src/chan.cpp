@@ -92,6 +92,11 @@ int thrum_chan_set_drop(thrum_chan* ch, void (*drop)(void* arg, void* elem),
   return 0;
 }
 
+int thrum_chan_each(thrum_chan* ch, int (*visit)(void* arg, const void* elem),
+                    void* arg) {
+  return ch && visit ? chan_each(core(ch), visit, arg) : kEINVAL;
+}
+
 int thrum_select(thrum_case* cases, uint32_t n, int64_t deadline_ns) {
   if ((!cases && n) || n > 65535) {
     return kEINVAL;

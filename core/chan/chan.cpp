@@ -75,4 +75,15 @@ int chan_close(M* m, Chan* c) {
   return 0;
 }
 
+int chan_each(Chan* c, int (*visit)(void* arg, const void* elem), void* arg) {
+  Locked held(c->lock);
+  int result = 0;
+  u32 at = c->head;
+  for (u32 n = c->len.load(relaxed); n > 0 && result == 0; --n) {
+    result = visit(arg, c->slot(at));
+    at = at + 1 == c->capacity ? 0 : at + 1;
+  }
+  return result;
+}
+
 }  // namespace thrum

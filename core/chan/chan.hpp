@@ -213,6 +213,8 @@ void chan_release(Chan* c);
 // Unlocks it; who released it, or the last select of a released one, frees it.
 void chan_leave(Chan* c);
 int chan_close(M* m, Chan* c);
+// visit for what is in the buffer, under the lock; what it returned last.
+int chan_each(Chan* c, int (*visit)(void* arg, const void* elem), void* arg);
 
 struct SelectCase {  // thrum_case, field for field
   Chan* chan;

@@ -1665,6 +1665,47 @@ TEST(chan_drop) {
   CHECK_EQ(thrum_chan_set_drop(NULL, leftover, NULL), THRUM_EINVAL);
 }
 
+/* ---- what a collector sees of a channel ------------------------------------- */
+
+struct seen {
+  int of[8], n, last; /* it stops at the value `last` */
+};
+static int see(void* arg, const void* elem) {
+  struct seen* s = arg;
+  memcpy(&s->of[s->n++], elem, sizeof(int));
+  return s->of[s->n - 1] == s->last ? 7 : 0;
+}
+static void look_at_elements(void* arg) {
+  (void)arg;
+  struct seen s = {{0}, 0, 0};
+  thrum_chan* ch = chan_of(sizeof(int), 4);
+  CHECK_EQ(thrum_chan_each(ch, see, &s), 0);
+  CHECK_EQ(s.n, 0);
+  for (int i = 1, v; i <= 6; i++) {
+    if (i > 4)
+      CHECK_EQ(thrum_chan_recv(ch, &v, THRUM_TRY), 0);
+    CHECK_EQ(thrum_chan_send(ch, &i, THRUM_TRY), 0);
+  }
+  CHECK_EQ(thrum_chan_each(ch, see, &s), 0);
+  CHECK_EQ(s.n, 4);
+  for (int i = 0; i < 4; i++)
+    CHECK_EQ(s.of[i], 3 + i);
+  s = (struct seen){{0}, 0, 5};
+  CHECK_EQ(thrum_chan_each(ch, see, &s), 7);
+  CHECK_EQ(s.n, 3);
+  CHECK_EQ(thrum_chan_close(ch), 0);
+  s = (struct seen){{0}, 0, 0};
+  CHECK_EQ(thrum_chan_each(ch, see, &s), 0);
+  CHECK_EQ(s.n, 4); /* they are still there */
+  CHECK_EQ(thrum_chan_len(ch), 4);
+  CHECK_EQ(thrum_chan_each(ch, NULL, NULL), THRUM_EINVAL);
+  thrum_chan_release(ch);
+}
+TEST(chan_each) {
+  everywhere(look_at_elements, NULL);
+  look_at_elements(NULL);
+}
+
 static const struct check_case cases[] = {
     CASE(domain_runs_one_at_a_time),
     CASE(domain_without_hooks),
@@ -1697,5 +1738,6 @@ static const struct check_case cases[] = {
     CASE(stack_bounds),
     CASE(threads_are_announced),
     CASE(chan_drop),
+    CASE(chan_each),
 };
 CHECK_MAIN(cases)

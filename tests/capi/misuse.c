@@ -151,6 +151,11 @@ static void never_elem(void* arg, void* elem) {
   (void)elem;
   never(arg);
 }
+static int never_visit(void* arg, const void* elem) {
+  (void)elem;
+  never(arg);
+  return 0;
+}
 
 /* What the rows use. */
 struct world {
@@ -554,6 +559,8 @@ static thrum_domain* unwanted;
     NEGATIVE, NEGATIVE)                                                        \
   R(thrum_cpus, "NULL", thrum_cpus(NULL, 1), THRUM_EINVAL, THRUM_EINVAL)       \
   R(thrum_chan_set_drop, "NULL", thrum_chan_set_drop(NULL, never_elem, NULL),  \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_chan_each, "NULL", thrum_chan_each(NULL, never_visit, NULL),         \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_preempt_enable, "rt NULL, no such signal",                           \
     thrum_preempt_enable(NULL, 1), THRUM_EINVAL, NEGATIVE)                     \

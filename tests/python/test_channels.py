@@ -183,3 +183,84 @@ def test_select_waits(rt):
                 s.recv(a)
                 s.after(60, lambda: pytest.fail("not yet"))
     rt.run(main)
+
+
+class Node:
+    pass
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_cycle_through_a_channel_is_collected(rt, closes):
+    gone = []
+
+    def make():
+        node, ch = Node(), Channel(3)
+        node.ch = ch
+        weakref.finalize(node, gone.append, 1)
+        ch.send(0)
+        ch.send(node)
+        ch.recv()
+        ch.send(ch)
+        ch.send("the ring has wrapped around")
+        assert node in gc.get_referents(ch) and ch in gc.get_referents(ch)
+        if closes:
+            ch.close()
+        return ch
+    kept = make()
+    make()
+    rt.run(make)
+    rt.go(make).join()
+    rt.run(lambda: go(make)).join()
+    gc.collect()
+    assert len(gone) == 4
+    assert isinstance(kept.recv(), Node) and kept.recv() is kept
+    del kept
+    gc.collect()
+    assert len(gone) == 5
+
+
+def test_what_a_caller_waits_in_is_no_garbage(rt):
+    """Threads take out, without the GIL, what a collection has counted."""
+    ch, back, stop = Channel(4), Channel(), []
+
+    def collects():
+        while not stop:
+            gc.collect(0)
+
+    def echoes():
+        while (node := ch.recv()) is not None:
+            back.send(node.value)
+    threads = [threading.Thread(target=f) for f in (collects, echoes)]
+    for thread in threads:
+        thread.start()
+
+    def main():
+        for n in range(2000):
+            node = Node()
+            node.value, node.self = [n], node
+            ch.send(node)
+            del node
+            assert back.recv() == [n]
+    try:
+        rt.run(main)
+    finally:
+        stop.append(1)
+        ch.send(None)
+    for thread in threads:
+        thread.join()
+
+
+def test_a_long_chain_of_channels_is_freed():
+    ch = None
+    for _ in range(200_000):
+        outer = Channel(1)
+        outer.send(ch)
+        ch = outer
+    assert ch.recv() is not None
+    del ch, outer
+
+
+def test_repr():
+    ch = Channel(2)
+    ch.send(1)
+    assert repr(ch) == "<thrum.Channel cap=2 len=1>"

@@ -71,14 +71,53 @@ def test_ctrl_c_interrupts_what_computes(script, program):
 def test_ctrl_c_in_a_thread_s_wait(script):
     code, out, err = script("""
         import os, signal, threading, thrum
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-        for call in (thrum.Channel().recv, ):
+        mutex = thrum.Mutex()
+        mutex.lock()
+        group = thrum.WaitGroup()
+        group.add()
+        calls = [thrum.Channel().recv, thrum.Cond(mutex).wait, group.wait,
+                 thrum.Semaphore(0).acquire]
+        for call in calls:
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
             try:
                 call()
             except KeyboardInterrupt:
                 print("interrupted")
+        mutex.unlock()  # the Cond has locked it again
     """)
-    assert (code, out, err) == (0, "interrupted\n", "")
+    assert (code, out, err) == (0, 4 * "interrupted\n", "")
+
+
+def test_a_runtime_that_is_dropped_stops(script):
+    code, out, err = script("""
+        import os, thrum, time, warnings
+        def threads():
+            return len(os.listdir("/proc/self/task"))
+        warnings.simplefilter("always")
+        before = threads()
+        with warnings.catch_warnings(record=True) as told:
+            thrum.Runtime(procs=2).go(thrum.sleep, 0.01).join()
+            assert threads() == before, threads()
+            print(told[0].category.__name__, told[0].message)
+            rt = thrum.Runtime(procs=3)
+            task = rt.go(thrum.sleep, 0.05)
+            del rt  # its Task has it
+            print(task.runtime)
+            task.join()
+            assert len(told) == 1, told
+            del task
+            assert len(told) == 2 and threads() == before, (told, threads())
+            # The last one to refer to it is a Task of its own, which cannot stop it.
+            thrum.Runtime(procs=2).go(thrum.sleep, 0.02)
+            while len(told) < 3:
+                time.sleep(0.001)
+            told.clear()  # they refer to what they tell of
+            while threads() > before:
+                with thrum.Runtime():  # a thread makes the next one
+                    pass
+    """)
+    assert (code, out, err) == (0, "ResourceWarning <thrum.Runtime procs=2> was not "
+                                "stopped\n<thrum.Runtime procs=3>\n", "")
 
 
 def test_ctrl_c_beside_another_wakeup_fd(script):

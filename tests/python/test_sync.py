@@ -99,6 +99,25 @@ def test_cond(rt):
     rt.run(main)
 
 
+def test_a_notice_between_two_looks_at_signals_is_seen(rt):
+    """A thread waits in slices; who notifies need not hold the mutex."""
+    lock, ready, turns = thrum.Mutex(), [], 40
+    cond = thrum.Cond(lock)
+
+    def notifies():
+        for n in range(turns):
+            with lock:
+                ready.append(n)
+            cond.notify()
+            sleep(0.0203 * (n % 3))  # about when a slice ends
+    task = rt.go(notifies)
+    with cond:
+        for n in range(turns):
+            while len(ready) <= n:
+                cond.wait(timeout=20)
+    task.join()
+
+
 def test_wait_group_semaphore_once(rt):
     def main():
         group, gate, once = thrum.WaitGroup(), thrum.Semaphore(2), thrum.Once()

@@ -7,14 +7,31 @@
 
 typedef struct {
   PyObject_HEAD thrum_chan* chan; /* owned */
+  Py_ssize_t calls;               /* that are under way, some without the GIL */
 } Channel;
 
-static int put(void* chan, void* element, int64_t deadline) {
+static int put_until(void* chan, void* element, int64_t deadline) {
   return thrum_chan_send(chan, element, deadline);
 }
 
-static int take(void* chan, void* element, int64_t deadline) {
+static int take_until(void* chan, void* element, int64_t deadline) {
   return thrum_chan_recv(chan, element, deadline);
+}
+
+static int put(PyObject* self, PyObject** value, int64_t deadline) {
+  Channel* c = (Channel*)self;
+  ++c->calls;
+  int code = wait_call(put_until, c->chan, value, deadline);
+  --c->calls;
+  return code;
+}
+
+static int take(PyObject* self, PyObject** value, int64_t deadline) {
+  Channel* c = (Channel*)self;
+  ++c->calls;
+  int code = wait_call(take_until, c->chan, value, deadline);
+  --c->calls;
+  return code;
 }
 
 static void drop(void* arg, void* element) {
@@ -47,12 +64,50 @@ static PyObject* channel_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
   return (PyObject*)self;
 }
 
+struct visit {
+  visitproc visit;
+  void* arg;
+};
+
+static int visit_element(void* visit, const void* element) {
+  const struct visit* v = visit;
+  return v->visit(*(PyObject* const*)element, v->arg);
+}
+
+/* A call without the GIL may take out what the collector has just counted. Who
+ * calls has a reference, so that nothing of this is garbage then. */
+static int channel_traverse(PyObject* self, visitproc visit, void* arg) {
+  Channel* c = (Channel*)self;
+  Py_VISIT(Py_TYPE(self));
+  struct visit v = {visit, arg};
+  return c->calls || !c->chan ? 0 : thrum_chan_each(c->chan, visit_element, &v);
+}
+
+static int channel_clear(PyObject* self) {
+  Channel* c = (Channel*)self;
+  PyObject* value;
+  while (c->chan && thrum_chan_recv(c->chan, &value, THRUM_TRY) == 0) {
+    Py_DECREF(value);
+  }
+  return 0;
+}
+
 /* Whoever is in a call on it has a reference: nobody waits here any more. */
 static void channel_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  Py_TRASHCAN_BEGIN(self, channel_dealloc) /* a channel in a channel in … */
+      channel_clear(self);
   thrum_chan_release(((Channel*)self)->chan);
   type->tp_free(self);
   Py_DECREF(type);
+  Py_TRASHCAN_END
+}
+
+static PyObject* channel_repr(PyObject* self) {
+  thrum_chan* chan = ((Channel*)self)->chan;
+  return PyUnicode_FromFormat("<thrum.Channel cap=%u len=%u>",
+                              thrum_chan_cap(chan), thrum_chan_len(chan));
 }
 
 static PyObject* channel_send(PyObject* self, PyObject* const* args,
@@ -62,7 +117,7 @@ static PyObject* channel_send(PyObject* self, PyObject* const* args,
     return NULL;
   }
   PyObject* value = Py_NewRef(args[0]);
-  int code = wait_call(put, ((Channel*)self)->chan, &value, deadline);
+  int code = put(self, &value, deadline);
   if (code < 0) {
     Py_DECREF(value);
     return raise_code(state_of(self), code);
@@ -77,7 +132,7 @@ static PyObject* channel_recv(PyObject* self, PyObject* const* args,
   if (timeout_of("recv", args, n, kwnames, 0, &deadline) < 0) {
     return NULL;
   }
-  int code = wait_call(take, ((Channel*)self)->chan, &value, deadline);
+  int code = take(self, &value, deadline);
   return code < 0 ? raise_code(state_of(self), code) : value;
 }
 
@@ -109,7 +164,7 @@ static PyObject* channel_try_recv(PyObject* self, PyObject* const* args,
 
 static PyObject* channel_next(PyObject* self) {
   PyObject* value;
-  int code = wait_call(take, ((Channel*)self)->chan, &value, THRUM_FOREVER);
+  int code = take(self, &value, THRUM_FOREVER);
   if (code == THRUM_ECLOSED) {
     return NULL; /* the end of the iteration */
   }
@@ -171,6 +226,12 @@ static int arm_of(struct state* s, PyObject* arm, thrum_case* out,
   return 0;
 }
 
+static void count_calls(PyObject* list, int by) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(list); ++i) {
+    ((Channel*)PyTuple_GET_ITEM(PyTuple_GET_ITEM(list, i), 0))->calls += by;
+  }
+}
+
 /* select_cases(arms, timeout=None): (index, value or None, closed) */
 PyObject* select_cases(PyObject* module, PyObject* const* args, Py_ssize_t n) {
   struct state* s = PyModule_GetState(module);
@@ -192,7 +253,9 @@ PyObject* select_cases(PyObject* module, PyObject* const* args, Py_ssize_t n) {
   }
   if (ready == 0) {
     struct arms arms = {cases, (uint32_t)count};
+    count_calls(list, 1);
     int chosen = wait_call(choose, &arms, NULL, deadline);
+    count_calls(list, -1);
     if (chosen < 0) {
       raise_code(s, chosen);
     } else {
@@ -252,11 +315,14 @@ static PyType_Slot slots[] = {
     {Py_tp_iternext, channel_next},
     {Py_sq_length, channel_len},
     {Py_nb_bool, channel_bool},
+    {Py_tp_repr, channel_repr},
+    {Py_tp_traverse, channel_traverse},
+    {Py_tp_clear, channel_clear},
     {Py_tp_dealloc, channel_dealloc},
     {0}};
 
 PyType_Spec channel_spec = {.name = "thrum.Channel",
                             .basicsize = sizeof(Channel),
-                            .flags =
-                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+                            .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+                                     Py_TPFLAGS_IMMUTABLETYPE,
                             .slots = slots};

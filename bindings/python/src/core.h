@@ -28,8 +28,9 @@ struct state {
   PyInterpreterState* interp;
   PyObject *Error, *Timeout, *Closed, *Deadlock, *Cancelled;
   PyTypeObject *RuntimeType, *TaskType, *ChannelType, *ConnType, *PortType;
-  PyObject* runtimes; /* set of all that are not stopped */
-  PyObject* entered;  /* list, by `with`: `go` outside a G means the last */
+  Runtime* runtimes; /* list of all that are not stopped, which owns none */
+  PyObject* dropped; /* list: by a Task, which could not stop them */
+  PyObject* entered; /* list, by `with`: `go` outside a G means the last */
   PyThreadState** spare;
   Py_ssize_t spares;
   unsigned forks; /* how often this process is the child of one */
@@ -106,11 +107,15 @@ struct runtime {
       rt; /* until this is freed: it may have stopped long ago */
   thrum_domain* domain;
   struct carrier* carrier; /* of the M that has the domain */
-  thrum_spawn_opts opts; /* of every spawn */
+  thrum_spawn_opts opts;   /* of every spawn */
   struct state* state;
   struct interp* interps; /* owned; NULL: none */
   unsigned interp_count;
-  int attached; /* of a further interpreter: the main one's stops it */
+  Runtime* next; /* in state.runtimes, while `listed` */
+  int listed;    /* it has not stopped */
+  int told;      /* that it was dropped before */
+  int attached; /* of a further interpreter: the main one's stops it, and it is the
+                   list's own */
   int stopping; /* calls may fail by ClosedError, whoever makes them */
 };
 
@@ -118,6 +123,11 @@ HIDDEN extern PyType_Spec runtime_spec;
 HIDDEN Runtime* runtime_here(struct state* s);
 /* Another one on the same Ps and Ms, for this interpreter. */
 HIDDEN Runtime* runtime_attach(struct state* s, thrum_rt* rt);
+/* Cancels what runs there and waits for its end, in a thread. */
+HIDDEN int stop_until(Runtime* rt, int64_t deadline);
+HIDDEN void list_remove(Runtime* rt); /* from state.runtimes */
+/* ends.c: nothing runs in any of them, or ever will here. */
+HIDDEN void runtimes_forget(struct state* s);
 HIDDEN PyObject* shutdown_all(PyObject* module, PyObject* none);
 HIDDEN PyObject* forked(PyObject* module, PyObject* none);
 

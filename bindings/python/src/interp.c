@@ -65,7 +65,7 @@ static void interp_finish(PyThreadState* ts, PyThreadState* back) {
   PyObject* core = PyImport_ImportModule("thrum._core");
   struct state* s = core ? PyModule_GetState(core) : NULL;
   if (s) {
-    PySet_Clear(s->runtimes);
+    runtimes_forget(s);
     tstate_free_spares(s);
   }
   PyErr_Clear();

@@ -185,7 +185,7 @@ static PyTypeObject* type_new(PyObject* module, PyType_Spec* spec) {
 static int module_exec(PyObject* module) {
   struct state* s = PyModule_GetState(module);
   s->interp = PyInterpreterState_Get();
-  s->runtimes = PySet_New(NULL);
+  s->dropped = PyList_New(0);
   s->entered = PyList_New(0);
   s->Error =
       error_new(module, "Error", "What thrum calls raise.", PyExc_RuntimeError);
@@ -202,7 +202,7 @@ static int module_exec(PyObject* module) {
   s->TaskType = type_new(module, &task_spec);
   s->ChannelType = type_new(module, &channel_spec);
   s->PortType = type_new(module, &port_spec);
-  if (!s->runtimes || !s->entered || !s->Error || !s->Timeout || !s->Closed ||
+  if (!s->dropped || !s->entered || !s->Error || !s->Timeout || !s->Closed ||
       !s->Deadlock || !s->Cancelled || !s->RuntimeType || !s->TaskType ||
       !s->ChannelType || !s->PortType) {
     return -1;

@@ -54,11 +54,26 @@ static void thread_ends(void* none) {
   carriers_end();
 }
 
-static int stop_until(Runtime* rt, int64_t deadline);
+/* ---- Which there are ------------------------------------------------------------- */
+static void list_add(Runtime* rt) {
+  rt->next = rt->state->runtimes;
+  rt->state->runtimes = rt;
+  rt->listed = 1;
+}
+
+void list_remove(Runtime* rt) {
+  Runtime** at = &rt->state->runtimes;
+  while (*at && *at != rt) {
+    at = &(*at)->next;
+  }
+  if (*at) {
+    *at = rt->next;
+    rt->listed = 0;
+  }
+}
 
 /* ---- Making one ------------------------------------------------------------------ */
-/* The domain, and what every spawn asks for. Once it is in the set of all it stays
- * until it has stopped. */
+/* The domain, and what every spawn asks for. */
 static int runtime_open(Runtime* self, int64_t handover) {
   thrum_domain_ops ops = {.struct_size = sizeof ops,
                           .flags = THRUM_DOMAIN_HOST_LOCK,
@@ -70,8 +85,8 @@ static int runtime_open(Runtime* self, int64_t handover) {
   self->opts.struct_size = sizeof self->opts;
   self->opts.domain = self->domain;
   self->opts.drop = green_drop;
-  if (code == 0 && PySet_Add(self->state->runtimes, (PyObject*)self) < 0) {
-    code = INTERRUPTED;
+  if (code == 0) {
+    list_add(self);
   }
   return code;
 }
@@ -89,6 +104,9 @@ static PyObject* runtime_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
                                    &interps) ||
       (seconds && nanoseconds(seconds, &handover) < 0)) {
     return NULL;
+  }
+  if (!thrum_self()) {
+    PyList_SetSlice(s->dropped, 0, PyList_GET_SIZE(s->dropped), NULL);
   }
   thrum_config config;
   thrum_config_init(&config, sizeof config);
@@ -144,11 +162,36 @@ Runtime* runtime_attach(struct state* s, thrum_rt* rt) {
     raise_code(s, code);
     Py_CLEAR(self);
   }
-  return self;
+  return (Runtime*)Py_XNewRef((PyObject*)self);
 }
 
-/* Not before it has stopped: until then the set of all refers to it. */
+/* Nobody refers to one that has not been stopped: none of its Tasks lives, for those
+ * do. In a Task it cannot be waited for: the next thread that makes one, or the
+ * interpreter's end, sees to it. */
+static void runtime_finalize(PyObject* self) {
+  Runtime* rt = (Runtime*)self;
+  if (!rt->listed) {
+    return;
+  }
+  PyObject *type, *error, *trace;
+  PyErr_Fetch(&type, &error, &trace);
+  if (!rt->told && PyErr_ResourceWarning(self, 1, "%R was not stopped", self)) {
+    PyErr_WriteUnraisable(self);
+  }
+  rt->told = 1;
+  if (!thrum_self() && !finalizing()) {
+    stop_until(rt, THRUM_FOREVER);
+  }
+  if (rt->listed && PyList_Append(rt->state->dropped, self) < 0) {
+    Py_INCREF(self); /* its Ms use it */
+  }
+  PyErr_Restore(type, error, trace);
+}
+
 static void runtime_dealloc(PyObject* self) {
+  if (PyObject_CallFinalizerFromDealloc(self) < 0) {
+    return;
+  }
   Runtime* rt = (Runtime*)self;
   PyTypeObject* type = Py_TYPE(self);
   thrum_domain_release(rt->domain);
@@ -247,7 +290,7 @@ static PyObject* runtime_run(PyObject* self, PyObject* const* args,
 
 /* Asks again and again, for a stop that waits says on stderr who is late. Never
  * with the GIL: Ms take it once more when they end. */
-static int stop_until(Runtime* rt, int64_t deadline) {
+int stop_until(Runtime* rt, int64_t deadline) {
   int64_t pause = 100000;
   int code;
   rt->stopping = 1;
@@ -266,7 +309,7 @@ static int stop_until(Runtime* rt, int64_t deadline) {
   }
   if (code == 0) {
     interps_end(rt);
-    PySet_Discard(rt->state->runtimes, (PyObject*)rt);
+    list_remove(rt);
   }
   return code == THRUM_EAGAIN ? INTERRUPTED : code;
 }
@@ -301,7 +344,7 @@ static PyObject* runtime_stop(PyObject* self, PyObject* args, PyObject* kw) {
 static PyObject* runtime_enter(PyObject* self, PyObject* none) {
   (void)none;
   struct state* s = state_of(self);
-  if (!PySet_Contains(s->runtimes, self)) {
+  if (!((Runtime*)self)->listed) {
     return raise_code(s, THRUM_ECLOSED);
   }
   return PyList_Append(s->entered, self) < 0 ? NULL : Py_NewRef(self);
@@ -317,7 +360,7 @@ static PyObject* runtime_exit(PyObject* self, PyObject* args) {
   if (at >= 0 && PyList_SetSlice(s->entered, at, at + 1, NULL) < 0) {
     return NULL;
   }
-  if (!PySet_Contains(s->runtimes, self)) {
+  if (!((Runtime*)self)->listed) {
     Py_RETURN_NONE;
   }
   PyObject* empty = PyTuple_New(0);
@@ -334,49 +377,15 @@ static PyObject* runtime_procs(PyObject* self, void* none) {
 
 static PyObject* runtime_live(PyObject* self, void* none) {
   (void)none;
-  return PyBool_FromLong(PySet_Contains(state_of(self)->runtimes, self) == 1);
+  return PyBool_FromLong(((Runtime*)self)->listed);
 }
 
-/* ---- The end of the interpreter, and forks -------------------------------------------- */
-/* Nobody may want the GIL once the interpreter ends: CPython would end that M on
- * a G's stack. First asks, then interrupts what computes, then leaves behind what
- * blocks in C. */
-PyObject* shutdown_all(PyObject* module, PyObject* none) {
-  (void)none;
-  struct state* s = PyModule_GetState(module);
-  s->ending = 1;
-  PyObject* all = PySequence_List(s->runtimes);
-  for (Py_ssize_t i = 0; all && i < PyList_GET_SIZE(all); ++i) {
-    Runtime* rt = (Runtime*)PyList_GET_ITEM(all, i);
-    if (!rt->attached &&
-        stop_until(rt, thrum_after(50000000)) == THRUM_ETIMEDOUT) {
-      interrupt_all(rt);
-      interps_interrupt(rt);
-      /* CPython aborts if an interpreter is left, or a thread state in one:
-       * those are waited for, as it waits for their threads. */
-      int all_of_it =
-          rt->interp_count || s->interp != PyInterpreterState_Main();
-      if (stop_until(rt, all_of_it ? THRUM_FOREVER : thrum_after(150000000)) ==
-          THRUM_ETIMEDOUT) {
-        thrum_domain_close(rt->domain);
-      }
-    }
-    PyErr_Clear();
+static PyObject* runtime_repr(PyObject* self) {
+  Runtime* rt = (Runtime*)self;
+  if (!rt->listed) {
+    return PyUnicode_FromString("<thrum.Runtime stopped>");
   }
-  Py_XDECREF(all);
-  Py_RETURN_NONE;
-}
-
-/* In the child: all Ms and all other thread states are gone. */
-PyObject* forked(PyObject* module, PyObject* none) {
-  (void)none;
-  struct state* s = PyModule_GetState(module);
-  ++s->forks;
-  tstate_forget(s);
-  bell_forget();
-  PyList_SetSlice(s->entered, 0, PyList_GET_SIZE(s->entered), NULL);
-  PySet_Clear(s->runtimes);
-  Py_RETURN_NONE;
+  return PyUnicode_FromFormat("<thrum.Runtime procs=%d>", thrum_procs(rt->rt));
 }
 
 /* ---- The type --------------------------------------------------------------------------- */
@@ -424,6 +433,8 @@ static PyType_Slot slots[] = {
     {Py_tp_new, runtime_new},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},
+    {Py_tp_repr, runtime_repr},
+    {Py_tp_finalize, runtime_finalize},
     {Py_tp_dealloc, runtime_dealloc},
     {0}};
 

@@ -122,7 +122,7 @@ static void look(void* arg, const thrum_g_info* info) {
  * wake one: no other interpreter or runtime, no thread of Python's, no handler of
  * a signal. */
 int deadlocked(Runtime* rt) {
-  int stuck = !rt->interp_count && PySet_Size(rt->state->runtimes) == 1;
+  int stuck = !rt->interp_count && rt->state->runtimes == rt && !rt->next;
   if (!stuck || thrum_g_each(rt->rt, look, &stuck) < 0 || !stuck ||
       thrum_next_wake(rt->rt) != THRUM_FOREVER) {
     return 0;

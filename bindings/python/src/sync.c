@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "core.h"
+#include <stdatomic.h>
 
 #define FAST(fn) \
   (PyCFunction)(void (*)(void))(fn), METH_FASTCALL | METH_KEYWORDS
@@ -133,8 +134,14 @@ TYPE(rw_spec, RWLock, rw_slots);
 /* ---- Cond ------------------------------------------------------------------------ */
 typedef struct {
   PyObject_HEAD thrum_cond c;
-  Mutex* mutex; /* owned */
+  Mutex* mutex;              /* owned */
+  _Atomic(uint64_t) notices; /* with the GIL: how many there were */
 } Cond;
+
+struct cond_wait {
+  Cond* cond;
+  uint64_t notices; /* before */
+};
 
 static PyObject* cond_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
   static char* names[] = {"mutex", NULL};
@@ -158,8 +165,15 @@ static void cond_dealloc(PyObject* self) {
   plain_dealloc(self);
 }
 
-static int cond_call(void* cond, void* mutex, int64_t deadline) {
-  return thrum_cond_wait(cond, mutex, deadline);
+/* A thread waits in slices, and what comes between two finds nobody: the next slice
+ * sees that it came, 20 ms late. */
+static int cond_until(void* wait, void* none, int64_t deadline) {
+  (void)none;
+  const struct cond_wait* w = wait;
+  Cond* c = w->cond;
+  return atomic_load_explicit(&c->notices, memory_order_relaxed) != w->notices
+             ? 0
+             : thrum_cond_wait(&c->c, &c->mutex->m, deadline);
 }
 
 static PyObject* cond_wait(PyObject* self, PyObject* const* args, Py_ssize_t n,
@@ -169,23 +183,16 @@ static PyObject* cond_wait(PyObject* self, PyObject* const* args, Py_ssize_t n,
   if (timeout_of("wait", args, n, kwnames, 0, &deadline) < 0) {
     return NULL;
   }
-  int code;
-  if (green_here()) {
-    code = wait_call(cond_call, &c->c, &c->mutex->m, deadline);
-  } else {
-    /* In one piece: between two a signal would find nobody. So a thread looks
-     * at its own signals only when it has been woken. */
-    Py_BEGIN_ALLOW_THREADS code =
-        thrum_cond_wait(&c->c, &c->mutex->m, deadline);
-    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() < 0) { code = INTERRUPTED; }
-  }
-  return done(self, code);
+  struct cond_wait w = {c, c->notices};
+  return done(self, wait_call(cond_until, &w, NULL, deadline));
 }
 
 static int cond_one(PyObject* self) {
+  ++((Cond*)self)->notices;
   return thrum_cond_signal(&((Cond*)self)->c);
 }
 static int cond_all(PyObject* self) {
+  ++((Cond*)self)->notices;
   return thrum_cond_broadcast(&((Cond*)self)->c);
 }
 ENDS(notify, Cond, cond_one)

@@ -379,6 +379,17 @@ THRUM_API int thrum_chan_set_drop(thrum_chan* ch,
                                   void (*drop)(void* arg, void* elem),
                                   void* arg);
 
+/* Calls visit(arg, elem) for each element in the buffer, the oldest first, until
+ * one returns something else than 0; returns what the last one did, 0 without
+ * any. For a garbage collector that looks where references lead. `elem` is the
+ * buffer's own: it is only to be read, and only during the call. The channel is
+ * locked meanwhile: visit must be short and must not call thrum.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL, and what visit returns */
+THRUM_API int thrum_chan_each(thrum_chan* ch,
+                              int (*visit)(void* arg, const void* elem),
+                              void* arg);
+
 /* ---- Heaps -------------------------------------------------------------------
  * A heap whose blocks go all at once, for the Gs of one script or request. Any
  * G of any runtime and any thread may use it, at the same time. Its blocks are

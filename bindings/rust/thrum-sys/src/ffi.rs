@@ -583,6 +583,7 @@ extern "C" {
     pub fn thrum_world_stop(rt: *mut thrum_rt, deadline_ns: i64) -> c_int;
     pub fn thrum_world_start(rt: *mut thrum_rt) -> c_int;
     pub fn thrum_chan_set_drop(ch: *mut thrum_chan, drop: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>, arg: *mut c_void) -> c_int;
+    pub fn thrum_chan_each(ch: *mut thrum_chan, visit: Option<unsafe extern "C" fn(*mut c_void, *const c_void) -> c_int>, arg: *mut c_void) -> c_int;
     pub fn thrum_heap_new(out: *mut *mut thrum_heap) -> c_int;
     pub fn thrum_heap_alloc(heap: *mut thrum_heap, size: usize) -> *mut c_void;
     pub fn thrum_heap_calloc(heap: *mut thrum_heap, count: usize, size: usize) -> *mut c_void;
