@@ -136,6 +136,8 @@ HIDDEN PyObject* stacks(PyObject* module, PyObject* runtime);
 /* Raises Cancelled in a Task, or all, at the next bytecode. */
 HIDDEN void interrupt(Task* t);
 HIDDEN void interrupt_all(Runtime* rt);
+/* Every G waits for another one, without a time limit. Needs no GIL. */
+HIDDEN int all_wait(thrum_rt* rt);
 /* No Task can ever go on. */
 HIDDEN int deadlocked(Runtime* rt);
 HIDDEN void deadlock_report(Runtime* rt);

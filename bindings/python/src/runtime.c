@@ -222,19 +222,46 @@ static PyObject* runtime_go(PyObject* self, PyObject* const* args, Py_ssize_t n,
                                kwnames);
 }
 
-/* Looks for a deadlock now and then. It takes two verdicts in a row: a G that is
- * on its way from one wait to the next counts as waiting. */
+#define SUSPECTED (-2001) /* a deadlock */
+
+struct root_wait {
+  thrum_g g;
+  int64_t look; /* when to look for a deadlock */
+  int verdicts;
+};
+
+/* Without the GIL, and so is the first look: to take it now and then would make who
+ * waits for one that computes wait twice as long. */
+static int root_until(void* rt, void* wait, int64_t deadline) {
+  struct root_wait* w = wait;
+  int code = thrum_join(rt, w->g, deadline);
+  if (code == THRUM_ETIMEDOUT && thrum_now() >= w->look) {
+    w->look = thrum_after(LOOK_AGAIN_NS);
+    if (all_wait(rt)) {
+      return SUSPECTED;
+    }
+    w->verdicts = 0;
+  }
+  return code;
+}
+
+/* It takes two verdicts in a row: a G that is on its way from one wait to the next
+ * counts as waiting. */
 static int root_wait(struct state* s, Task* root) {
-  int code, verdicts = 0;
+  struct root_wait w = {root->g, thrum_after(LOOK_AGAIN_NS), 0};
+  int code;
   do {
-    code = task_wait_code(root, thrum_after(LOOK_AGAIN_NS));
-    verdicts =
-        code == THRUM_ETIMEDOUT && deadlocked(root->runtime) ? verdicts + 1 : 0;
-  } while (code == THRUM_ETIMEDOUT && verdicts < 2);
-  if (verdicts == 2) {
+    code = wait_call(root_until, root->runtime->rt, &w, THRUM_FOREVER);
+    if (code == SUSPECTED) {
+      w.verdicts = deadlocked(root->runtime) ? w.verdicts + 1 : 0;
+    }
+  } while (code == SUSPECTED && w.verdicts < 2);
+  if (code == SUSPECTED) {
     root->seen = 1;
     deadlock_report(root->runtime);
     code = THRUM_EDEADLOCK;
+  } else if (code == 0 && !root->result && !root->error) {
+    code = THRUM_ECLOSED; /* lost with its domain */
   }
   if (code < 0) {
     raise_code(s, code);

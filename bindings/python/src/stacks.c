@@ -118,18 +118,22 @@ static void look(void* arg, const thrum_g_info* info) {
   }
 }
 
-/* Every G waits for another one, without a time limit, and nothing outside can
- * wake one: no other interpreter or runtime, no thread of Python's, no handler of
- * a signal. */
+int all_wait(thrum_rt* rt) {
+  int stuck = 1;
+  return thrum_g_each(rt, look, &stuck) >= 0 && stuck &&
+         thrum_next_wake(rt) == THRUM_FOREVER;
+}
+
+/* Nothing outside can wake one: no other interpreter or runtime, no thread of
+ * Python's, no handler of a signal. */
 int deadlocked(Runtime* rt) {
-  int stuck = !rt->interp_count && rt->state->runtimes == rt && !rt->next;
-  if (!stuck || thrum_g_each(rt->rt, look, &stuck) < 0 || !stuck ||
-      thrum_next_wake(rt->rt) != THRUM_FOREVER) {
+  if (rt->interp_count || rt->state->runtimes != rt || rt->next ||
+      !all_wait(rt->rt)) {
     return 0;
   }
   PyObject* module = PyImport_ImportModule("thrum._stacks");
   PyObject* alone = module ? PyObject_CallMethod(module, "alone", NULL) : NULL;
-  stuck = alone && PyObject_IsTrue(alone) == 1;
+  int stuck = alone && PyObject_IsTrue(alone) == 1;
   PyErr_Clear();
   Py_XDECREF(alone);
   Py_XDECREF(module);
