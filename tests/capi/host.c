@@ -1667,17 +1667,17 @@ TEST(chan_drop) {
 
 /* ---- what a collector sees of a channel ------------------------------------- */
 
-struct seen {
+struct sight {
   int of[8], n, last; /* it stops at the value `last` */
 };
 static int see(void* arg, const void* elem) {
-  struct seen* s = arg;
+  struct sight* s = arg;
   memcpy(&s->of[s->n++], elem, sizeof(int));
   return s->of[s->n - 1] == s->last ? 7 : 0;
 }
 static void look_at_elements(void* arg) {
   (void)arg;
-  struct seen s = {{0}, 0, 0};
+  struct sight s = {{0}, 0, 0};
   thrum_chan* ch = chan_of(sizeof(int), 4);
   CHECK_EQ(thrum_chan_each(ch, see, &s), 0);
   CHECK_EQ(s.n, 0);
@@ -1690,11 +1690,11 @@ static void look_at_elements(void* arg) {
   CHECK_EQ(s.n, 4);
   for (int i = 0; i < 4; i++)
     CHECK_EQ(s.of[i], 3 + i);
-  s = (struct seen){{0}, 0, 5};
+  s = (struct sight){{0}, 0, 5};
   CHECK_EQ(thrum_chan_each(ch, see, &s), 7);
   CHECK_EQ(s.n, 3);
   CHECK_EQ(thrum_chan_close(ch), 0);
-  s = (struct seen){{0}, 0, 0};
+  s = (struct sight){{0}, 0, 0};
   CHECK_EQ(thrum_chan_each(ch, see, &s), 0);
   CHECK_EQ(s.n, 4); /* they are still there */
   CHECK_EQ(thrum_chan_len(ch), 4);

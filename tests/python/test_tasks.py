@@ -239,6 +239,14 @@ def test_runtimes_are_left_in_any_order(script):
                    "the runtime has stopped\n")
 
 
+def test_an_async_function_is_no_task(rt):
+    async def fn():
+        pass
+    for go in rt.go, rt.run:
+        with pytest.raises(TypeError, match="fn.* is async.*block_on"):
+            go(fn)
+
+
 def test_wrong_use_is_a_python_error(rt, script):
     for call in (yield_, lambda: thrum.shield().__enter__()):
         with pytest.raises(RuntimeError, match="inside a Task"):

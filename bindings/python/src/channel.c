@@ -307,7 +307,13 @@ static PyType_Slot slots[] = {
      "Channel(cap=0)\n--\n\nCarries values, in order, between green threads "
      "and "
      "threads. cap 0: a send waits for its receiver. Iteration ends when it is "
-     "closed and empty."},
+     "closed and empty.\n\n"
+     ">>> channel = thrum.Channel(cap=2)\n"
+     ">>> channel.send(\"a\")\n"
+     ">>> channel.send(\"b\")\n"
+     ">>> channel.close()\n"
+     ">>> list(channel)\n"
+     "['a', 'b']\n"},
     {Py_tp_new, channel_new},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},

@@ -301,7 +301,7 @@ static PyObject* conn_gettimeout(PyObject* self, PyObject* none) {
 }
 
 static PyMethodDef conn_methods[] = {
-    {"dial", KEYS(conn_dial) | METH_CLASS, NULL},
+    {"dial", KEYS(conn_dial) | METH_CLASS, "What connect() calls."},
     {"adopt", conn_adopt, METH_O | METH_CLASS,
      "adopt(fd)\n--\n\nTakes over a connected socket or an end of a pipe."},
     {"recv", FAST(conn_recv),
@@ -314,7 +314,7 @@ static PyMethodDef conn_methods[] = {
      "sendall(data, timeout=None)\n--\n\nSends all of it."},
     {"send", FAST(conn_send),
      "send(data, timeout=None)\n--\n\nSends at least a byte: bytes sent."},
-    {"sendfile_fd", conn_sendfile, METH_VARARGS, NULL},
+    {"sendfile_fd", conn_sendfile, METH_VARARGS, "What sendfile() calls."},
     {"wait", FAST(conn_wait),
      "wait(events, timeout=None)\n--\n\nUntil there is something to read (1) "
      "or "
@@ -324,11 +324,13 @@ static PyMethodDef conn_methods[] = {
     {"close", conn_close, METH_NOARGS,
      "close()\n--\n\nEnds it, and all waits on it with ClosedError."},
     {"fileno", conn_fileno, METH_NOARGS, "fileno()\n--\n\n-1: it is closed."},
-    {"address", conn_address, METH_O, NULL},
-    {"set", conn_set, METH_VARARGS, NULL},
+    {"address", conn_address, METH_O,
+     "address(peer)\n--\n\nOf this end, or of the other."},
+    {"set", conn_set, METH_VARARGS, "What setsockopt() calls."},
     {"settimeout", conn_settimeout, METH_O,
      "settimeout(seconds)\n--\n\nOf calls that name none."},
-    {"gettimeout", conn_gettimeout, METH_NOARGS, "gettimeout()\n--\n\n"},
+    {"gettimeout", conn_gettimeout, METH_NOARGS,
+     "gettimeout()\n--\n\nWhat settimeout() has set."},
     {0}};
 static PyType_Slot conn_slots[] = {
     {Py_tp_dealloc, conn_dealloc}, {Py_tp_methods, conn_methods}, {0}};

@@ -138,9 +138,9 @@ static PyObject* udp_address(PyObject* self, void* none) {
 }
 
 static PyMethodDef udp_methods[] = {
-    {"bind", udp_bind, METH_VARARGS | METH_CLASS, NULL},
-    {"send_to", udp_send, METH_VARARGS, NULL},
-    {"connect_to", udp_connect, METH_VARARGS, NULL},
+    {"bind", udp_bind, METH_VARARGS | METH_CLASS, "What datagrams() calls."},
+    {"send_to", udp_send, METH_VARARGS, "What send() calls."},
+    {"connect_to", udp_connect, METH_VARARGS, "What connect() calls."},
     {"recv", FAST(udp_recv),
      "recv(n, timeout=None)\n--\n\nOne datagram and who sent it. What is "
      "beyond "

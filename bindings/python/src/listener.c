@@ -97,7 +97,8 @@ static PyObject* listener_port(PyObject* self, void* none) {
 }
 
 static PyMethodDef listener_methods[] = {
-    {"listen", listener_listen, METH_VARARGS | METH_CLASS, NULL},
+    {"listen", listener_listen, METH_VARARGS | METH_CLASS,
+     "What listen() calls."},
     {"accept", FAST(listener_accept),
      "accept(timeout=None)\n--\n\nWaits for a connection: a Stream."},
     {"close", listener_close, METH_NOARGS,

@@ -136,20 +136,34 @@ static PyObject* here(PyObject* module, PyObject* none) {
 static PyMethodDef functions[] = {
     {"go", (PyCFunction)(void (*)(void))go, METH_FASTCALL | METH_KEYWORDS,
      "go(fn, /, *args, **kwargs)\n--\n\nRuns fn(*args, **kwargs) as a green "
-     "thread: a Task. It sees a copy of the caller's context variables."},
-    {"yield_", yield, METH_NOARGS, "yield_()\n--\n\nLets others run."},
-    {"sleep", sleep_, METH_O, "sleep(seconds, /)\n--\n\nAt least so long."},
+     "thread: a Task. It sees a copy of the caller's context variables.\n\n"
+     ">>> thrum.run(lambda: thrum.go(pow, 2, 10).result())\n"
+     "1024\n"},
+    {"yield_", yield, METH_NOARGS,
+     "yield_()\n--\n\nLets others run.\n\n"
+     ">>> thrum.run(thrum.yield_)\n"},
+    {"sleep", sleep_, METH_O,
+     "sleep(seconds, /)\n--\n\nAt least so long.\n\n"
+     ">>> thrum.run(thrum.sleep, 0.001)\n"},
     {"offload", (PyCFunction)(void (*)(void))offload,
      METH_FASTCALL | METH_KEYWORDS,
      "offload(fn, /, *args, **kwargs)\n--\n\nfn(*args, **kwargs) beside the "
      "others, for calls that block or give the GIL up. It must not wait by "
-     "thrum's own means."},
+     "thrum's own means.\n\n"
+     ">>> thrum.run(thrum.offload, sum, [1, 2])\n"
+     "3\n"},
     {"native_call", (PyCFunction)(void (*)(void))native_call, METH_FASTCALL,
      NULL},
     {"current_task", current, METH_NOARGS,
-     "current_task()\n--\n\nThe Task that this is; None in a thread."},
+     "current_task()\n--\n\nThe Task that this is; None in a thread.\n\n"
+     ">>> thrum.run(lambda: thrum.current_task().name)\n"
+     "'<lambda>'\n"
+     ">>> thrum.current_task() is None\n"
+     "True\n"},
     {"current_runtime", here, METH_NOARGS,
-     "current_runtime()\n--\n\nThe Runtime that go() spawns in here."},
+     "current_runtime()\n--\n\nThe Runtime that go() spawns in here.\n\n"
+     ">>> thrum.run(lambda: thrum.current_runtime().procs, procs=2)\n"
+     "2\n"},
     {"get_ident", get_ident, METH_NOARGS, NULL},
     {"select_cases", (PyCFunction)(void (*)(void))select_cases, METH_FASTCALL,
      NULL},
@@ -187,17 +201,46 @@ static int module_exec(PyObject* module) {
   s->interp = PyInterpreterState_Get();
   s->dropped = PyList_New(0);
   s->entered = PyList_New(0);
-  s->Error =
-      error_new(module, "Error", "What thrum calls raise.", PyExc_RuntimeError);
-  s->Timeout =
-      error_new(module, "Timeout", "A time has passed.", PyExc_TimeoutError);
-  s->Closed =
-      error_new(module, "ClosedError", "Closed, or stopped.", PyExc_EOFError);
-  s->Deadlock = error_new(module, "DeadlockError", "This can never end.",
+  s->Error = error_new(module, "Error",
+                       "What thrum's calls raise when nothing "
+                       "else fits.\n\n"
+                       ">>> issubclass(thrum.Error, RuntimeError)\n"
+                       "True\n",
+                       PyExc_RuntimeError);
+  s->Timeout = error_new(module, "Timeout",
+                         "A wait's time has passed.\n\n"
+                         ">>> thrum.Channel().recv(timeout=0.001)\n"
+                         "Traceback (most recent call last):\n"
+                         "thrum.Timeout: deadline passed\n",
+                         PyExc_TimeoutError);
+  s->Closed = error_new(module, "ClosedError",
+                        "A channel or socket is closed, or a "
+                        "runtime has stopped.\n\n"
+                        ">>> channel = thrum.Channel()\n"
+                        ">>> channel.close()\n"
+                        ">>> channel.recv()\n"
+                        "Traceback (most recent call last):\n"
+                        "thrum.ClosedError: closed\n",
+                        PyExc_EOFError);
+  s->Deadlock = error_new(module, "DeadlockError",
+                          "This wait could never end.\n\n"
+                          ">>> def main():\n"
+                          "...     with thrum.Mutex() as mutex:\n"
+                          "...         mutex.lock()\n"
+                          ">>> thrum.run(main)\n"
+                          "Traceback (most recent call last):\n"
+                          "thrum.DeadlockError: this wait could never end\n",
                           PyExc_RuntimeError);
-  s->Cancelled =
-      error_new(module, "Cancelled", "The Task has been asked to end.",
-                PyExc_BaseException);
+  s->Cancelled = error_new(module, "Cancelled",
+                           "The Task has been asked to end. A BaseException: "
+                           "`except Exception` lets it through.\n\n"
+                           ">>> def main():\n"
+                           "...     nap = thrum.go(thrum.sleep, 60)\n"
+                           "...     nap.cancel()\n"
+                           "...     return nap.exception()\n"
+                           ">>> thrum.run(main)\n"
+                           "Cancelled('cancelled')\n",
+                           PyExc_BaseException);
   s->RuntimeType = type_new(module, &runtime_spec);
   s->TaskType = type_new(module, &task_spec);
   s->ChannelType = type_new(module, &channel_spec);

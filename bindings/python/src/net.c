@@ -110,7 +110,13 @@ static PyMethodDef functions[] = {
     {"resolve", resolve, METH_VARARGS, NULL},
     {"poll_fd", FAST(poll_fd),
      "poll_fd(fd, events, timeout=None)\n--\n\nUntil a descriptor is ready to "
-     "be read (1) or written (2): what it is ready for."},
+     "be read (1) or written (2): what it is ready for.\n\n"
+     ">>> import os\n"
+     ">>> reads, writes = os.pipe()\n"
+     ">>> os.write(writes, b'x')\n"
+     "1\n"
+     ">>> thrum.run(net.poll_fd, reads, 1, timeout=5.0)\n"
+     "1\n"},
     {0}};
 
 int net_add(PyObject* module) {

@@ -187,8 +187,8 @@ static int port_bool(PyObject* self) {
 }
 
 static PyMethodDef methods[] = {
-    {"send_parcel", port_send, METH_VARARGS, NULL},
-    {"recv_parcel", port_recv, METH_VARARGS, NULL},
+    {"send_parcel", port_send, METH_VARARGS, "What send() calls."},
+    {"recv_parcel", port_recv, METH_VARARGS, "What recv() calls."},
     {"close", port_close, METH_NOARGS,
      "close()\n--\n\nNo more sends; receivers get what is buffered."},
     {0}};

@@ -456,7 +456,11 @@ static PyType_Slot slots[] = {
      "thrum for longer than `handover` seconds the others go on beside it. "
      "Used "
      "in a `with` it is what go() spawns in, and stops at the end. "
-     "`interpreters` (3.12): so many more, with a GIL each, for go_remote()."},
+     "`interpreters` (3.12): so many more, with a GIL each, for "
+     "go_remote().\n\n"
+     ">>> with thrum.Runtime(procs=2) as rt:\n"
+     "...     rt.go(pow, 2, 10).result()\n"
+     "1024\n"},
     {Py_tp_new, runtime_new},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},

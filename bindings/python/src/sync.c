@@ -95,7 +95,10 @@ static PyMethodDef mutex_methods[] = {
     {"__exit__", unlock, METH_VARARGS, NULL},
     {0}};
 static PyType_Slot mutex_slots[] = {
-    {Py_tp_doc, "A lock that parks green threads. Use it in a `with`."},
+    {Py_tp_doc, "A lock that parks green threads. Use it in a `with`.\n\n"
+                ">>> mutex = thrum.Mutex()\n"
+                ">>> with mutex:\n"
+                "...     total = 1\n"},
     {Py_tp_new, plain_new},
     {Py_tp_dealloc, plain_dealloc},
     {Py_tp_methods, mutex_methods},
@@ -220,7 +223,22 @@ static PyMethodDef cond_methods[] = {
     {"__exit__", cond_exit, METH_VARARGS, NULL},
     {0}};
 static PyType_Slot cond_slots[] = {
-    {Py_tp_doc, "Cond(mutex)\n--\n\nA condition. In a `with` it is its mutex."},
+    {Py_tp_doc,
+     "Cond(mutex)\n--\n\nA condition. In a `with` it is its mutex.\n\n"
+     ">>> cond, ready = thrum.Cond(thrum.Mutex()), []\n"
+     ">>> def waits():\n"
+     "...     with cond:\n"
+     "...         while not ready:\n"
+     "...             cond.wait()\n"
+     "...         return ready\n"
+     ">>> def main():\n"
+     "...     task = thrum.go(waits)\n"
+     "...     with cond:\n"
+     "...         ready.append(1)\n"
+     "...         cond.notify()\n"
+     "...     return task.result()\n"
+     ">>> thrum.run(main)\n"
+     "[1]\n"},
     {Py_tp_new, cond_new},
     {Py_tp_dealloc, cond_dealloc},
     {Py_tp_methods, cond_methods},
@@ -275,7 +293,15 @@ static PyMethodDef wg_methods[] = {
     {"__exit__", wg_done, METH_VARARGS, NULL},
     {0}};
 static PyType_Slot wg_slots[] = {
-    {Py_tp_doc, "Counts what is under way. In a `with`: one more, then less."},
+    {Py_tp_doc,
+     "Counts what is under way. In a `with`: one more, then less.\n\n"
+     ">>> def main():\n"
+     "...     group = thrum.WaitGroup()\n"
+     "...     for _ in range(3):\n"
+     "...         group.add()\n"
+     "...         thrum.go(group.done)\n"
+     "...     group.wait()\n"
+     ">>> thrum.run(main)\n"},
     {Py_tp_new, plain_new},
     {Py_tp_dealloc, plain_dealloc},
     {Py_tp_methods, wg_methods},
@@ -319,7 +345,11 @@ static PyMethodDef sem_methods[] = {
     {"__exit__", release, METH_VARARGS, NULL},
     {0}};
 static PyType_Slot sem_slots[] = {
-    {Py_tp_doc, "Semaphore(permits)\n--\n\nAt most so many at once."},
+    {Py_tp_doc, "Semaphore(permits)\n--\n\nAt most so many at once.\n\n"
+                ">>> permits = thrum.Semaphore(2)\n"
+                ">>> with permits:\n"
+                "...     permits.acquire(timeout=1)\n"
+                "...     permits.release()\n"},
     {Py_tp_new, sem_new},
     {Py_tp_dealloc, plain_dealloc},
     {Py_tp_methods, sem_methods},

@@ -166,6 +166,12 @@ static int pack_arguments(struct green* g, PyObject* const* args, Py_ssize_t n,
   return 0;
 }
 
+/* A call of such a one would do nothing. */
+static int is_async(PyObject* fn) {
+  return PyFunction_Check(fn) &&
+         ((PyCodeObject*)PyFunction_GET_CODE(fn))->co_flags & CO_COROUTINE;
+}
+
 /* args[0] is the function. */
 Task* task_spawn(struct state* s, Runtime* rt, PyObject* const* args,
                  Py_ssize_t n, PyObject* kwnames) {
@@ -174,6 +180,11 @@ Task* task_spawn(struct state* s, Runtime* rt, PyObject* const* args,
                     n && PyCoro_CheckExact(args[0])
                         ? "a coroutine is run by block_on()"
                         : "the first argument must be callable");
+    return NULL;
+  }
+  if (is_async(args[0])) {
+    PyErr_Format(PyExc_TypeError,
+                 "%R is async: what it returns is run by block_on()", args[0]);
     return NULL;
   }
   struct green* g = PyMem_Calloc(1, sizeof *g);
@@ -446,7 +457,13 @@ static PyMemberDef members[] = {
     {0}};
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "A call that runs as a green thread. Made by go()."},
+    {Py_tp_doc,
+     "A call that runs as a green thread. Made by go().\n\n"
+     ">>> def main():\n"
+     "...     task = thrum.go(pow, 2, 10)\n"
+     "...     return task.result(), isinstance(task, thrum.Task), task\n"
+     ">>> thrum.run(main)\n"
+     "(1024, True, <thrum.Task pow done>)\n"},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},
     {Py_tp_members, members},

@@ -17,9 +17,13 @@ T = TypeVar("T")
 async def to_async(task: Task[T]) -> T:
     """Waits for a Task in asyncio: its result, or raises what it raised.
 
-        pages = await thrum.to_async(runtime.go(fetch, url))
-
     A cancel of the coroutine cancels the Task.
+
+    >>> async def main(rt):
+    ...     return await thrum.to_async(rt.go(pow, 2, 10))
+    >>> with thrum.Runtime() as rt:
+    ...     asyncio.run(main(rt))
+    1024
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
@@ -80,7 +84,11 @@ def block_on(coroutine: Coroutine[Any, Any, T],
     On a loop of thrum's in a thread of its own, which all calls share, or on one
     that runs in another thread. A cancel or a timeout of the Task cancels it.
 
-        body = thrum.block_on(client.get(url))
+    >>> async def add(a, b):
+    ...     await asyncio.sleep(0.001)
+    ...     return a + b
+    >>> thrum.run(lambda: thrum.block_on(add(1, 2)))
+    3
     """
     if loop is None:
         loop = _shared.get()

@@ -73,6 +73,15 @@ def debug_locks() -> None:
 
     The next Task on the same thread may want that lock, and then no one goes on.
     $THRUM_DEBUG=locks calls this when thrum is imported. Not together with patch().
+
+    >>> thrum.debug_locks()
+    >>> def careless():
+    ...     with threading.Lock():
+    ...         thrum.sleep(0.001)
+    >>> warnings.simplefilter("error")
+    >>> thrum.run(careless)
+    Traceback (most recent call last):
+    RuntimeWarning: Task careless waits while it holds 1 lock(s) of threading
     """
     def lock() -> Any:
         return _Watched(_lock())

@@ -62,6 +62,19 @@ class Port(_core.Port, Generic[T]):
     interpreter. cap 0: a send waits for its receiver.
 
     A Port that is sent, or given to go_remote(), is the same Port there.
+
+    >>> source = '''
+    ... def main(numbers, sums):
+    ...     for n in numbers:
+    ...         sums.send(sum(range(n)))
+    ... '''
+    >>> with thrum.Runtime(interpreters=1):
+    ...     numbers, sums = thrum.Port(cap=1), thrum.Port()
+    ...     task = thrum.go_remote(source, numbers, sums)
+    ...     numbers.send(10)
+    ...     numbers.close()
+    ...     sums.recv()
+    45
     """
 
     def send(self, value: T, timeout: float | None = None) -> None:
@@ -144,9 +157,10 @@ def go_remote(fn: Union[str, Callable[..., Any]], /, *args: Any,
     Arguments, result and error are copied by pickle. Each interpreter has modules
     and globals of its own, which live as long as the Runtime.
 
-        with thrum.Runtime(interpreters=2):
-            tasks = [thrum.go_remote("primes:count", n, n + 1000) for n in starts]
-            print(sum(task.result() for task in tasks))
+    >>> with thrum.Runtime(interpreters=2):
+    ...     tasks = [thrum.go_remote("math:factorial", n) for n in range(4)]
+    ...     [task.result() for task in tasks]
+    [1, 1, 2, 6]
     """
     runtime = _core.current_runtime()
     count = runtime.interpreters

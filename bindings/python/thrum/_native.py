@@ -72,8 +72,13 @@ def go_native(fn: Any, arg: Any = None) -> Task[None]:
     lives until the end. What it calls back into Python with PyGILState_Ensure (a
     function that ctypes has made of Python's) must not wait by thrum's means.
 
-        task = thrum.go_native(library.crunch, buffer)
-        task.join()
+    >>> @ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_int))
+    ... def doubles(number):  # else a function of a library
+    ...     number[0] *= 2
+    >>> number = ctypes.c_int(21)
+    >>> thrum.run(lambda: thrum.go_native(doubles, number).join())
+    >>> number.value
+    42
     """
     address = _function(fn)
     if not address:

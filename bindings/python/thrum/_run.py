@@ -16,6 +16,9 @@ def run(main: Callable[..., T], /, *args: Any, procs: int = 0,
 
     What else still runs when main has ended is cancelled. Ctrl-C cancels main, and
     the second time interrupts it, and is raised here once it has ended.
+
+    >>> thrum.run(pow, 2, 10)
+    1024
     """
     if current_task() is not None:
         raise RuntimeError("run() inside a Task: use go()")
@@ -28,6 +31,9 @@ def parallelism() -> Literal["native", "interpreters", "free-threaded"]:
 
     "native": code that gives the GIL up, and C functions. "interpreters": Python,
     too, by go_remote() in this Runtime. "free-threaded": all Python.
+
+    >>> thrum.run(thrum.parallelism)
+    'native'
     """
     enabled = getattr(sys, "_is_gil_enabled", lambda: True)
     if not enabled():

@@ -17,8 +17,12 @@ _NS = 1e9
 def timeout(seconds: float) -> Iterator[None]:
     """No wait of this Task lasts beyond it: it raises Timeout. Nests.
 
-        with thrum.timeout(0.5):
-            value = channel.recv()
+    >>> def main():
+    ...     with thrum.timeout(0.001):
+    ...         thrum.Channel().recv()
+    >>> thrum.run(main)
+    Traceback (most recent call last):
+    thrum.Timeout: deadline passed
     """
     end = int(min(_core.now() + max(seconds * _NS, 0), _core.FOREVER))
     before = _core.limit(end)
@@ -33,8 +37,10 @@ def timeout(seconds: float) -> Iterator[None]:
 def shield() -> Iterator[None]:
     """No cancel and no timeout ends a wait inside; they stay pending.
 
-        with thrum.shield():
-            log.send("closed")
+    >>> def main():
+    ...     with thrum.shield():
+    ...         thrum.sleep(0.001)
+    >>> thrum.run(main)
     """
     _core.shield(1)
     try:
@@ -48,6 +54,13 @@ class Scope:
 
     Its end waits for all. The first error, be it of a Task or of the body, cancels
     the rest, and is raised when all have ended. Made by scope().
+
+    >>> def main():
+    ...     with thrum.scope() as s:
+    ...         tasks = [s.go(pow, 2, n) for n in range(3)]
+    ...     return isinstance(s, thrum.Scope), [t.result() for t in tasks]
+    >>> thrum.run(main)
+    (True, [1, 2, 4])
     """
 
     def __init__(self, seconds: float | None = None) -> None:
@@ -150,8 +163,11 @@ class Scope:
 def scope(timeout: float | None = None) -> Scope:
     """A Scope, whose waits may be limited in time.
 
-        with thrum.scope(timeout=5.0) as s:
-            tasks = [s.go(fetch, url) for url in urls]
-        pages = [t.result() for t in tasks]
+    >>> def main():
+    ...     with thrum.scope(timeout=0.001) as s:
+    ...         s.go(thrum.sleep, 60)
+    >>> thrum.run(main)
+    Traceback (most recent call last):
+    thrum.Timeout: deadline passed
     """
     return Scope(timeout)

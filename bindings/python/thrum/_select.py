@@ -14,10 +14,12 @@ T = TypeVar("T")
 class select:
     """Waits at the end of the `with` until one arm can go on, and takes it.
 
-        with thrum.select() as s:
-            s.recv(pages, lambda page: print(len(page)))
-            s.send(log, "waiting")
-            s.after(1.0, lambda: print("slow"))
+    >>> pages, log = thrum.Channel(), thrum.Channel(cap=1)
+    >>> with thrum.select() as s:
+    ...     s.recv(pages, lambda page: print(len(page)))
+    ...     s.send(log, "waiting", lambda: print("sent"))
+    ...     s.after(1.0, lambda: print("slow"))
+    sent
 
     Among several that are ready the choice is random. A closed channel is ready:
     its `closed` is called, and without one ClosedError is raised. What the called

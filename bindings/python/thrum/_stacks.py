@@ -17,6 +17,13 @@ def dump(file: TextIO | None = None, runtime: Runtime | None = None) -> None:
     """Writes the stack of every Task that has not ended.
 
     Of the Runtime that this runs in, if none is named. On stderr by default.
+
+    >>> def main():
+    ...     nap = thrum.go(thrum.sleep, 60)
+    ...     thrum.yield_()
+    ...     thrum.dump(sys.stdout)
+    >>> thrum.run(main) # doctest: +ELLIPSIS
+    Task ...
     """
     out = sys.stderr if file is None else file
     where = _core.current_runtime() if runtime is None else runtime
@@ -31,7 +38,12 @@ def dump(file: TextIO | None = None, runtime: Runtime | None = None) -> None:
 def excepthook(task: Task[Any], error: BaseException) -> None:
     """Called with the error of a Task that nobody joins. Replace it at will.
 
-        thrum.excepthook = lambda task, error: log(task.name, error)
+    >>> thrum.excepthook = lambda task, error: print("nobody joined", task.name)
+    >>> def main():
+    ...     thrum.go(int, "x")
+    ...     thrum.yield_()
+    >>> thrum.run(main)
+    nobody joined int
     """
     print(f"Exception in thrum.Task {task.name}, which nobody joined:",
           file=sys.stderr)

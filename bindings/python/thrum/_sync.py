@@ -12,8 +12,13 @@ from ._core import Mutex
 class RWLock:
     """Many readers or one writer. A waiting writer stops new readers.
 
-        with lock.read(): ...
-        with lock.write(): ...
+    >>> lock = thrum.RWLock()
+    >>> with lock.read(), lock.read():
+    ...     print("two readers")
+    two readers
+    >>> with lock.write(timeout=1.0):
+    ...     print("one writer")
+    one writer
     """
 
     __slots__ = ("_lock",)
@@ -44,6 +49,11 @@ class Once:
     """Runs a function once, whoever comes first; the others wait for it.
 
     If it raises, the error is the caller's and the next one tries again.
+
+    >>> once = thrum.Once()
+    >>> [once.do(lambda: print("made") or 5) for _ in range(2)]
+    made
+    [5, 5]
     """
 
     __slots__ = ("_lock", "_done", "_value")

@@ -1,12 +1,18 @@
 """Sockets that look blocking and park the Task alone.
 
-    def handle(stream: net.Stream) -> None:
-        with stream:
-            for line in stream.makefile("rb"):
-                stream.sendall(line)
-
-    with net.listen(("127.0.0.1", 8080)) as listener:
-        listener.serve(handle)
+    >>> from thrum import net
+    >>> def handle(stream):
+    ...     for line in stream.makefile("rb"):
+    ...         stream.sendall(line.upper())
+    >>> def main():
+    ...     with net.listen(("127.0.0.1", 0)) as listener:
+    ...         server = thrum.go(listener.serve, handle)  # a Task each
+    ...         with net.connect(("127.0.0.1", listener.port)) as stream:
+    ...             stream.sendall(b"hello\\n")
+    ...             print(stream.recv(100))
+    ...         server.cancel()
+    >>> thrum.run(main)
+    b'HELLO\\n'
 
 An address is (host, port), or the path of a Unix socket. Threads may use them, too,
 and block as threads do. Errors are OSErrors, as of sockets; ClosedError once this
@@ -57,7 +63,11 @@ def _no_name(error: OSError, host: str | None) -> OSError:
 
 def resolve(host: str, port: int = 0,
             timeout: float | None = None) -> list[tuple[str, int]]:
-    """The addresses of a name, in the order in which to try them."""
+    """The addresses of a name, in the order in which to try them.
+
+    >>> thrum.run(net.resolve, "127.0.0.1", 80)
+    [('127.0.0.1', 80)]
+    """
     try:
         return _core.resolve(host, port, timeout)
     except OSError as error:
@@ -171,7 +181,18 @@ class _Stream:
 
 
 class Stream(_core.Conn, _Stream):
-    """A connection: TCP, a Unix socket, a pipe."""
+    """A connection: TCP, a Unix socket, a pipe. Made by connect() and listeners.
+
+    >>> def main():
+    ...     with net.listen(("127.0.0.1", 0)) as listener:
+    ...         client = net.connect(("127.0.0.1", listener.port))
+    ...         with client, listener.accept() as server:
+    ...             client.sendall(b"hello")
+    ...             client.shutdown()
+    ...             return isinstance(server, net.Stream), server.recv_all()
+    >>> thrum.run(main)
+    (True, b'hello')
+    """
 
     def __enter__(self) -> Stream:
         return self
@@ -198,9 +219,11 @@ class Stream(_core.Conn, _Stream):
         return self.address(True)
 
     def getsockname(self) -> Any:
+        """As of sockets: local."""
         return self.address(False)
 
     def getpeername(self) -> Any:
+        """As of sockets: peer."""
         return self.address(True)
 
     def shutdown(self, how: int = _socket.SHUT_WR) -> None:
@@ -234,7 +257,15 @@ class Stream(_core.Conn, _Stream):
 
 
 class TLSStream(_Stream):
-    """TLS over a Stream, by ssl.MemoryBIO."""
+    """TLS over a Stream, by ssl.MemoryBIO. Made by Stream.tls().
+
+    >>> def fetch(host):
+    ...     with net.connect((host, 443), timeout=5.0) as stream:
+    ...         with stream.tls(server_hostname=host) as secure:
+    ...             return isinstance(secure, net.TLSStream), secure.version()
+    >>> thrum.run(fetch, "example.org") # doctest: +SKIP
+    (True, 'TLSv1.3')
+    """
 
     def __init__(self, stream: Stream, context: ssl.SSLContext,
                  server_hostname: str | None = None, server_side: bool = False,
@@ -330,12 +361,15 @@ class TLSStream(_Stream):
         self._stream.close()
 
     def fileno(self) -> int:
+        """Of the Stream below; -1: it is closed."""
         return self._stream.fileno()
 
     def settimeout(self, seconds: float | None) -> None:
+        """Of calls that name none."""
         self._stream.settimeout(seconds)
 
     def gettimeout(self) -> float | None:
+        """What settimeout() has set."""
         return self._stream.gettimeout()
 
     def version(self) -> str | None:
@@ -355,7 +389,14 @@ class TLSStream(_Stream):
 
 
 class Listener(_core.Listener):
-    """Where connections come in."""
+    """Where connections come in. Made by listen().
+
+    >>> def main():
+    ...     with net.listen(("127.0.0.1", 0)) as listener:
+    ...         return isinstance(listener, net.Listener), listener.port > 0
+    >>> thrum.run(main)
+    (True, True)
+    """
 
     address: Address
 
@@ -406,7 +447,14 @@ class Listener(_core.Listener):
 
 
 class Datagrams(_core.Datagrams):
-    """A UDP socket."""
+    """A UDP socket. Made by datagrams().
+
+    >>> def main():
+    ...     with net.datagrams(("127.0.0.1", 0)) as socket:
+    ...         return isinstance(socket, net.Datagrams), socket.address[0]
+    >>> thrum.run(main)
+    (True, '127.0.0.1')
+    """
 
     def send(self, data: Buffer, to: tuple[str, int] | None = None,
              timeout: float | None = None) -> None:
@@ -434,7 +482,15 @@ class Datagrams(_core.Datagrams):
 
 
 def connect(address: Address, timeout: float | None = None) -> Stream:
-    """Connects. Of a name's addresses the first to answer wins."""
+    """Connects. Of a name's addresses the first to answer wins.
+
+    >>> def main():
+    ...     with net.listen(("127.0.0.1", 0)) as listener:
+    ...         with net.connect(("127.0.0.1", listener.port), timeout=5.0) as stream:
+    ...             return stream.peer == ("127.0.0.1", listener.port)
+    >>> thrum.run(main)
+    True
+    """
     host, port = _split(address)
     try:
         stream: Stream = Stream.dial(host, port, timeout)
@@ -445,7 +501,14 @@ def connect(address: Address, timeout: float | None = None) -> Stream:
 
 def listen(address: Address, backlog: int = 0, *,
            reuse_port: bool = False) -> Listener:
-    """Listens. Port 0: any, see Listener.port. Host "": on all addresses."""
+    """Listens. Port 0: any, see Listener.port. Host "": on all addresses.
+
+    >>> def main():
+    ...     with net.listen(("127.0.0.1", 0)) as listener:
+    ...         net.connect(("127.0.0.1", listener.port)).close()
+    ...         listener.accept(timeout=5.0).close()
+    >>> thrum.run(main)
+    """
     host, port = _split(address)
     flags: Literal[0, 1] = 1 if reuse_port else 0
     try:
@@ -459,7 +522,15 @@ def listen(address: Address, backlog: int = 0, *,
 
 
 def datagrams(address: tuple[str, int] = ("0.0.0.0", 0)) -> Datagrams:
-    """A UDP socket at an address; port 0: any."""
+    """A UDP socket at an address; port 0: any.
+
+    >>> def main():
+    ...     with net.datagrams(("127.0.0.1", 0)) as a, net.datagrams() as b:
+    ...         b.send(b"ping", to=a.address)
+    ...         return a.recv(100)[0]
+    >>> thrum.run(main)
+    b'ping'
+    """
     host, port = resolve(*address)[0]
     made: Datagrams = Datagrams.bind(host, port, 0)
     return made

@@ -44,9 +44,13 @@ def patch(**parts: bool) -> None:
     them, for libraries that know nothing of thrum. Before they are imported, for
     `from time import sleep` keeps what there was.
 
-        import thrum
-        thrum.patch()  # threading, select, socket, time, os, subprocess
-        thrum.patch(threading=False)  # all but one
+    >>> thrum.patch()  # threading, select, socket, time, os, subprocess
+    >>> import time    # thrum.patch(time=False): all parts but one
+    >>> def main():
+    ...     naps = [thrum.go(time.sleep, 0.01) for _ in range(100)]
+    ...     return [nap.join() for nap in naps].count(None)
+    >>> thrum.run(main)
+    100
 
     A threading.Thread that is started where there is a runtime is a Task. Locks made
     before stay locks of threads. Calls of threads do what they did. Of os: read and
