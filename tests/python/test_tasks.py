@@ -239,6 +239,21 @@ def test_runtimes_are_left_in_any_order(script):
                    "the runtime has stopped\n")
 
 
+def test_a_long_chain_of_results_is_freed(script):
+    code, out, err = script("""
+        import thrum
+        def main():
+            task = None
+            for _ in range(200_000):
+                task = thrum.go(lambda before: before, task)
+                task.join()
+            del task
+            return "freed"
+        print(thrum.run(main))
+    """, timeout=60)
+    assert (code, out, err) == (0, "freed\n", "")
+
+
 def test_an_async_function_is_no_task(rt):
     async def fn():
         pass

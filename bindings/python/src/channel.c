@@ -96,8 +96,8 @@ static int channel_clear(PyObject* self) {
 static void channel_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);
-  Py_TRASHCAN_BEGIN(self, channel_dealloc) /* a channel in a channel in … */
-      channel_clear(self);
+  Py_TRASHCAN_BEGIN(self, channel_dealloc); /* a channel in a channel in … */
+  channel_clear(self);
   thrum_chan_release(((Channel*)self)->chan);
   type->tp_free(self);
   Py_DECREF(type);

@@ -404,13 +404,9 @@ static int task_clear(PyObject* self) {
   return 0;
 }
 
-static void task_dealloc(PyObject* self) {
-  if (PyObject_CallFinalizerFromDealloc(self) < 0) {
-    return;
-  }
+static void task_free(PyObject* self) {
   Task* t = (Task*)self;
   PyTypeObject* type = Py_TYPE(self);
-  PyObject_GC_UnTrack(self);
   if (t->weak) {
     PyObject_ClearWeakRefs(self);
   }
@@ -420,6 +416,18 @@ static void task_dealloc(PyObject* self) {
   Py_CLEAR(t->runtime);
   type->tp_free(self);
   Py_DECREF(type);
+}
+
+/* The trashcan is for a Task whose result is a Task whose result is one … */
+static void task_dealloc(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  Py_TRASHCAN_BEGIN(self, task_dealloc);
+  PyObject_GC_Track(self); /* a finalizer may keep it */
+  if (PyObject_CallFinalizerFromDealloc(self) == 0) {
+    PyObject_GC_UnTrack(self);
+    task_free(self);
+  }
+  Py_TRASHCAN_END
 }
 
 static PyMethodDef methods[] = {
