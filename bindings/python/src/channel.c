@@ -34,11 +34,6 @@ static int take(PyObject* self, PyObject** value, int64_t deadline) {
   return code;
 }
 
-static void drop(void* arg, void* element) {
-  (void)arg;
-  Py_DECREF(*(PyObject**)element);
-}
-
 static PyObject* channel_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
   static char* names[] = {"cap", NULL};
   Py_ssize_t cap = 0;
@@ -54,9 +49,6 @@ static PyObject* channel_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
     return NULL;
   }
   int code = thrum_chan_new(sizeof(PyObject*), (uint32_t)cap, &self->chan);
-  if (code == 0) {
-    code = thrum_chan_set_drop(self->chan, drop, NULL);
-  }
   if (code < 0) {
     Py_DECREF(self);
     return raise_code(PyType_GetModuleState(type), code);
