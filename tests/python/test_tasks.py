@@ -239,6 +239,46 @@ def test_runtimes_are_left_in_any_order(script):
                    "the runtime has stopped\n")
 
 
+def test_cycles_are_collected(rt):
+    class Node:
+        pass
+    gone = []
+
+    def node():
+        new = Node()
+        weakref.finalize(new, gone.append, 1)
+        return new
+
+    def by_result():
+        new = node()
+        new.task = go(lambda: new)
+        new.task.join()
+
+    def by_error():
+        new = node()
+
+        def fails():
+            raise ValueError(new)
+        new.task = go(fails)
+        new.task.exception()
+
+    def by_scope():
+        new = node()
+        with thrum.scope() as new.scope:
+            new.scope.go(lambda: new)
+        new.scope.node = new
+
+    def by_select():
+        new = node()
+        new.channel = thrum.Channel(1)
+        with thrum.select() as new.select:
+            new.select.send(new.channel, new)
+    for make in by_result, by_error, by_scope, by_select:
+        rt.run(make)
+        gc.collect()
+        assert gone.pop() == 1 and not gone
+
+
 def test_a_long_chain_of_results_is_freed(script):
     code, out, err = script("""
         import thrum
