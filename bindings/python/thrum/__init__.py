@@ -80,7 +80,7 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER} - {"TYPE_CHECKING", "annotations"})
 
 
 # Runtimes stop before the interpreter waits for its threads and takes itself
