@@ -17,8 +17,9 @@ from common import code_files, finish, rust_files, strip_comments
 
 FORBIDDEN = "task fiber coroutine worker job vcpu manager helper util".split()
 FORBIDDEN += [word + "s" for word in FORBIDDEN]
-# A binding speaks its host's tongue: a green thread is a Task in Python.
-TONGUES = {"bindings/python/": {"task", "tasks"},
+# A binding speaks its host's tongue: a green thread is a Task in Python, whose
+# coroutines are asyncio's.
+TONGUES = {"bindings/python/": {"task", "tasks", "coroutine"},
            "bindings/rust/": {"task"}}  # std::task, where Waker is
 # The file that speaks the sanitizers' tongue, and names that they gave.
 INTERPRETER = "core/arch/sanitize.hpp"
