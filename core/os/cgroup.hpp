@@ -57,9 +57,11 @@ struct CpuGroups {
 // Always succeeds: what cannot be read limits nothing and is noted.
 void groups_open(CpuGroups& g, const char* root);
 void groups_close(CpuGroups& g);
-// Reads the open files again, and where we are; at every eighth call looks for files
-// that are new. True: something has changed.
-bool groups_reread(CpuGroups& g);
+// Reads the quotas of our own groups and of the one that limits again; where we are,
+// the other groups, periods of their own files and whether files are new at one of
+// kGroupTurns calls, or all of it now. True: something has changed.
+constexpr u32 kGroupTurns = 8;
+bool groups_reread(CpuGroups& g, bool all = false);
 // The tightest limit in 1/1000 CPU, 0: none; and whose it is.
 u32 groups_limit(const CpuGroups& g, const GroupLevel** whose);
 

@@ -22,12 +22,13 @@ constexpr i64 kSeldom = 10'000'000'000;
 
 // The CPUs that the maker of the runtime had, until sysmon's own mask changes
 // (a cpuset, taskset -a): the host may have pinned the thread that started it.
-u32 cpus_now(Governor* g, const CpuSet& own) {
+u32 cpus_now(Governor* g, const CpuSet& own, bool* changed) {
   // No CPU: a machine too large for a set.
   u32 mask = own.count() ? own.count() : static_cast<u32>(os::cpus_allowed());
   u32 before = g->mask_cpus;
   g->mask_cpus = mask;
-  return before == 0 || before == mask ? g->budget.cpus : mask;
+  *changed = before && before != mask;
+  return *changed ? mask : g->budget.cpus;
 }
 
 // The set that Ms may have: as thrum_pin_threads says, as far as there are such.
@@ -156,11 +157,12 @@ void follow_quota(Governor* g, Runtime* rt, const os::GroupLevel* whose,
 }
 
 void follow(Governor* g, Runtime* rt, const CpuSet& own, i64 now) {
-  u32 cpus = cpus_now(g, own);
+  bool moved;  // to another cpuset: perhaps to another group as well
+  u32 cpus = cpus_now(g, own, &moved);
   Budget b;
   {
     Locked held(g->lock);
-    bool changed = os::groups_reread(g->groups);
+    bool changed = os::groups_reread(g->groups, moved);
     const os::GroupLevel* whose;
     b = budget_of(cpus, os::groups_limit(g->groups, &whose), g->opts.cap);
     bool same = b.procs == g->budget.procs;

@@ -4,8 +4,8 @@
 // and the loop comes here.
 //
 // Shares: each P keeps what it has spent on a class, in ticks times a price (high
-// 1, normal 3, low 12), and serves of those that wait the one that has had least.
-// So, under load, of 17 parts of the time 12, 4 and 1 go to each, and nobody
+// 1, normal 3, low 9), and serves of those that wait the one that has had least.
+// So, under load, of 13 parts of the time 9, 3 and 1 go to each, and nobody
 // starves; a class that was away gets no credit for it. A high G that comes to a
 // P which runs less asks for it at the next check of what runs there.
 // SPDX-License-Identifier: MIT
@@ -15,7 +15,7 @@ namespace thrum {
 
 namespace {
 
-constexpr u64 kPrice[kRanks] = {3, 1, 12};
+constexpr u64 kPrice[kRanks] = {3, 1, 9};
 
 // What has run since the last look is paid for by its class. Not more than for
 // two slices: nobody looks while normal ones are alone.

@@ -15,7 +15,8 @@ extern "C" {
  * as the system grants: the CPUs of the affinity mask, or the CPU quota of the
  * tightest control group around the process (of either version, ancestors
  * included), rounded up, but not more than thrum_config.max_procs. It is granted
- * anew each second while Gs run. What the system refuses to tell limits nothing.
+ * anew each second while Gs run; a limit that is new further up, and a move to
+ * another group, count within eight. What the system refuses to tell limits nothing.
  *
  * The number stays as it is from the first thrum_set_procs on; with
  * THRUM_PLACE_ONCE; and in hosted and deterministic runtimes, which have no
@@ -61,7 +62,7 @@ extern "C" {
 /* ---- Classes ------------------------------------------------------------------
  * thrum_spawn_opts.priority puts a G into a class: THRUM_PRIO_HIGH, normal (0) or
  * THRUM_PRIO_LOW. Where Gs of several classes wait for a P, its time goes to them
- * as 12 to 4 to 1: a class that is not there leaves its part to the others, nobody
+ * as 9 to 3 to 1: a class that is not there leaves its part to the others, nobody
  * starves, and one that was away gets no credit. A high G that is ready asks a P
  * that runs lower ones to come to it at the next thrum_check or switch; one that
  * computes without either keeps it to the end of its slice, as ever.

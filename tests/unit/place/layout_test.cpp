@@ -95,6 +95,15 @@ int open_fds() {
 constexpr const char* kV2 =
     "30 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
 
+// Does one of so many looks that all has had its turn find something new?
+bool seen_in_a_round(os::CpuGroups& g) {
+  bool seen = false;
+  for (u32 i = 0; i < os::kGroupTurns; ++i) {
+    seen |= os::groups_reread(g);
+  }
+  return seen;
+}
+
 }  // namespace
 
 TEST_CASE("place: every recorded layout has the quota that it should") {
@@ -136,11 +145,7 @@ TEST_CASE("place: a controller that is switched on later is seen") {
     CHECK(!os::groups_reread(*g));
     std::string group = std::string("/sys/fs/cgroup") + where;
     tree.put(group + "/cpu.max", "50000 100000\n");
-    bool seen = false;
-    for (int i = 0; i < 8; ++i) {
-      seen |= os::groups_reread(*g);
-    }
-    CHECK(seen);
+    CHECK(seen_in_a_round(*g));
     CHECK(os::groups_limit(*g, &whose) == 500);
     CHECK(below(*g, whose) == group);
     CHECK(!os::groups_reread(*g));
@@ -158,10 +163,66 @@ TEST_CASE("place: a move to another group is seen") {
   os::groups_open(*g, tree.root());
   const os::GroupLevel* whose;
   CHECK(os::groups_limit(*g, &whose) == 500);
-  tree.put("/proc/self/cgroup", "0::/b\n");
+  CHECK(!os::groups_reread(*g));
+  for (const char* to : {"b", "a"}) {
+    tree.put("/proc/self/cgroup", std::string("0::/") + to + "\n");
+    // A look at all sees it at once.
+    CHECK((*to == 'a' ? os::groups_reread(*g, true) : seen_in_a_round(*g)));
+    CHECK(os::groups_limit(*g, &whose) == (*to == 'a' ? 500 : 1500));
+    CHECK(below(*g, whose) == std::string("/sys/fs/cgroup/") + to);
+  }
+  os::groups_close(*g);
+}
+
+TEST_CASE("place: a period that changes is seen, with its quota or alone") {
+  Tree tree;
+  std::string group = "/sys/fs/cgroup/cpu/a";
+  tree.put("/proc/self/mountinfo",
+           "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n");
+  tree.put("/proc/self/cgroup", "1:cpu:/a\n");
+  tree.put(group + "/cpu.cfs_quota_us", "50000\n");
+  tree.put(group + "/cpu.cfs_period_us", "100000\n");
+  auto g = std::make_unique<os::CpuGroups>();
+  os::groups_open(*g, tree.root());
+  const os::GroupLevel* whose;
+  CHECK(os::groups_limit(*g, &whose) == 500);
+  CHECK(!os::groups_reread(*g));
+  tree.put(group + "/cpu.cfs_quota_us", "60000\n");
+  tree.put(group + "/cpu.cfs_period_us", "200000\n");
   CHECK(os::groups_reread(*g));
-  CHECK(os::groups_limit(*g, &whose) == 1500);
-  CHECK(below(*g, whose) == "/sys/fs/cgroup/b");
+  CHECK(os::groups_limit(*g, &whose) == 300);
+  tree.put(group + "/cpu.cfs_period_us", "50000\n");
+  CHECK(seen_in_a_round(*g));
+  CHECK(os::groups_limit(*g, &whose) == 1200);
+  os::groups_close(*g);
+}
+
+TEST_CASE("place: a tighter limit further up has its turn, the tightest each") {
+  Tree tree;
+  auto set = [&](const char* group, const char* quota) {
+    tree.put(std::string("/sys/fs/cgroup/") + group + "/cpu.max",
+             std::string(quota) + " 100000\n");
+  };
+  tree.put("/proc/self/mountinfo", kV2);
+  tree.put("/proc/self/cgroup", "0::/a/b\n");
+  set("a/b", "max");
+  set("a", "max");
+  auto g = std::make_unique<os::CpuGroups>();
+  os::groups_open(*g, tree.root());
+  const os::GroupLevel* whose;
+  CHECK(!os::groups_reread(*g));
+  set("a", "50000");
+  CHECK(seen_in_a_round(*g));
+  CHECK(os::groups_limit(*g, &whose) == 500);
+  set("a", "70000");
+  CHECK(os::groups_reread(*g));
+  CHECK(os::groups_limit(*g, &whose) == 700);
+  set("a/b", "60000");
+  CHECK(os::groups_reread(*g));
+  CHECK(os::groups_limit(*g, &whose) == 600);
+  set("a", "30000");
+  CHECK(os::groups_reread(*g, true));
+  CHECK(os::groups_limit(*g, &whose) == 300);
   os::groups_close(*g);
 }
 
