@@ -15,7 +15,8 @@ namespace {
 constexpr i64 kEvery = 1'000'000'000;
 // A runtime that lives shorter opens no file for this.
 constexpr i64 kFirst = 10'000'000;
-// What takes half a millisecond is put off for so long while Gs wait for sysmon.
+// To look at the machine's shape takes half a millisecond: that is put off for so
+// long while Gs wait for sysmon.
 constexpr i64 kPatience = 100'000'000;
 // Where the program says how many Ps, and nothing limits: no files are kept open.
 constexpr i64 kSeldom = 10'000'000'000;
@@ -111,10 +112,11 @@ void look_around(Governor* g, Runtime* rt) {
   g->opts.source.give(room, sizeof *room);
 }
 
-// Once a second.
-void follow_shape(Governor* g, Runtime* rt, const CpuSet& own) {
+// Once a second. Returns when it wants to look again, for want of calm.
+i64 follow_shape(Governor* g, Runtime* rt, const CpuSet& own, i64 now,
+                 bool calm) {
   if (g->opts.flat) {
-    return;
+    return kForever;
   }
   bool moved = own.count() && g->own.count() && !(own == g->own);
   g->own = own;
@@ -122,12 +124,16 @@ void follow_shape(Governor* g, Runtime* rt, const CpuSet& own) {
     Locked held(g->lock);
     g->mask = own;
   }
+  if (!moved && !g->seen && !calm && now < g->patience) {
+    return g->patience;
+  }
   if (moved || !g->seen) {
     g->seen = true;
     look_around(g, rt);
   } else if (g->opts.pins == Pins::none && rt->near.load(relaxed)) {
     near_again(rt);
   }
+  return kForever;
 }
 
 u8 home(Govern* seam, u32 p, CpuSet* cpus) {
@@ -218,26 +224,25 @@ i64 keep_pace(Governor* g, Runtime* rt, i64 now) {
 i64 look(Govern* seam, Runtime* rt, i64 now, bool calm) {
   Governor* g = governor_of(seam);
   if (!g->at) {
-    g->at = now + kFirst;
+    // Under a quota that is known at once: the kernel's period has begun.
+    g->at = g->budget.quota_milli ? now : now + kFirst;
+    g->patience = now + kFirst + kPatience;
   }
-  bool takes_long = !g->opened || !(g->seen || g->opts.flat);
-  i64 at = g->at + (takes_long && !calm ? kPatience : 0);
-  if (now >= at) {
+  if (now >= g->at) {
     if (!g->opened) {
       open(g);
     }
     CpuSet own{};
     (void)os::affinity_get(0, own.words, kCpuWords);
     follow(g, rt, own, now);
-    follow_shape(g, rt, own);
-    at = now + kEvery;
+    i64 shape_at = follow_shape(g, rt, own, now, calm);
+    g->at = min(now + kEvery, shape_at);
     if (!g->opts.follows && !g->budget.quota_milli && !rt->near.load(relaxed)) {
       close(g);
-      at = now + kSeldom;
+      g->at = min(now + kSeldom, shape_at);
     }
-    g->at = at;
   }
-  return min(at, keep_pace(g, rt, now));
+  return min(g->at, keep_pace(g, rt, now));
 }
 
 void free_governor(Govern* seam) {

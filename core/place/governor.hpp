@@ -35,6 +35,7 @@ struct Governor {
   Govern seam;      // const; first: sched knows this part
   GovernOpts opts;  // const
   i64 at;           // sysmon: reads again then
+  i64 patience;     // sysmon: with the machine's shape until then
   i64 pace_at;      // sysmon: looks at the bucket again then
   u32 mask_cpus;    // sysmon: of its own affinity mask at the first look
   CpuSet own;       // sysmon: that mask at the last look; empty: not yet

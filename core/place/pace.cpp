@@ -23,11 +23,12 @@ i64 lasts(const Pace& p, i64 tokens, u32 busy) {
 
 }  // namespace
 
-// In any window of a period no more than the quota is used: what is in the bucket,
-// and what flows in meanwhile.
+// In any window of a period less than the quota is used: what is in the bucket, and
+// what flows in meanwhile, leave half of the rest. The kernel hands a quota out to
+// CPUs by pieces of 5 ms, and some of them lie where nobody needs them.
 i64 pace_room(const Pace& p) {
   i64 left = p.period / 1'000'000 * i64{p.quota_milli} * (1000 - p.share);
-  return max(left, kRoomLeast);
+  return max(left / 2, kRoomLeast);
 }
 
 void pace_set(Pace& p, u32 quota_milli, i64 period, u32 procs, i64 now,
@@ -38,7 +39,7 @@ void pace_set(Pace& p, u32 quota_milli, i64 period, u32 procs, i64 now,
   p.period = min(max(period, i64{1'000'000}), i64{1'000'000'000});
   if (binds && !was) {
     p.share = p.share ? p.share : kShareFirst;
-    p.tokens = pace_room(p);
+    p.tokens = pace_room(p) / 2;
     p.at = now;
     p.cpu = cpu;
   }

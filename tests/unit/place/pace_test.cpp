@@ -91,7 +91,7 @@ TEST_CASE("pace: idleness saves up no more than the bucket holds") {
   Pause none = pace_step(p, 60'000 * kMilli, 0, 0);
   CHECK(none.until == 0);
   CHECK(p.tokens == pace_room(p));
-  CHECK(pace_room(p) == 2 * kMilli);
+  CHECK(pace_room(p) == kMilli);
 }
 
 TEST_CASE("pace: less when the kernel throttled, slowly more when it did not") {
