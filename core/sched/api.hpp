@@ -68,7 +68,8 @@ inline bool must_check(M* m, G* g) {
 int park(M*& m, const char* reason, i64 deadline);
 
 // ---- rank.cpp: classes, and mutexes that lend theirs -----------------------------
-u8 rank_of_caller(M* m);               // now; kNormal: not a G
+G* rank_g(M* m, u64 who);  // if it is one of m's runtime, and that has classes
+u8 rank_of_caller(M* m);   // now; kNormal: not a G
 u8 rank_of_queue(const WaitQueue& q);  // of the highest of the first 64
 // Under the lock of a mutex that `who` (sync.hpp) holds: it gets `rank` until it
 // unlocks, if that is higher than its own. `again`: this mutex lends to it already.

@@ -151,7 +151,7 @@ G* rank_pick(M* m, P* p) {
 
 u8 rank_of_caller(M* m) {
   G* g = g_of(m);
-  return g ? rank_now(g) : kNormal;
+  return g ? g->rank.load(seq_cst) >> 2 & 3 : kNormal;
 }
 
 u8 rank_of_queue(const WaitQueue& q) {
@@ -164,30 +164,31 @@ u8 rank_of_queue(const WaitQueue& q) {
   return best;
 }
 
-namespace {
-
-// Is it the address of a G of rt?
-bool is_g(Runtime* rt, u64 who) {
+G* rank_g(M* m, u64 who) {
+  Runtime* rt = m ? m->rt : nullptr;
+  if (!rt || !rt->ranks_used.load(relaxed)) {
+    return nullptr;
+  }
   char* chunk = reinterpret_cast<char*>(who & ~u64{kChunkBytes - 1});
   for (const Atomic<char*>& c : rt->table.chunks) {
     char* at = c.load(acquire);  // pairs with the release of who makes it
-    if (!at || at == chunk) {
-      return at != nullptr;
+    if (!at) {
+      break;
+    }
+    if (at == chunk) {
+      return reinterpret_cast<G*>(who);
     }
   }
-  return false;
+  return nullptr;
 }
-
-}  // namespace
 
 // Under the lock of a mutex, so `who` holds it and does not end. True: one lend
 // more; whoever unlocks takes it back.
 bool rank_lend(M* m, u64 who, u8 rank, bool again) {
-  Runtime* rt = m ? m->rt : nullptr;
-  if (!rt || !rt->ranks_used.load(relaxed) || !is_g(rt, who)) {
+  G* g = rank_g(m, who);
+  if (!g) {
     return false;
   }
-  G* g = reinterpret_cast<G*>(who);
   u8 v = g->rank.load(relaxed);
   u8 to;
   do {
@@ -198,9 +199,11 @@ bool rank_lend(M* m, u64 who, u8 rank, bool again) {
     to =
         static_cast<u8>((v & ~(3 << 2)) | (above(rank, now) ? rank : now) << 2);
     to = static_cast<u8>(to + (again ? 0 : kLentOne));
-  } while (!g->rank.compare_exchange_weak(v, to, relaxed, relaxed));
+    // seq_cst: then one looks where it waits (sync/mutex.cpp).
+  } while (!g->rank.compare_exchange_weak(v, to, seq_cst, relaxed));
   // If it waits among the low ones it goes on from its new place. Whoever queues
   // it later reads its rank under this lock (push_between).
+  Runtime* rt = m->rt;
   Locked held(rt->lock);
   if ((v >> 2 & 3) == kLow && unlink(rt->ranked[kLow], g)) {
     push_between(rt, g);

@@ -12,6 +12,7 @@ constexpr u8 kLentOne = 16;
 
 inline u8 rank_bits(u8 rank) { return static_cast<u8>(rank | rank << 2); }
 inline u8 rank_now(const G* g) { return g->rank.load(relaxed) >> 2 & 3; }
+inline bool rank_lent(const G* g) { return g->rank.load(seq_cst) >= kLentOne; }
 
 // Is a served before b?
 inline bool above(u8 a, u8 b) {

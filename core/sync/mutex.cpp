@@ -15,8 +15,15 @@
 // longer has it. Only a holder of that lock sets kMutexRevoke, so to find it is to
 // find one's own. Fences are dear, so the calm that is asked for doubles each
 // time.
+//
+// Classes (sched/rank.cpp): who waits lends its own to the owner (priority
+// inheritance), and where that one waits for a mutex itself, to that one's owner,
+// and so on (lend_along). Each has shown what it waits in before it reads its class
+// and lends it, so what is lent to it in between is passed on by one side or the
+// other.
 // SPDX-License-Identifier: MIT
 #include "sched/profile.hpp"
+#include "sched/rank.hpp"
 #include "sync/sync.hpp"
 
 namespace thrum {
@@ -35,20 +42,17 @@ constexpr int kPauses = 30;
 constexpr int kHanded = 1;  // result of a wait: the mutex is ours
 
 WordLock g_revoking;  // one unbias at a time, in all of the process
+WordLock
+    g_lending;  // one lend_along at a time; taken with no mutex's lock held
 
-// Another thread of the parent's may have held it, and is not in this child.
-void let_go_in_child() { g_revoking.word.store(0, relaxed); }
+// Another thread of the parent's may have held them, and is not in this child.
+void let_go_in_child() {
+  g_revoking.word.store(0, relaxed);
+  g_lending.word.store(0, relaxed);
+}
 
 bool held(u64 v) { return v & ~kMutexFlags; }
 bool leaving(u64 v) { return v >> 32 == kMutexLeaving; }
-
-// Under the lock over the queue: the owner named in v gets the caller's class if
-// that is higher (priority inheritance). It holds on to it, so it cannot end.
-u64 lend(M* m, u64 v) {
-  u64 who = v & ~kMutexFlags;
-  bool lent = v & kLent;
-  return rank_lend(m, who, rank_of_caller(m), lent) ? v | kLent : v;
-}
 
 // Flags that speak of the queue, recomputed under the lock.
 u64 trim(const Mutex* x, u64 v) {
@@ -113,6 +117,67 @@ u64 lock_queue(Mutex* x) {
   }
 }
 
+// Under the lock over the queue: the owner named in v has at least this class until
+// it unlocks. It holds on to x, so it cannot end. True: it had a lower one.
+bool lend(M* m, u64& v, u8 rank) {
+  bool raised = rank_lend(m, v & ~kMutexFlags, rank, v & kLent);
+  v |= raised ? kLent : 0;
+  return raised;
+}
+
+constexpr u32 kChain = 64;  // mutexes: what is further away is lent nothing
+
+// From here on the caller is in a wait for x. It reads its class later.
+void show_wait(M* m, Mutex* x) {
+  if (G* g = g_of(m)) {
+    publish(g->body->on, static_cast<const void*>(x));
+    g->body->why.store(Why::mutex, seq_cst);  // Dekker with awaited_by
+  }
+}
+
+// And no longer. Who has followed what was lent to it may still look at the mutex,
+// which the caller may free as soon as it returns.
+void hide_wait(M* m) {
+  if (G* g = g_of(m)) {
+    g->body->why.store(Why::none, seq_cst);  // Dekker with awaited_by
+    if (rank_lent(g)) {
+      Locked until_gone(g_lending);
+    }
+  }
+}
+
+// What the owner named in v waits in, if it is in a wait for a mutex and something
+// is lent to it: then it stays there for as long as g_lending is held. Under the lock
+// of a mutex that it owns.
+Mutex* awaited_by(M* m, u64 v) {
+  const G* g = rank_g(m, v & ~kMutexFlags);
+  if (!g || !rank_lent(g)) {
+    return nullptr;
+  }
+  const Body* b = peek(g->body);
+  b = b ? b : peek(g->away);
+  return b->why.load(seq_cst) == Why::mutex
+             ? static_cast<Mutex*>(const_cast<void*>(peek(b->on)))
+             : nullptr;
+}
+
+// Lends the caller's class to the owner of x, to the owner of what that one waits
+// for, and so on, until one has it already.
+THRUM_COLD void lend_along(M* m, Mutex* x) {
+  if (!os::fork_watch(let_go_in_child)) {
+    return;
+  }
+  Locked one(g_lending);
+  u8 rank = rank_of_caller(m);
+  for (u32 i = 0; x && i < kChain; ++i) {
+    u64 v = lock_queue(x);
+    bool on = lend(m, v, rank) || i == 0;
+    Mutex* next = on ? awaited_by(m, v) : nullptr;
+    x->word.unlock(v);
+    x = next;
+  }
+}
+
 bool spin_for(M* m, Mutex* x) {
   for (int i = 0; i < kSpins; ++i) {
     if (mutex_try(m, x)) {
@@ -151,28 +216,23 @@ void waited_for(M* m, i64 ns) {
   }
 }
 
-THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
-  if ((x->word.word.load(relaxed) & ~kMutexFlags) == me) {
-    return deadline == kTry ? kEAGAIN : kEDEADLOCK;
-  }
-  if (deadline == kTry) {
-    if (held(x->word.word.load(relaxed))) {
-      return kEAGAIN;  // and a bias stays
-    }
-  } else if (may_spin(m) && spin_for(m, x)) {
-    return 0;
-  }
+// For somebody who has waited in vain otherwise.
+int lock_queued(M*& m, Mutex* x, i64 deadline, u64 me) {
   i64 since = 0;
   i64 round = 0;       // of this wait: woken ones may have to wait again
   bool woken = false;  // we own kWoken
+  bool front = false;  // for we have waited before
   bool starving = false;
   for (;;) {
     u64 v = lock_queue(x);
     if (woken) {
       v &= ~kWoken;
+      woken = false;
     }
     if (!held(v) && !(v & kStarving)) {
-      x->word.unlock(v | me);
+      v |= me;
+      lend(m, v, rank_of_queue(x->queue));
+      x->word.unlock(v);
       if (since) {
         waited_for(m, now_of(m) - since);
       }
@@ -186,10 +246,16 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
     if (!since) {
       since = round = now_of(m);
     }
+    show_wait(m, x);
+    if (lend(m, v, rank_of_caller(m)) && awaited_by(m, v)) {
+      x->word.unlock(trim(x, v));
+      lend_along(m, x);
+      continue;  // next time there is nothing to lend
+    }
     stamp(m, round);
-    u64 to = lend(m, v) | kWaiters | (starving ? kStarving : 0);
+    u64 to = v | kWaiters | (starving ? kStarving : 0);
     int result = wait_queued(
-        m, x->word, to, x->queue, w, me, reinterpret_cast<void*>(since), woken,
+        m, x->word, to, x->queue, w, me, reinterpret_cast<void*>(since), front,
         [&] { return lock_queue(x); }, [&](u64 now) { return trim(x, now); });
     stamp(m, 0);
     if (result < 0) {
@@ -206,13 +272,40 @@ THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
       }
       return 0;
     }
-    woken = true;
+    woken = front = true;
   }
+}
+
+THRUM_NOINLINE int lock_slow(M*& m, Mutex* x, i64 deadline, u64 me) {
+  if ((x->word.word.load(relaxed) & ~kMutexFlags) == me) {
+    return deadline == kTry ? kEAGAIN : kEDEADLOCK;
+  }
+  if (deadline == kTry) {
+    if (held(x->word.word.load(relaxed))) {
+      return kEAGAIN;  // and a bias stays
+    }
+  } else if (may_spin(m) && spin_for(m, x)) {
+    return 0;
+  }
+  int err = lock_queued(m, x, deadline, me);
+  hide_wait(m);
+  return err;
 }
 
 bool head_waits_long(M* m, const Mutex* x) {
   const Waiter* w = x->queue.head;
   return w && now_of(m) - reinterpret_cast<i64>(w->elem) > kStarvedAfter;
+}
+
+// Does a higher one wait behind the head? Who is only woken is no owner yet, and
+// is lent nothing.
+bool head_is_lower(M* m, const Mutex* x) {
+  const Waiter* w = x->queue.head;
+  if (!w || !m || !m->rt->ranks_used.load(relaxed)) {
+    return false;
+  }
+  const G* g = w->wake->g;
+  return above(rank_of_queue(x->queue), g ? rank_now(g) : kNormal);
 }
 
 }  // namespace
@@ -235,7 +328,7 @@ THRUM_NOINLINE int mutex_unlock_slow(M* m, Mutex* x) {
   v = lock_queue(x) & kMutexFlags;
   bool lent = v & kLent;
   v &= ~kLent;
-  bool hand = (v & kStarving) || head_waits_long(m, x);
+  bool hand = (v & kStarving) || head_waits_long(m, x) || head_is_lower(m, x);
   Waiter* w = hand || !(v & kWoken) ? pop_claimed(x->queue) : nullptr;
   v = trim(x, hand ? v | kStarving : v);
   hand = hand && w;
@@ -243,8 +336,8 @@ THRUM_NOINLINE int mutex_unlock_slow(M* m, Mutex* x) {
     w->wake->result = hand ? kHanded : 0;
     v |= hand ? w->data : kWoken;
   }
-  if (hand && rank_lend(m, w->data, rank_of_queue(x->queue), false)) {
-    v |= kLent;
+  if (hand) {
+    lend(m, v, rank_of_queue(x->queue));
   }
   x->word.unlock(v);  // the last touch of x
   if (lent) {

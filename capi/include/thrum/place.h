@@ -68,8 +68,8 @@ extern "C" {
  * computes without either keeps it to the end of its slice, as ever.
  *
  * The owner of a mutex (thrum_mutex) has the class of the highest G of its runtime
- * that waits for it, until it unlocks; that is not handed on to the owner of
- * another mutex that it waits for itself. Other objects lend nothing.
+ * that waits for it, until it unlocks. Where it waits for a mutex itself, so has that
+ * one's owner, and so on through up to 64 of them. Other objects lend nothing.
  *
  * A class counts for nothing while a G is bound to a thread or inside a domain,
  * and in deterministic runtimes. Gs of a class cost some 35 ns more per dispatch

@@ -188,6 +188,125 @@ TEST_CASE("rank: two mutexes lend until both are unlocked") {
   CHECK(x.pump() == 0);
 }
 
+// Each holds a mutex and waits for the next one's; the last one is ready, behind
+// normal ones that take all the time.
+TEST_CASE("rank: what is lent goes on along a chain of mutexes") {
+  for (bool late : {false, true}) {
+    constexpr u32 kLinks = 5;
+    Rt x(hosted());
+    Mutex link[kLinks] = {};
+    G* low[kLinks];
+    bool got = false;
+    for (u32 i = 0; i < kLinks; ++i) {
+      low[i] = go_as(x.rt, kLow, [&, i] {
+        REQUIRE(lock(link[i]) == 0);
+        if (i == 0 || late) {
+          (void)park();
+        }
+        if (i > 0) {
+          REQUIRE(lock(link[i - 1]) == 0);
+          REQUIRE(unlock(link[i - 1]) == 0);
+        }
+        REQUIRE(unlock(link[i]) == 0);
+        CHECK(me()->rank.load() == rank_bits(kLow));
+      });
+    }
+    CHECK(x.pump() == 1);  // they hold, and wait
+    for (int i = 0; i < 3; ++i) {
+      go_as(x.rt, kNormal, [&] { until([&] { return got; }); });
+    }
+    go_as(x.rt, kHigh, [&] {
+      REQUIRE(lock(link[kLinks - 1]) == 0);
+      got = true;
+      REQUIRE(unlock(link[kLinks - 1]) == 0);
+    });
+    go_as(x.rt, kNormal, [&] {
+      until([&] { return rank_now(low[kLinks - 1]) == kHigh; });
+      for (u32 i = kLinks; i-- > 0;) {
+        CHECK(rank_now(low[i]) == kHigh);
+        if (late) {  // what it has been lent it lends on when it waits
+          CHECK(unpark(handle_of(x->tag, low[i]->slot, low[i]->word.load())) ==
+                0);
+          until([&] { return i == 0 || rank_now(low[i - 1]) == kHigh; });
+        }
+      }
+      if (!late) {
+        CHECK(unpark(handle_of(x->tag, low[0]->slot, low[0]->word.load())) ==
+              0);
+        CHECK(low_ones(x.rt) == 0);
+      }
+    });
+    CHECK(x.pump() == 0);
+    CHECK(got);
+    for (Mutex& m : link) {
+      CHECK(m.word.word.load() == 0);
+    }
+  }
+}
+
+TEST_CASE("rank: a ring of mutexes is followed once") {
+  Rt x(hosted());
+  Mutex a{}, b{};
+  G* low[2];
+  for (int i = 0; i < 2; ++i) {
+    low[i] = go_as(x.rt, kLow, [&, i] {
+      Mutex& other = i ? a : b;
+      REQUIRE(lock(i ? b : a) == 0);
+      (void)park();
+      REQUIRE(lock(other, os::now_ns() + 3'600'000 * kMs) == kECANCELED);
+      REQUIRE(unlock(i ? b : a) == 0);
+    });
+  }
+  CHECK(x.pump() == 1);
+  go_as(x.rt, kNormal, [&] {
+    for (G* g : low) {
+      CHECK(unpark(handle_of(x->tag, g->slot, g->word.load())) == 0);
+    }
+    until([&] { return a.queue.head && b.queue.head; });
+    go_as(x.rt, kHigh, [&] {
+      REQUIRE(lock(a) == 0);
+      REQUIRE(unlock(a) == 0);
+    });
+    until([&] { return rank_now(low[0]) == kHigh; });
+    CHECK(rank_now(low[1]) == kHigh);
+    for (G* g : low) {
+      CHECK(cancel(handle_of(x->tag, g->slot, g->word.load())) == 0);
+    }
+  });
+  CHECK(x.pump() == 0);
+}
+
+TEST_CASE("rank: a mutex is handed to a lower one that a higher waits behind") {
+  Rt x(hosted());
+  Mutex lock_of{};
+  bool got = false;
+  G* second = nullptr;
+  go_as(x.rt, kLow, [&] {
+    REQUIRE(lock(lock_of) == 0);
+    second = go_as(x.rt, kLow, [&] {
+      REQUIRE(lock(lock_of) == 0);
+      CHECK(rank_now(me()) == kHigh);
+      REQUIRE(unlock(lock_of) == 0);
+      CHECK(rank_now(me()) == kLow);
+    });
+    until([&] { return lock_of.queue.head != nullptr; });
+    go_as(x.rt, kHigh, [&] {
+      REQUIRE(lock(lock_of) == 0);
+      got = true;
+      REQUIRE(unlock(lock_of) == 0);
+    });
+    until([&] { return lock_of.queue.head && lock_of.queue.head->next; });
+    REQUIRE(unlock(lock_of) == 0);
+    CHECK((lock_of.word.word.load() & ~kMutexFlags) ==
+          reinterpret_cast<u64>(second));
+    CHECK(rank_now(second) == kHigh);
+    CHECK(low_ones(x.rt) == 0);
+  });
+  CHECK(x.pump() == 0);
+  CHECK(got);
+  CHECK(lock_of.word.word.load() == 0);
+}
+
 TEST_CASE("rank: nobody of a lower class lends, nor does a thread") {
   Rt x(hosted());
   Mutex lock_of{};
