@@ -99,7 +99,7 @@ static void play(uint64_t seed, struct rt_kind kind) {
   thrum_g g[ACTORS];
   uint64_t rng = seed;
   memset(&c, 0, sizeof c);
-  c.rounds = ROUNDS(400);
+  c.rounds = ROUNDS(4000);
   c.seed = seed;
   for (int i = 0; i < ACTORS; i++) {
     thrum_spawn_opts o = spawn_opts();
