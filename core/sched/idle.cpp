@@ -25,7 +25,7 @@ bool go_idle(M* m) {
     Locked held(rt->lock);
     // slow: run_ended ends our call under this lock.
     if (rt->wanting_head || rt->global.size() ||
-        rt->ranked_count.load(relaxed) || !m->pinned.empty() ||
+        rt->ranked_count.load(relaxed) || pinned_waits(m) ||
         m->leaving.load(relaxed) || (m->slow.load(relaxed) & kSlowStop) ||
         p->attention.load(relaxed)) {
       return false;
@@ -55,13 +55,20 @@ bool any_runs(Runtime* rt) {
   return runs;
 }
 
-// A ready G whose M is about to look for it.
+bool may_run(const M* m, const Fifo<G>& gs) {
+  bool ready = false;
+  for (G* g = gs.head; g; g = g->next) {
+    ready |= !m->locked || g == m->locked;
+  }
+  return ready;
+}
+
+// A ready G whose M is about to look for it. No P runs, so no M does either.
 bool any_pinned(Runtime* rt) {
   bool ready = false;
   for (M* m = rt->ms; m; m = m->next_m) {
-    for (G* g = m->lent && !m->lent_now ? nullptr : m->pinned.head; g;
-         g = g->next) {
-      ready |= !m->locked || g == m->locked;
+    if (!m->lent || m->lent_now) {
+      ready |= may_run(m, m->own) || may_run(m, m->pinned);
     }
   }
   return ready;

@@ -37,7 +37,7 @@ bool spin(M* m) {
   }
   u64 until = cpu_ticks() + rt->wake_ticks;
   while (cpu_ticks() < until) {
-    if (has_work(rt) || m->pinned_n.load(relaxed) || m->slow.load(relaxed) ||
+    if (has_work(rt) || pinned_waits(m) || m->slow.load(relaxed) ||
         m->p->attention.load(relaxed)) {
       rt->spin_credit.store(kSpinCredit, relaxed);
       return true;
@@ -199,7 +199,7 @@ G* find_runnable(M* m, bool may_wait) {
           continue;
         }
         if (!m->idle && !m->next_p) {
-          if (m->pinned.empty()) {
+          if (!pinned_waits(m)) {
             idle_m_push(rt, m);
           } else {
             next_p_or_wait(rt, m);

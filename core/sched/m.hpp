@@ -132,8 +132,10 @@ struct M {
 
   G* locked;             // owner: the G it belongs to while kSlowLocked
   bool locked_asleep;    // Runtime.lock: sleeps without a P until it is ready
-  Fifo<G> pinned;        // Runtime.lock: ready Gs that run only here
-  Atomic<u32> pinned_n;  // Runtime.lock writes, owner reads
+  Fifo<G> own;           // owner: ready Gs that run only here
+  Atomic<u32> own_n;     // owner writes: how many
+  Fifo<G> pinned;        // Runtime.lock: likewise, on their way to `own`
+  Atomic<u32> pinned_n;  // Runtime.lock writes: how many
   u32 pinned_turn;       // owner: pinned Gs and the P's own take turns
   bool locked_served;    // owner: `locked` has run since others had a turn
   Atomic<u32> tid;       // owner writes: its thread, 0: none yet

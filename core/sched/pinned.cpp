@@ -1,7 +1,8 @@
 // Gs that run on one M only (THRUM_PIN_M, a started THRUM_PIN_STARTED,
 // thrum_lock_thread), and Ms that want a P.
 //
-// A ready pinned G queues on its M. If that M has a P it takes the G at its next
+// A ready pinned G queues on its M: in `own`, without a lock, if that M readies it;
+// else in `pinned`, which `own` takes in. If the M has a P it takes the G at its next
 // dispatch; if it sleeps it gets an idle P or, when all are busy, stands in the
 // `wanting` queue. An M hands its P over to the head of that queue when it runs
 // out of work, at its fairness tick, or when sysmon asks (once a tick): not at
@@ -66,15 +67,43 @@ void next_p_or_wait(Runtime* rt, M* m) {
   sysmon_prompt(rt);  // the Ps' Ms may be outside
 }
 
+namespace {
+
+void own_push(M* m, G* g) {
+  m->own.push(g);
+  m->own_n.store(m->own.count, relaxed);
+}
+
+}  // namespace
+
+G* own_pop(M* m) {
+  G* g = m->own.pop();
+  m->own_n.store(m->own.count, relaxed);
+  return g;
+}
+
+void take_in(M* m) {
+  m->own.splice(m->pinned);
+  m->own_n.store(m->own.count, relaxed);
+  m->pinned_n.store(0, relaxed);
+}
+
 void ready_pinned(M* m, M* pin, G* g) {
   Runtime* rt = pin->rt;
+  if (pin == m) {
+    own_push(m, g);
+    if (THRUM_UNLIKELY(rt->preempt_on.load(relaxed))) {
+      sysmon_prompt(rt);
+    }
+    return;
+  }
   M* wake = nullptr;
   {
     Locked held(rt->lock);
     pin->pinned.push(g);
     pin->pinned_n.store(pin->pinned.count, relaxed);
     bool asleep = pin->locked_asleep ? pin->locked == g : pin->idle;
-    if (pin != m && asleep && !pin->wanting) {
+    if (asleep && !pin->wanting) {
       if (pin->idle) {
         idle_m_remove(rt, pin);
       }
@@ -87,7 +116,7 @@ void ready_pinned(M* m, M* pin, G* g) {
     note_wake(wake);
   } else if (pin->lent && !owns_threads(rt)) {
     raise_wake_fd(rt);
-  } else if (pin != m || rt->preempt_on.load(relaxed)) {
+  } else {
     sysmon_prompt(rt);
   }
 }
@@ -119,18 +148,15 @@ void await_p(M* m) {
 // The first of the ready Gs that `is` it; the others keep their order.
 template <class Is>
 G* take_first(M* m, Is is) {
-  Locked held(m->rt->lock);
-  Fifo<G> rest;
   G* found = nullptr;
-  while (G* g = m->pinned.pop()) {
+  for (u32 n = m->own.count; n > 0; --n) {
+    G* g = own_pop(m);
     if (!found && is(g)) {
       found = g;
     } else {
-      rest.push(g);
+      own_push(m, g);
     }
   }
-  m->pinned = rest;
-  m->pinned_n.store(rest.count, relaxed);
   return found;
 }
 
@@ -156,8 +182,9 @@ void sleep_locked(M* m) {
   drop_p(m);
   {
     Locked held(rt->lock);
+    take_in(m);
     bool ready = false;
-    for (G* g = m->pinned.head; g; g = g->next) {
+    for (G* g = m->own.head; g; g = g->next) {
       ready |= g == m->locked;
     }
     if (!ready) {
@@ -170,7 +197,11 @@ void sleep_locked(M* m) {
 }
 
 G* take_pinned(M* m) {
-  if (!m->pinned_n.load(relaxed)) {
+  if (m->pinned_n.load(relaxed)) {
+    Locked held(m->rt->lock);
+    take_in(m);
+  }
+  if (m->own.empty()) {
     return nullptr;
   }
   if (m->rt->preempt_on.load(relaxed)) {
@@ -191,10 +222,26 @@ G* take_pinned(M* m) {
   if (others && !m->bound_n && ++m->pinned_turn % 2) {
     return nullptr;
   }
-  Locked held(m->rt->lock);
-  G* g = m->pinned.pop();
-  m->pinned_n.store(m->pinned.count, relaxed);
-  return g;
+  return own_pop(m);
+}
+
+G* pick_pinned(M* m) {
+  P* p = m->p;
+  if (p->attention.load(relaxed) || m->slow.load(relaxed) ||
+      m->pinned_n.load(relaxed) || between(m->rt) ||
+      m->rt->preempt_on.load(relaxed)) {
+    return nullptr;
+  }
+  // In turns, as in take_pinned.
+  if (p->queued() && ++m->pinned_turn % 2) {
+    return pick_plain(m, p);
+  }
+  if (--p->fair_in == 0) {
+    if (G* g = pick_fair(m, p)) {
+      return g;
+    }
+  }
+  return own_pop(m);
 }
 
 void want_p(M* m) {
@@ -211,7 +258,7 @@ void want_p(M* m) {
 bool pinned_ready(Runtime* rt, u64 who) {
   Locked held(rt->lock);
   for (M* m = rt->ms; m; m = m->next_m) {
-    if (m->lent && (!who || m->lender == who) && m->pinned_n.load(relaxed)) {
+    if (m->lent && m->lender == who && pinned_waits(m)) {
       return true;
     }
   }

@@ -282,7 +282,7 @@ bool sample_send(M* m) {
 
 bool preempt_waits(M* m) {
   Domain* d = peek(m->domain);  // never freed before its runtime
-  return m->pinned_n.load(relaxed) || (d && domain_waits(d));
+  return pinned_waits(m) || (d && domain_waits(d));
 }
 
 namespace {

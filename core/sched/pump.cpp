@@ -203,7 +203,7 @@ int pump_gs(Runtime* rt, i64 deadline) {
   }
   if (more) {
     more = (lender->p && lender->p->queued()) || has_work(rt) ||
-           rt->drawer.count || lender->pinned_n.load(relaxed);
+           rt->drawer.count || pinned_waits(lender);
   }
   if (lender->p) {
     drop_p(lender);

@@ -169,6 +169,13 @@ void ready_pinned(M* m, M* pin, G* g);
 void spawn_pinned(M* m,
                   G* g);  // a THRUM_PIN_STARTED that is born on m, with a P
 G* take_pinned(M* m);
+// Owner: are there ready Gs that run only here?
+inline bool pinned_waits(const M* m) {
+  return m->own_n.load(relaxed) || m->pinned_n.load(relaxed);
+}
+// Owner, with rt->lock held: all of those in `own`.
+void take_in(M* m);
+G* own_pop(M* m);
 void sleep_locked(M* m);
 void thread_is_spoilt(M* m);
 // Waits, as an OS thread, until this M has a P.

@@ -19,7 +19,8 @@ void trace(Runtime* rt, u64 word) {
 // One of the ready Gs: of the drawer, or of those that run on m alone. The caller
 // holds Runtime.lock.
 G* ready_one(M* m, Drawer& d) {
-  u32 n = d.count + m->pinned.count;
+  take_in(m);
+  u32 n = d.count + m->own.count;
   if (!n) {
     return nullptr;
   }
@@ -31,11 +32,9 @@ G* ready_one(M* m, Drawer& d) {
   }
   // Of a long queue one of the first: each step over one costs.
   for (u32 over = (at - d.count) % 64; over; --over) {
-    m->pinned.push(m->pinned.pop());
+    m->own.push(m->own.pop());
   }
-  G* g = m->pinned.pop();
-  m->pinned_n.store(m->pinned.count, relaxed);
-  return g;
+  return own_pop(m);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ namespace thrum {
 
 // loop.cpp, park.cpp, ready.cpp, exit.cpp: the parts behind the hot path
 G* pick_fair(M* m, P* p);  // the fairness tick
+G* pick_pinned(M* m);      // pinned.cpp: for pick_next, which sees a reason
 bool bind(M* m, G* g);     // a body for a G that has none; false: the
                            // loop must see to it (M::next_g)
 void finish_slow(M* m);
@@ -32,12 +33,8 @@ void loop(M* m);
 void loop_switch(M* m, Body* from);
 void g_main(void* carry);
 
-THRUM_INLINE G* pick_next(M* m) {
-  P* p = m->p;
-  if (THRUM_UNLIKELY(p->attention.load(relaxed) | m->slow.load(relaxed) |
-                     m->pinned_n.load(relaxed))) {
-    return nullptr;
-  }
+// What is next in the queues of P.
+THRUM_INLINE G* pick_plain(M* m, P* p) {
   if (THRUM_UNLIKELY(--p->fair_in == 0)) {
     if (G* g = pick_fair(m, p)) {
       return g;
@@ -64,6 +61,16 @@ THRUM_INLINE G* pick_next(M* m) {
     return g;
   }
   return p->take_fresh();
+}
+
+// Null: the loop knows.
+THRUM_INLINE G* pick_next(M* m) {
+  P* p = m->p;
+  if (THRUM_UNLIKELY(p->attention.load(relaxed) | m->slow.load(relaxed) |
+                     m->pinned_n.load(relaxed) | m->own_n.load(relaxed))) {
+    return pick_pinned(m);
+  }
+  return pick_plain(m, p);
 }
 
 inline void eh_save(M* m, Body* b) {

@@ -133,7 +133,7 @@ THRUM_NOINLINE bench_span block() {
     for (int k = 0; k < 8; ++k) {
       asm volatile("" : "+r"(m), "+r"(p), "+r"(g) : : "memory");
       if (THRUM_UNLIKELY(p->attention.load(relaxed) | m->slow.load(relaxed) |
-                         m->pinned_n.load(relaxed))) {
+                         m->pinned_n.load(relaxed) | m->own_n.load(relaxed))) {
         any = true;
       }
       if ((kLookup == kRoute && THRUM_UNLIKELY(g->flags & kRouted)) ||

@@ -125,6 +125,7 @@ void ideal(unsigned n) {
     ms[i]->slow.store(kSlowPump, relaxed);
     hide(ms[i]->slow);
     hide(ms[i]->pinned_n);
+    hide(ms[i]->own_n);
     hide(ms[i]->door.in_core);
     hide(rt->ps[i]->attention);
     hide(rt->ps[i]->alone);
@@ -153,6 +154,7 @@ void real(unsigned n, unsigned p_count, bool doors, bool timers) {
   for (unsigned i = 0; i < n; ++i) {
     hide(ms[i]->slow);
     hide(ms[i]->pinned_n);
+    hide(ms[i]->own_n);
     if (doors) {
       ms[i]->door.in_core.store(1, relaxed);
     } else {
