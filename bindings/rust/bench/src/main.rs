@@ -34,6 +34,7 @@ const ROWS: &[Row] = &[
         runs: &[
             ("thrum", on_thrum::spawn_join),
             ("C", on_c::spawn_join),
+            ("C, kept", on_c::spawn_join_kept),
             ("tokio", on_tokio::spawn_join),
             ("may", on_may::spawn_join),
         ],
@@ -44,6 +45,7 @@ const ROWS: &[Row] = &[
         runs: &[
             ("thrum", on_thrum::spawn_many),
             ("C", on_c::spawn_many),
+            ("C, kept", on_c::spawn_many_kept),
             ("tokio", on_tokio::spawn_many),
             ("may", on_may::spawn_many),
         ],

@@ -7,8 +7,14 @@ use crate::PROCS;
 use std::ffi::c_void;
 use std::mem::{size_of, zeroed};
 use std::ptr::{addr_of, addr_of_mut, null, null_mut};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 use thrum::sys::*;
+
+extern "C" {
+    fn malloc(bytes: usize) -> *mut c_void;
+    fn free(block: *mut c_void);
+}
 
 fn check(code: i32) {
     assert!(code >= 0, "{code}");
@@ -69,6 +75,61 @@ pub fn spawn_join() -> f64 {
                 let g = go(null_mut(), result, addr_of_mut!(slots).cast());
                 check(thrum_join(null_mut(), g, THRUM_FOREVER));
                 assert_eq!(addr_of!(slots.1).read_volatile(), n);
+            }
+        }
+    })
+}
+
+/// What a closure and a handle are in C: both in one block, which the last of the two frees.
+#[repr(C)]
+struct Kept {
+    /// 0, and 1 for each of the two that has done with it.
+    done: AtomicU32,
+    argument: u32,
+    result: u32,
+}
+
+unsafe extern "C" fn kept(arg: *mut c_void) {
+    let block = arg.cast::<Kept>();
+    (*block).result = (*block).argument;
+    leave(block);
+}
+
+unsafe fn leave(block: *mut Kept) {
+    if (*block).done.fetch_add(1, Ordering::AcqRel) == 1 {
+        free(block.cast());
+    }
+}
+
+unsafe fn keep(n: u32) -> (thrum_g, *mut Kept) {
+    let block = malloc(size_of::<Kept>()).cast::<Kept>();
+    block.write(Kept { done: AtomicU32::new(0), argument: n, result: 0 });
+    (go(null_mut(), kept, block.cast()), block)
+}
+
+unsafe fn join_kept((g, block): (thrum_g, *mut Kept)) -> u32 {
+    check(thrum_join(null_mut(), g, THRUM_FOREVER));
+    let result = (*block).result;
+    leave(block);
+    result
+}
+
+pub fn spawn_join_kept() -> f64 {
+    per(SPAWNS, || {
+        for n in 0..SPAWNS {
+            // SAFETY: the block is there until both have left it.
+            assert_eq!(unsafe { join_kept(keep(n)) }, n);
+        }
+    })
+}
+
+pub fn spawn_many_kept() -> f64 {
+    per(SPAWNS, || {
+        for _ in 0..SPAWNS / BATCH {
+            // SAFETY: as above.
+            unsafe {
+                let all: Vec<_> = (0..BATCH).map(|n| keep(n)).collect();
+                all.into_iter().for_each(|one| _ = join_kept(one));
             }
         }
     })

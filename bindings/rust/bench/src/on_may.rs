@@ -19,8 +19,8 @@ fn per(n: u32, f: impl FnOnce() + Send + 'static) -> f64 {
 
 /// Fewer: each takes up to 0.1 ms on two threads.
 pub fn spawn_join() -> f64 {
-    per(SPAWNS / 10, || {
-        for n in 0..SPAWNS / 10 {
+    per(SPAWNS / 50, || {
+        for n in 0..SPAWNS / 50 {
             // SAFETY: as above.
             assert_eq!(unsafe { spawn(move || n) }.join().unwrap(), n);
         }

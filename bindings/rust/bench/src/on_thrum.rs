@@ -4,11 +4,11 @@ use crate::PROCS;
 use std::time::Instant;
 use thrum::{channel, spawn, yield_now, Runtime};
 
-pub const SPAWNS: u32 = 50_000;
+pub const SPAWNS: u32 = 500_000;
 pub const BATCH: u32 = 1_000;
-pub const TRIPS: u32 = 50_000;
+pub const TRIPS: u32 = 300_000;
 pub const YIELDERS: u32 = 8;
-pub const YIELDS: u32 = 25_000;
+pub const YIELDS: u32 = 150_000;
 
 fn per(n: u32, f: impl FnOnce() + Send) -> f64 {
     Runtime::builder().procs(PROCS as u32).run(|| {

@@ -7,7 +7,7 @@ use crate::packet::Packet;
 use crate::park::{deadline, park};
 use crate::spawn::Shared;
 use crate::sys;
-use std::future::Future;
+use std::future::{poll_fn, Future};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
@@ -22,8 +22,8 @@ pub struct JoinHandle<T>(pub(crate) Handle<'static, T>);
 
 /// What [`JoinHandle`] and the handles of a scope are made of.
 pub(crate) struct Handle<'a, T> {
-    /// A Box that is ours once the green thread has ended; see Packet::leave.
-    shared: NonNull<dyn Shared<T> + 'a>,
+    /// Ours once the green thread has ended; see Packet::leave.
+    shared: NonNull<Shared<'a, T>>,
     /// To be called while the green thread has not ended.
     rt: *mut sys::thrum_rt,
     pub(crate) g: sys::thrum_g,
@@ -37,7 +37,7 @@ unsafe impl<T: Send> Sync for Handle<'_, T> {}
 
 impl<'a, T> Handle<'a, T> {
     pub(crate) fn new(
-        shared: NonNull<dyn Shared<T> + 'a>,
+        shared: NonNull<Shared<'a, T>>,
         rt: *mut sys::thrum_rt,
         g: sys::thrum_g,
     ) -> Self {
@@ -46,7 +46,7 @@ impl<'a, T> Handle<'a, T> {
 
     fn packet(&self) -> &Packet<T> {
         // SAFETY: it is there as long as this handle.
-        unsafe { self.shared.as_ref() }.packet()
+        unsafe { &self.shared.as_ref().packet }
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -60,14 +60,18 @@ impl<'a, T> Handle<'a, T> {
         });
     }
 
+    /// Inline: each frame between the wait and its caller is a return that the CPU
+    /// predicts wrongly.
+    #[inline(always)]
     pub(crate) fn join(mut self) -> thread::Result<T> {
         if !self.is_finished() && !self.join_neighbour() {
-            return block_on(&mut self);
+            self.join_stranger();
         }
         self.take()
     }
 
     /// The result of a green thread that has ended, once.
+    #[inline]
     pub(crate) fn take(&mut self) -> thread::Result<T> {
         // SAFETY: this is the one handle.
         unsafe { self.packet().take() }.expect("a green thread ends with one result")
@@ -75,21 +79,40 @@ impl<'a, T> Handle<'a, T> {
 
     /// False: it is none of the calling green thread's runtime. (It has not ended, so
     /// its runtime lives, and no other has the tag that is in the handle.)
+    #[inline(always)]
     fn join_neighbour(&self) -> bool {
         // SAFETY: parking.
         let code = park(sys::THRUM_FOREVER, || unsafe {
             sys::thrum_join(std::ptr::null_mut(), self.g, sys::THRUM_FOREVER)
         });
-        assert!(code != sys::THRUM_EDEADLOCK, "thrum: a green thread can't join itself");
-        code == 0
+        code == 0 || not_a_neighbour(code)
+    }
+
+    #[cold]
+    fn join_stranger(&self) {
+        block_on(poll_fn(|cx| self.poll_end(cx)));
+    }
+
+    fn poll_end(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.is_finished() && self.packet().register(cx.waker()) {
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 }
 
+#[cold]
+fn not_a_neighbour(code: i32) -> bool {
+    assert!(code != sys::THRUM_EDEADLOCK, "thrum: a green thread can't join itself");
+    false
+}
+
 impl<T> Drop for Handle<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         if self.packet().leave() {
             // SAFETY: the green thread has left it to us.
-            drop(unsafe { Box::from_raw(self.shared.as_ptr()) });
+            unsafe { (self.shared.as_ref().free)(self.shared) };
         }
     }
 }
@@ -98,10 +121,7 @@ impl<T> Future for Handle<'_, T> {
     type Output = thread::Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<thread::Result<T>> {
-        if !self.is_finished() && self.packet().register(cx.waker()) {
-            return Poll::Pending;
-        }
-        Poll::Ready(self.take())
+        self.poll_end(cx).map(|()| self.take())
     }
 }
 
@@ -117,6 +137,7 @@ impl<T> JoinHandle<T> {
     /// assert_eq!(fails.join().unwrap_err().downcast_ref(), Some(&"no luck"));
     /// # });
     /// ```
+    #[inline(always)]
     pub fn join(self) -> thread::Result<T> {
         self.0.join()
     }

@@ -47,11 +47,21 @@ impl<T> Packet<T> {
     ///
     /// # Safety
     /// Called once, by the green thread.
+    #[inline]
     pub(crate) unsafe fn finish(&self, result: thread::Result<T>) -> bool {
-        // SAFETY: before DONE the result is ours.
-        unsafe { *self.result.get() = Some(result) };
+        // SAFETY: before DONE the result is ours, and nothing is there.
+        unsafe { self.result.get().write(Some(result)) };
+        // Release: the result.
+        match self.state.compare_exchange(0, DONE, Ordering::Release, Ordering::Acquire) {
+            Ok(_) => false,
+            Err(state) => self.finish_told(state),
+        }
+    }
+
+    /// The same for a packet of which somebody has said something.
+    #[inline(never)]
+    fn finish_told(&self, mut state: usize) -> bool {
         let mut waker = None;
-        let mut state = self.state.load(Ordering::Acquire);
         loop {
             if state >= GUARDED {
                 // Who is between its look at DONE and its call counts on our being here.

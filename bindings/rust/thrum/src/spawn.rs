@@ -11,6 +11,7 @@ use crate::runtime::Runtime;
 use crate::sys;
 use std::cell::UnsafeCell;
 use std::ffi::{c_void, CString};
+use std::mem::ManuallyDrop;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -238,7 +239,8 @@ impl Builder {
         F: FnOnce() -> T + 'a,
         T: 'a,
     {
-        let start = Start { packet: Packet::new(), f: UnsafeCell::new(Some(f)), ends };
+        let shared = Shared { packet: Packet::new(), free: free::<F, T>, ends };
+        let start = Start { shared, f: UnsafeCell::new(ManuallyDrop::new(f)) };
         let start = NonNull::from(Box::leak(Box::new(start)));
         let opts = sys::thrum_spawn_opts {
             struct_size: mem::size_of::<sys::thrum_spawn_opts>() as u32,
@@ -254,11 +256,12 @@ impl Builder {
         // SAFETY: run knows what arg is.
         let code = unsafe { sys::thrum_spawn(rt, &opts, Some(run::<F, T>), arg, &mut g) };
         if code < 0 {
-            // SAFETY: it was not taken.
-            drop(unsafe { Box::from_raw(start.as_ptr()) });
+            // SAFETY: it was not taken, so neither was f.
+            let start = unsafe { Box::from_raw(start.as_ptr()) };
+            drop(ManuallyDrop::into_inner(start.f.into_inner()));
             return Err(io_error(code.into()));
         }
-        Ok(Handle::new(start, home, g))
+        Ok(Handle::new(start.cast(), home, g))
     }
 }
 
@@ -270,31 +273,32 @@ pub(crate) trait Ends {
     fn ended(&self);
 }
 
-/// A [`Start`] without the type of its function.
-pub(crate) trait Shared<T> {
-    fn packet(&self) -> &Packet<T>;
-}
-
-struct Start<'a, F, T> {
-    packet: Packet<T>,
-    /// The green thread's; taken as it begins.
-    f: UnsafeCell<Option<F>>,
+/// What a handle knows of a [`Start`], which begins with it.
+pub(crate) struct Shared<'a, T> {
+    pub(crate) packet: Packet<T>,
+    /// Frees the Start; for who has it alone.
+    pub(crate) free: unsafe fn(NonNull<Shared<'a, T>>),
     ends: Option<&'a dyn Ends>,
 }
 
-impl<F, T> Drop for Start<'_, F, T> {
-    fn drop(&mut self) {
-        let Some(ends) = self.ends else { return };
-        // SAFETY: nobody else has it any more.
-        if unsafe { self.packet.left_panic(|payload| payload.is::<Cancelled>()) } {
-            ends.panicked();
-        }
-    }
+#[repr(C)]
+struct Start<'a, F, T> {
+    shared: Shared<'a, T>,
+    /// The green thread's; taken as it begins.
+    f: UnsafeCell<ManuallyDrop<F>>,
 }
 
-impl<F, T> Shared<T> for Start<'_, F, T> {
-    fn packet(&self) -> &Packet<T> {
-        &self.packet
+/// # Safety
+/// `shared` is that of a `Start<F, T>` whose function was taken, and nobody else has it
+/// any more.
+unsafe fn free<'a, F, T>(shared: NonNull<Shared<'a, T>>) {
+    // SAFETY: as promised; both are at one address.
+    let start = unsafe { Box::from_raw(shared.cast::<Start<'a, F, T>>().as_ptr()) };
+    let Shared { packet, ends, .. } = &start.shared;
+    let Some(ends) = ends else { return };
+    // SAFETY: nobody else has it any more.
+    if unsafe { packet.left_panic(|payload| payload.is::<Cancelled>()) } {
+        ends.panicked();
     }
 }
 
@@ -303,16 +307,14 @@ impl<F, T> Shared<T> for Start<'_, F, T> {
 unsafe extern "C" fn run<F: FnOnce() -> T, T>(arg: *mut c_void) {
     let start = arg as *mut Start<'_, F, T>;
     // SAFETY: it is there until finish says whose it is; run alone takes f, once.
-    let (f, ends) = unsafe { ((*(*start).f.get()).take(), (*start).ends) };
-    if let Some(f) = f {
-        let result = catch_unwind(AssertUnwindSafe(f));
-        // SAFETY: once, here.
-        if unsafe { (*start).packet.finish(result) } {
-            // Nobody is left to catch what a result's drop throws: no cancel may.
-            let _shield = Shield::new();
-            // SAFETY: nobody else has it.
-            drop(unsafe { Box::from_raw(start) });
-        }
+    let (f, ends) = unsafe { (ManuallyDrop::take(&mut *(*start).f.get()), (*start).shared.ends) };
+    let result = catch_unwind(AssertUnwindSafe(f));
+    // SAFETY: once, here.
+    if unsafe { (*start).shared.packet.finish(result) } {
+        // Nobody is left to catch what a result's drop throws: no cancel may.
+        let _shield = Shield::new();
+        // SAFETY: nobody else has it.
+        unsafe { free::<F, T>(NonNull::new_unchecked(start).cast()) };
     }
     if let Some(ends) = ends {
         ends.ended();
