@@ -32,7 +32,7 @@ constexpr i32 kNoteTrial = 64;
 
 // Where a P goes to and fro between Ms (pinned Gs that talk to others), the next
 // note comes before a sleep and a wake would be over: it is waited for about so
-// long, where that has paid lately.
+// long, where that has paid more often than not.
 void note_spin(M* m) {
   if (m->note_credit <= 0 && --m->note_credit > -kNoteTrial) {
     return;
@@ -44,7 +44,8 @@ void note_spin(M* m) {
     }
   }
   bool paid = m->note.load(relaxed) == kNoted;
-  m->note_credit = paid ? kNoteCredit : max(m->note_credit - 1, 0);
+  i32 credit = max(m->note_credit, 0);
+  m->note_credit = paid ? min(credit + 1, kNoteCredit) : max(credit - 1, 0);
 }
 
 bool note_comes(M* m, i64 deadline) {

@@ -1,12 +1,12 @@
 // Gs that run on one M only (THRUM_PIN_M, a started THRUM_PIN_STARTED,
 // thrum_lock_thread), and Ms that want a P.
 //
-// A ready pinned G queues on its M: in `own`, without a lock, if that M readies it;
-// else in `pinned`, which `own` takes in. If the M has a P it takes the G at its next
-// dispatch; if it sleeps it gets an idle P or, when all are busy, stands in the
-// `wanting` queue. An M hands its P over to the head of that queue when it runs
-// out of work, at its fairness tick, or when sysmon asks (once a tick): not at
-// once, or Ms with pinned Gs would pass one P round for every dispatch.
+// A ready pinned G queues on its M: in `own`, without a lock, if that M readies it
+// and has a P; else in `pinned`, which `own` takes in. If the M has a P it takes the
+// G at its next dispatch; if it sleeps it gets an idle P or, when all are busy,
+// stands in the `wanting` queue. An M hands its P over to the head of that queue when
+// it runs out of work, at its fairness tick, or when sysmon asks (once a tick): not
+// at once, or Ms with pinned Gs would pass one P round for every dispatch.
 //
 // Once begun they can't be balanced, so they are before: a G that accepts
 // connections would have all of them on its own M, for each begins as it parks.
@@ -90,7 +90,8 @@ void take_in(M* m) {
 
 void ready_pinned(M* m, M* pin, G* g) {
   Runtime* rt = pin->rt;
-  if (pin == m) {
+  if (pin == m &&
+      m->p) {  // without one it may be asleep, and be woken by itself
     own_push(m, g);
     if (THRUM_UNLIKELY(rt->preempt_on.load(relaxed))) {
       sysmon_prompt(rt);

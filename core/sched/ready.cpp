@@ -205,7 +205,8 @@ u32 ready_batch(M* m, Waiter* list) {
       plain.push(g);
     } else if (g) {
       trace_ready(m, g);
-      ready_behind(nullptr, g);
+      // What is bound to a thread goes there; the rest to no P in particular.
+      ready_behind(inside_domain(g) || !body_of(g)->pin ? nullptr : m, g);
     } else {
       ready(nullptr, wake);
     }
