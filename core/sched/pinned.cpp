@@ -17,9 +17,11 @@ namespace thrum {
 
 namespace {
 
-constexpr u32 kCrowd = 8;
+// How many more than its share an M may have. A few may well talk to each other, and
+// from M to M that costs a wake; many are strangers, of which each M gets its part.
+u32 crowd(u32 share) { return share < 24 ? 8 - share / 4 : 2; }
 
-// Has m more than its share of pinned Gs, and kCrowd more? *to: an idle P, if so.
+// Has m more than its share of pinned Gs, and a crowd more? *to: an idle P, if so.
 bool crowded(Runtime* rt, M* m, P** to) {
   Locked held(rt->lock);
   u32 all = 0;
@@ -28,11 +30,12 @@ bool crowded(Runtime* rt, M* m, P** to) {
   }
   u32 mine = m->bound.load(relaxed);
   u32 share = all / max(rt->procs.load(relaxed), 1u);
-  if (mine <= share + kCrowd) {
-    m->crowd_at = mine + kCrowd;
+  u32 most = share + crowd(share);
+  if (mine <= most) {
+    m->crowd_at = mine + crowd(share);
     return false;
   }
-  m->crowd_at = share + kCrowd;
+  m->crowd_at = most;
   *to = idle_p_pop(rt);
   return true;
 }
