@@ -4,7 +4,7 @@
 
 use crate::future::{block_on, block_on_until};
 use crate::packet::Packet;
-use crate::park::{deadline, park};
+use crate::park::{deadline, park, FORKED, TRY};
 use crate::spawn::Shared;
 use crate::sys;
 use std::future::{poll_fn, Future};
@@ -90,6 +90,11 @@ impl<'a, T> Handle<'a, T> {
 
     #[cold]
     fn join_stranger(&self) {
+        let mut code = 0;
+        // SAFETY: it has not ended, so its runtime is there; TRY never waits.
+        self.packet().unless_done(|| unsafe { code = sys::thrum_join(self.rt, self.g, TRY) });
+        // In the child of a fork nobody would ever say that it has ended.
+        assert!(code != sys::THRUM_EFORKED, "{FORKED}");
         block_on(poll_fn(|cx| self.poll_end(cx)));
     }
 

@@ -51,6 +51,9 @@
 //!
 //! # The rest
 //!
+//! A panic hook must not wait: std ends the process when another green thread of the OS
+//! thread panics meanwhile, for to std that is a panic inside the hook.
+//!
 //! A panic in a green thread ends it alone, and [`join`](JoinHandle::join) returns it. A
 //! stack is 256 KiB ([`RuntimeBuilder::stack_size`]); an overflow hits a guard and ends
 //! the process, by name with [`RuntimeBuilder::report_overflow`]. Preemption by signals is

@@ -6,6 +6,7 @@ use crate::future::block_on;
 use crate::packet::Packet;
 use crate::park::Shield;
 use crate::sys;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
@@ -98,25 +99,35 @@ fn find(rt: *mut sys::thrum_rt) -> Option<Arc<Shared>> {
     pools.iter().find(|(key, _)| *key == rt as usize).map(|(_, pool)| pool.clone())
 }
 
+thread_local! {
+    /// Whose thread of the pool this is.
+    static SERVES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether a green thread of that runtime may wait for the calling thread.
+pub(crate) fn serves(rt: *mut sys::thrum_rt) -> bool {
+    SERVES.get() == rt as usize
+}
+
 /// A runtime begins.
 pub(crate) fn open(rt: *mut sys::thrum_rt) {
-    pools().push((rt as usize, Arc::default()));
+    let key = rt as usize;
+    pools().push((key, Arc::new(Shared { key, ..Shared::default() })));
 }
 
 /// A runtime is to end: the pool goes after its last green thread has.
 pub(crate) fn close(rt: *mut sys::thrum_rt) -> Option<Pool> {
-    find(rt).map(|shared| Pool { key: rt as usize, shared })
+    find(rt).map(|shared| Pool { shared })
 }
 
 /// Ends the threads when it is dropped.
 pub(crate) struct Pool {
-    key: usize,
     shared: Arc<Shared>,
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        pools().retain(|(key, pool)| *key != self.key || !Arc::ptr_eq(pool, &self.shared));
+        pools().retain(|(_, pool)| !Arc::ptr_eq(pool, &self.shared));
         let threads = {
             let mut state = self.shared.lock();
             state.ending = true;
@@ -131,6 +142,7 @@ impl Drop for Pool {
 
 #[derive(Default)]
 struct Shared {
+    key: usize,
     state: Mutex<State>,
     work: Condvar,
 }
@@ -176,6 +188,7 @@ impl Shared {
     }
 
     fn serve(&self) {
+        SERVES.set(self.key);
         let mut state = self.lock();
         loop {
             if let Some(run) = state.queue.pop_front() {

@@ -41,6 +41,8 @@ pub(crate) fn nanoseconds(span: Duration) -> i64 {
 
 pub(crate) const TRY: i64 = sys::THRUM_TRY as i64;
 
+pub(crate) const FORKED: &str = "thrum: the runtime belongs to the parent process";
+
 /// Makes a call that may park. A cancel, or the limit of an enclosing
 /// [`timeout`](crate::time::timeout), unwinds from here; everything else is the
 /// caller's to judge.
@@ -75,7 +77,7 @@ fn give_up(code: i64, deadline: i64) {
     match code as i32 {
         sys::THRUM_ECANCELED => resume_unwind(Box::new(Cancelled)),
         sys::THRUM_ETIMEDOUT if !passed(deadline) => resume_unwind(Box::new(LimitPassed)),
-        sys::THRUM_EFORKED => panic!("thrum: the runtime belongs to the parent process"),
+        sys::THRUM_EFORKED => panic!("{FORKED}"),
         sys::THRUM_ENOMEM => panic!("thrum: no memory to wait with"),
         _ => {}
     }

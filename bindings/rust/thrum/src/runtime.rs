@@ -310,9 +310,11 @@ impl Drop for Runtime {
             unsafe { sys::thrum_rt_free(last.0.as_ptr()) };
             Ok(())
         }
-        let pool = offload::close(self.rt.as_ptr());
-        if let Err(last) = stop(Last(self.rt, pool)) {
-            // One of its own green threads drops it, which has to end first.
+        let rt = self.rt.as_ptr();
+        let last = Last(self.rt, offload::close(rt));
+        if let Err(last) = if offload::serves(rt) { Err(last) } else { stop(last) } {
+            // One of its own green threads drops it, or waits for who does: that one has
+            // to end first.
             thread::spawn(move || stop(last).ok());
         }
     }

@@ -87,6 +87,45 @@ fn output_takes_in_both_pipes() {
     });
 }
 
+/// Reads the number that a shell has written, as soon as it is there.
+fn pid_in(path: &std::path::Path) -> i32 {
+    loop {
+        match std::fs::read_to_string(path).unwrap_or_default().strip_suffix('\n') {
+            Some(pid) => return pid.parse().unwrap(),
+            None => thrum::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_output_unwinds_and_leaves_nobody() {
+    extern "C" {
+        fn kill(pid: i32, signo: i32) -> i32;
+    }
+    let path = std::env::temp_dir().join(format!("thrum-output-{}", std::process::id()));
+    let runtime = thrum::Runtime::new().unwrap();
+    runtime.run(|| {
+        let script = format!("echo $$ >{}; exec sleep 1000", path.display());
+        let (dropped, was_dropped) = thrum::channel::<()>(1);
+        let waits = spawn(move || {
+            let _dropped = dropped;
+            shell(&script).output()
+        });
+        let pid = pid_in(&path);
+        waits.cancel();
+        assert!(waits.join().unwrap_err().is::<Cancelled>());
+        assert!(was_dropped.recv().is_err());
+        // The program is nobody's now, and goes on.
+        // SAFETY: a process of ours, which nobody has waited for.
+        assert_eq!(unsafe { kill(pid, 9) }, 0);
+        // Nor has it left the reader of the other pipe behind.
+        while runtime.live() > 1 {
+            thrum::yield_now();
+        }
+    });
+    std::fs::remove_file(path).unwrap();
+}
+
 #[test]
 fn a_group_is_ended_as_a_whole() {
     run(|| {

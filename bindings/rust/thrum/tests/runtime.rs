@@ -46,6 +46,28 @@ fn a_runtime_may_be_dropped_by_its_own() {
 }
 
 #[test]
+fn nor_does_its_own_offload_wait_for_itself() {
+    let runtime = Arc::new(Runtime::new().unwrap());
+    let theirs = runtime.clone();
+    let (tx, rx) = channel(1);
+    let (go, gone) = std::sync::mpsc::channel();
+    let guest = runtime.spawn(move || {
+        let ended = offload(move || {
+            gone.recv().unwrap();
+            drop(theirs); // the last
+            7
+        });
+        assert_eq!(ended, 7);
+        rx.recv()
+    });
+    drop(runtime);
+    go.send(()).unwrap();
+    // By the stop: it was at its next wait, or is.
+    assert!(guest.join().unwrap_err().is::<Cancelled>());
+    while tx.send_timeout((), MOMENT).is_ok() {}
+}
+
+#[test]
 fn runtimes_side_by_side() {
     let (a, b) = (Runtime::new().unwrap(), Runtime::new().unwrap());
     let (tx, rx) = channel(0);

@@ -123,22 +123,29 @@ pub(crate) fn add(list: &mut List) {
     list.outside("chan.threads_queue", |procs| {
         let runtime = Runtime::builder().procs(procs).build().unwrap();
         let (tx, rx) = channel(0);
-        // As many of either kind as there are values: each is served once.
-        std::thread::scope(|threads| {
-            let of_host: Vec<_> = (0..5).map(|_| threads.spawn(|| rx.recv().unwrap())).collect();
-            let green: Vec<_> = (0..5)
-                .map(|_| {
-                    let rx = rx.clone();
-                    runtime.spawn(move || rx.recv().unwrap())
-                })
-                .collect();
-            (0..10).for_each(|n| tx.send(n).unwrap());
-            let of_host = of_host.into_iter().map(|thread| thread.join().unwrap());
-            let green = green.into_iter().map(|handle| handle.join().unwrap());
-            let mut all: Vec<i32> = of_host.chain(green).collect();
+        // Threads and green ones by turns, each when the one before it waits: so they are
+        // served in this order.
+        for _ in 0..3 {
+            let (got, gets) = std::sync::mpsc::channel();
+            let mut threads = Vec::new();
+            for n in 0..8 {
+                let (rx, got) = (rx.clone(), got.clone());
+                let take = move || got.send((n, rx.recv().unwrap())).unwrap();
+                if n % 2 == 0 {
+                    drop(runtime.spawn(take));
+                    while waiting(runtime.as_ptr(), "chan") <= n / 2 {
+                        std::thread::yield_now();
+                    }
+                } else {
+                    threads.push(asleep(take));
+                }
+            }
+            (0..8).for_each(|n| tx.try_send(n).unwrap());
+            let mut all: Vec<(usize, usize)> = gets.iter().take(8).collect();
             all.sort();
-            assert_eq!(all, (0..10).collect::<Vec<_>>());
-        });
+            assert!(all.iter().all(|(n, value)| n == value), "{all:?}");
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        }
     });
     list.green("chan.close_wakes", || {
         let (a, b) = (channel::<i32>(0), channel::<i32>(0));

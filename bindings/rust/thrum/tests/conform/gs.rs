@@ -3,7 +3,7 @@
 //! SPDX-License-Identifier: MIT
 
 use crate::*;
-use std::ffi::{c_void, CStr};
+use std::ffi::CStr;
 use std::sync::atomic::AtomicU64;
 use thrum::net::{TcpListener, TcpStream};
 use thrum::sync::{Condvar, Mutex, RwLock, Semaphore, WaitGroup};
@@ -19,17 +19,10 @@ fn here() -> u64 {
 
 /// The names of the calling green thread's runtime.
 fn names() -> Vec<String> {
-    unsafe extern "C" fn note(arg: *mut c_void, info: *const sys::thrum_g_info) {
-        // SAFETY: arg is the list below; the name is a string for the while.
-        let (list, name) =
-            unsafe { (&mut *arg.cast::<Vec<String>>(), CStr::from_ptr((*info).name)) };
-        list.push(name.to_string_lossy().into_owned());
-    }
-    let mut list = Vec::new();
-    let arg = std::ptr::from_mut(&mut list).cast();
-    // SAFETY: note gets what it casts to.
-    assert!(unsafe { sys::thrum_g_each(sys::thrum_rt_current(), Some(note), arg) } >= 0);
-    list
+    // SAFETY: a plain call.
+    let rt = unsafe { sys::thrum_rt_current() };
+    // SAFETY: the name is a string for the while.
+    each(rt, |info| unsafe { CStr::from_ptr(info.name) }.to_string_lossy().into_owned())
 }
 
 fn tree(depth: u32) -> u32 {
@@ -40,13 +33,23 @@ fn tree(depth: u32) -> u32 {
     a.join().unwrap() + b.join().unwrap()
 }
 
-/// A wait when it is dropped, and then the word.
-struct Slow(thrum::Sender<&'static str>);
+/// Says that it is being dropped, waits to be let go, and says that it was: all by the
+/// green thread `by`.
+struct Slow {
+    by: Arc<AtomicU64>,
+    said: thrum::Sender<(u64, &'static str)>,
+    go: thrum::Receiver<()>,
+}
 
 impl Drop for Slow {
     fn drop(&mut self) {
-        sleep(MOMENT);
-        self.0.send("dropped").unwrap();
+        // SAFETY: a plain call.
+        let own = || unsafe { sys::thrum_self() };
+        self.by.store(own(), Ordering::SeqCst);
+        self.said.send((own(), "drops")).unwrap();
+        sleep(MOMENT / 10);
+        self.go.recv().unwrap();
+        self.said.send((own(), "dropped")).unwrap();
     }
 }
 
@@ -137,20 +140,34 @@ pub(crate) fn add(list: &mut List) {
     list.green("g.drop_last", || {
         // What a green thread has is dropped by it, also while it is cancelled.
         for cancel in [false, true] {
-            let (tx, rx) = channel(1);
-            let slow = Slow(tx);
+            let ((said, says), (go, goes)) = (channel(2), channel(0));
+            let by = Arc::new(AtomicU64::new(0));
+            let slow = Slow { by: by.clone(), said, go: goes };
             let handle = begun(move || {
                 let _slow = slow;
+                // SAFETY: a plain call.
+                let own = unsafe { sys::thrum_self() };
                 if cancel {
                     sleep(LONG);
                 }
+                own
             });
             if cancel {
                 handle.cancel();
+            }
+            let (dropper, what) = says.recv().unwrap();
+            assert_eq!((dropper, what), (by.load(Ordering::SeqCst), "drops"));
+            // It has not ended before the drop has, which no cancel ends if one was there.
+            let handle = handle.join_timeout(MOMENT).unwrap_err();
+            if cancel {
                 handle.cancel();
             }
-            assert_eq!(handle.join().is_err(), cancel);
-            assert_eq!(rx.try_recv(), Ok("dropped"));
+            let handle = handle.join_timeout(MOMENT).unwrap_err();
+            assert!(says.try_recv().is_err());
+            go.send(()).unwrap();
+            let ended = handle.join();
+            assert_eq!(says.try_recv(), Ok((dropper, "dropped")));
+            assert_eq!(ended.ok(), (!cancel).then_some(dropper));
         }
     });
     list.once("g.drop_not_on_failure", || {
@@ -193,22 +210,29 @@ pub(crate) fn add(list: &mut List) {
     });
     list.outside("g.outside_fairness", |procs| {
         let runtime = Runtime::builder().procs(procs).build().unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let theirs = stop.clone();
-        let local = runtime.spawn(move || {
-            let all: Vec<_> = (0..10)
-                .map(|_| {
-                    let stop = theirs.clone();
-                    spawn(move || until(|| stop.load(Ordering::SeqCst)))
+        let (stop, busy) = (Arc::new(AtomicBool::new(false)), counter());
+        // Enough for each P, and none of them ever waits.
+        let local: Vec<_> = (0..4 * procs)
+            .map(|_| {
+                let (stop, busy) = (stop.clone(), busy.clone());
+                runtime.spawn(move || {
+                    busy.fetch_add(1, Ordering::SeqCst);
+                    until(|| stop.load(Ordering::SeqCst));
                 })
-                .collect();
-            all.into_iter().for_each(|handle| handle.join().unwrap());
-        });
-        for _ in 0..20 {
-            runtime.spawn(|| ()).join().unwrap();
+            })
+            .collect();
+        while count(&busy) < local.len() {
+            std::thread::yield_now();
         }
+        let late = (0..200).filter(|n| {
+            let n = *n;
+            let ended = runtime.spawn(move || n).join_timeout(Duration::from_secs(60));
+            ended.map_or(true, |result| result.unwrap() != n)
+        });
+        assert_eq!(late.take(1).count(), 0, "it was kept from running");
+        assert!(local.iter().all(|handle| !handle.is_finished()));
         stop.store(true, Ordering::SeqCst);
-        local.join().unwrap();
+        local.into_iter().for_each(|handle| handle.join().unwrap());
     });
     list.outside("g.pin_started", |procs| {
         let host = here();

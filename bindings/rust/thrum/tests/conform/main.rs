@@ -12,12 +12,14 @@ mod outer;
 mod sockets;
 
 use std::collections::BTreeMap;
+use std::ffi::{c_void, CStr};
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
-use thrum::{channel, spawn, yield_now, JoinHandle, Runtime};
+use thrum::{channel, spawn, sys, yield_now, JoinHandle, Runtime};
 
 pub(crate) const LONG: Duration = Duration::from_secs(1000);
 pub(crate) const MOMENT: Duration = Duration::from_millis(2);
@@ -134,6 +136,50 @@ pub(crate) fn counter() -> Arc<AtomicUsize> {
 
 pub(crate) fn count(of: &Arc<AtomicUsize>) -> usize {
     of.load(Ordering::SeqCst)
+}
+
+/// What `f` says of each green thread of a runtime.
+pub(crate) fn each<T>(rt: *mut sys::thrum_rt, f: fn(&sys::thrum_g_info) -> T) -> Vec<T> {
+    struct To<T>(fn(&sys::thrum_g_info) -> T, Vec<T>);
+    unsafe extern "C" fn note<T>(arg: *mut c_void, info: *const sys::thrum_g_info) {
+        // SAFETY: arg is what is below, info is there for the while.
+        let (to, info) = unsafe { (&mut *arg.cast::<To<T>>(), &*info) };
+        to.1.push((to.0)(info));
+    }
+    let mut to = To(f, Vec::new());
+    // SAFETY: note gets what it casts to.
+    assert!(
+        unsafe { sys::thrum_g_each(rt, Some(note::<T>), std::ptr::from_mut(&mut to).cast()) } >= 0
+    );
+    to.1
+}
+
+/// How many of them wait, for what begins so.
+pub(crate) fn waiting(rt: *mut sys::thrum_rt, reason: &str) -> usize {
+    // SAFETY: a waiting one has a reason, a string.
+    let why = |info: &sys::thrum_g_info| match info.state {
+        sys::THRUM_STATE_WAITING => unsafe { CStr::from_ptr(info.reason) }.to_str().unwrap(),
+        _ => "",
+    };
+    each(rt, why).into_iter().filter(|why| why.starts_with(reason)).count()
+}
+
+/// A thread that sleeps in `f`, by what the kernel says.
+pub(crate) fn asleep(f: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+    let (tell, told) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        tell.send(std::fs::read_link("/proc/thread-self").unwrap()).unwrap();
+        f();
+    });
+    let stat = Path::new("/proc").join(told.recv().unwrap()).join("stat");
+    let mut seen = 0;
+    while seen < 5 {
+        let stat = std::fs::read_to_string(&stat).unwrap();
+        let sleeps = stat.rsplit(") ").next().unwrap().starts_with('S');
+        seen = if sleeps { seen + 1 } else { 0 };
+        std::thread::sleep(MOMENT / 10);
+    }
+    thread
 }
 
 /// A gate that a thread of the host opens.

@@ -254,7 +254,10 @@ pub(crate) fn add(list: &mut List) {
     list.outside("runtime.fork", |procs| {
         let runtime = make(procs);
         runtime.run(|| ());
+        let mut running = Some(runtime.spawn(|| sleep(LONG)));
         assert!(forked(|| {
+            let ours = running.take().unwrap();
+            assert!(fails(move || ours.join()).contains("parent"));
             let parents = Builder::new().spawn_in(&runtime, || ()).unwrap_err();
             parents.to_string().contains("parent")
                 && make(procs).run(|| spawn(|| 1).join().unwrap()) == 1

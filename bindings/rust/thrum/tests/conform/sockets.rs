@@ -61,6 +61,12 @@ fn limit_files(soft: u64) -> u64 {
     limit[0]
 }
 
+/// How many green threads wait for descriptors.
+fn in_net() -> usize {
+    // SAFETY: a plain call.
+    waiting(unsafe { sys::thrum_rt_current() }, "net")
+}
+
 fn fill(stream: &mut impl Write) -> (u64, std::io::Error) {
     let mut written = 0;
     loop {
@@ -138,20 +144,33 @@ pub(crate) fn add(list: &mut List) {
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::TimedOut);
     });
     list.green("net.cancel", || {
-        let (one, mut other) = tcp_pair();
-        let read = begun(move || other.read(&mut [0]).map(|_| other));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let accept = begun(move || listener.accept().map(drop));
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let recv = begun(move || udp.recv(&mut [0]));
-        for _ in 0..3 {
-            yield_now();
+        // Each in its turn and one behind it, all of them waiting.
+        let (mut one, other) = tcp_pair();
+        let other = Arc::new(other);
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+        let udp = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut all = Vec::new();
+        for _ in 0..2 {
+            let (other, listener, udp) = (other.clone(), listener.clone(), udp.clone());
+            all.push(spawn(move || (&*other).read(&mut [0]).map(drop)));
+            all.push(spawn(move || listener.accept().map(drop)));
+            all.push(spawn(move || udp.recv(&mut [0]).map(drop)));
         }
-        read.cancel();
-        accept.cancel();
-        recv.cancel();
-        assert!(was_cancelled(read) && was_cancelled(accept) && was_cancelled(recv));
-        drop(one);
+        until(|| in_net() == 6);
+        // Those behind first.
+        while let Some(last) = all.pop() {
+            last.cancel();
+            assert!(was_cancelled(last));
+            until(|| in_net() == all.len());
+        }
+        // They have taken nothing with them: what comes is there for the next.
+        one.write_all(&[5]).unwrap();
+        let mut byte = [0];
+        assert_eq!(((&*other).read(&mut byte).unwrap(), byte), (1, [5]));
+        let to = listener.local_addr();
+        let call = spawn(move || TcpStream::connect(to).map(drop));
+        listener.accept().unwrap();
+        call.join().unwrap().unwrap();
         // A write that waits; what went out before was told.
         let (mut one, mut other) = tcp_pair();
         let (filled, is_filled) = channel(1);
@@ -164,6 +183,7 @@ pub(crate) fn add(list: &mut List) {
             (written, went)
         });
         is_filled.recv().unwrap();
+        until(|| in_net() == 1);
         write.cancel();
         let (written, went) = write.join().unwrap();
         assert!(went);
