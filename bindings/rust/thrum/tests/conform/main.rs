@@ -147,19 +147,20 @@ pub(crate) fn each<T>(rt: *mut sys::thrum_rt, f: fn(&sys::thrum_g_info) -> T) ->
         to.1.push((to.0)(info));
     }
     let mut to = To(f, Vec::new());
+    let arg = std::ptr::from_mut(&mut to).cast();
     // SAFETY: note gets what it casts to.
-    assert!(
-        unsafe { sys::thrum_g_each(rt, Some(note::<T>), std::ptr::from_mut(&mut to).cast()) } >= 0
-    );
+    assert!(unsafe { sys::thrum_g_each(rt, Some(note::<T>), arg) } >= 0);
     to.1
 }
 
 /// How many of them wait, for what begins so.
 pub(crate) fn waiting(rt: *mut sys::thrum_rt, reason: &str) -> usize {
-    // SAFETY: a waiting one has a reason, a string.
-    let why = |info: &sys::thrum_g_info| match info.state {
-        sys::THRUM_STATE_WAITING => unsafe { CStr::from_ptr(info.reason) }.to_str().unwrap(),
-        _ => "",
+    let why = |info: &sys::thrum_g_info| {
+        if info.state != sys::THRUM_STATE_WAITING {
+            return "";
+        }
+        // SAFETY: a waiting one has a reason, which is a string.
+        unsafe { CStr::from_ptr(info.reason) }.to_str().unwrap()
     };
     each(rt, why).into_iter().filter(|why| why.starts_with(reason)).count()
 }
