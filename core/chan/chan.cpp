@@ -11,6 +11,21 @@ constinit Atomic<u64> g_order{0};  // process-wide: channels cross runtimes
 
 }  // namespace
 
+void copy_wide(void* to, const void* from, u32 size) {
+  if (THRUM_LIKELY(size == 16)) {
+    // Word by word, as it was probably written just now: a load waits for stores
+    // that each have a part of it.
+    u64 first, second;
+    memcpy(&first, from, 8);
+    memcpy(&second, static_cast<const char*>(from) + 8, 8);
+    asm("" : "+r"(first), "+r"(second));
+    memcpy(to, &first, 8);
+    memcpy(static_cast<char*>(to) + 8, &second, 8);
+  } else {
+    memcpy(to, from, size);
+  }
+}
+
 int chan_new(u32 elem_size, u32 capacity, Chan** out) {
   u64 bytes = sizeof(Chan) + u64{elem_size} * capacity;
   if (elem_size && bytes > (u64{1} << 40)) {

@@ -40,11 +40,14 @@ struct Chan {
   }
 };
 
+// Of any size but 0 and 8.
+void copy_wide(void* to, const void* from, u32 size);
+
 inline void copy_elem(void* to, const void* from, u32 size) {
   if (THRUM_LIKELY(size == 8)) {
     memcpy(to, from, 8);
   } else if (size) {
-    memcpy(to, from, size);
+    copy_wide(to, from, size);
   }
 }
 
