@@ -3,7 +3,24 @@
 local go, yield = thrum.go, thrum.yield
 
 for _, make in ipairs { thrum.channel, thrum.localchannel } do
-  test("order, capacity, close", function()
+  test("a handle is known by itself", function()
+  local ch = thrum.channel(1)
+  for _, other in ipairs { io.stdout, {}, "x", 1, thrum.mutex() } do
+    fails("thrum.channel expected", ch.len, other)
+  end
+  local mt, file = debug.getmetatable(ch), assert(io.tmpfile())
+  local of_file = debug.getmetatable(file)
+  debug.setmetatable(file, mt)
+  fails("thrum.channel expected", ch.len, file)
+  mt.__gc(file)
+  debug.setmetatable(file, of_file)
+  file:close()
+  mt.__gc(ch)
+  fails("thrum.channel expected", ch.len, ch)
+  mt.__gc(ch)
+end)
+
+test("order, capacity, close", function()
     for cap = 0, 3 do
       local ch = make(cap)
       local g = go(function()

@@ -7,6 +7,12 @@ test("each kind", function()
     ("x"):rep(1e5), {}, { {} }, { 1, 2, nil, 4 }, { [1.5] = 1, [true] = 2, x = { y = {} } } } do
     eq(copy(v), v)
   end
+  for _, v in ipairs { { nil, 2 }, { [0] = 0, 1, 2, [4] = 4, x = 5 }, { [2] = 2, [1] = 1 }, { [-1] = 1, n = 0 } } do
+    eq(copy(v), v)
+  end
+  local shrunk = { 1, 2, 3, 4, 5, 6 }
+  shrunk[2], shrunk[6], shrunk.x = nil, nil, { shrunk[3] }
+  eq(copy(shrunk), shrunk)
   eq(select("#", copy()), 0)
   eq({ copy(1, nil, 2) }, { 1, nil, 2 })
   local zero = 0.0

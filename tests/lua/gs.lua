@@ -349,10 +349,20 @@ if V54 then
       drop(thrum.yield)
       drop(function() thrum.channel():recv() end)
       drop(function() coroutine.wrap(thrum.yield)() end)
-      eq(#said, 3)
+      local full = thrum.channel(1)
+      full:send("x")
+      drop(function() full:send({"y"}) end)
+      eq(#said, 4)
       for _, s in ipairs(said) do
         assert(not s[1] and tostring(s[2]):find("finalizer must not wait"), s[2])
       end
+      -- What needs no wait is done.
+      said = {}
+      drop(function() return full:recv() end)
+      drop(function() return full:send({"z"}) end)
+      drop(function() return full:send("late", 0) end)
+      eq(said, { { true, "x" }, { true, true }, { true, nil, "timeout" } })
+      eq(full:recv(), { "z" })
       -- Nor does a stopped collector look like one.
       collectgarbage("stop")
       thrum.yield()

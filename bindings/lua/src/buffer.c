@@ -42,7 +42,7 @@ static int buffer(lua_State* L) {
 }
 
 static struct buffer* buffer_at(lua_State* L) {
-  return object_check(L, island_here(L), 1, BUFFER);
+  return object_check(L, 1, BUFFER);
 }
 
 /* As string.sub counts. */

@@ -10,7 +10,7 @@ struct channel {
   struct object head;
   thrum_chan* chan;    /* owned */
   struct island* home; /* of a local one; else NULL */
-  int64_t places;      /* local: how many were given out */
+  uint32_t places;     /* local: how many were given out */
 };
 
 int channel_is_local(const struct object* o) {
@@ -59,8 +59,7 @@ static void to_message(lua_State* L, struct island* isl, struct channel* c,
     message_pack(L, isl, at, m);
     return;
   }
-  m->tag = P_INTEGER;
-  m->u.integer = ++c->places;
+  *m = (struct message){.tag = P_INTEGER, .u.integer = (int)++c->places};
   lua_getiuservalue(L, box, 1);
   lua_pushvalue(L, at);
   lua_rawseti(L, -2, (int)m->u.integer);
@@ -93,16 +92,30 @@ static void undo(lua_State* L, struct channel* c, int box, struct message* m) {
 }
 
 /* ---- Methods ------------------------------------------------------------------------ */
+/* Whether a try has left something to be waited for. What needs no wait is done in a
+ * finalizer, too; when its state ends a G does nothing more. */
+static int is_left(const struct island* isl, int code, int64_t deadline) {
+  return code == THRUM_EAGAIN && (deadline != THRUM_TRY || isl->ending);
+}
+
 /* send(value[, timeout]): true, or nil and "closed" or "timeout". */
 static int send(lua_State* L) {
-  struct island* isl = island_here(L);
-  struct channel* c = object_check(L, isl, 1, CHANNEL);
+  struct box* b = box_check(L, 1, CHANNEL);
+  struct island* isl = b->isl;
+  struct channel* c = (struct channel*)b->o;
   luaL_checkany(L, 2);
   int64_t deadline = deadline_at(L, 3);
   struct message m;
-  wait_check(L, isl);
   to_message(L, isl, c, 1, 2, &m);
-  int code = thrum_chan_send(c->chan, &m, deadline);
+  int code =
+      isl->ending ? THRUM_EAGAIN : thrum_chan_send(c->chan, &m, THRUM_TRY);
+  if (is_left(isl, code, deadline)) {
+    if (!wait_allowed(L, isl)) {
+      undo(L, c, 1, &m);
+      wait_check(L, isl);
+    }
+    code = thrum_chan_send(c->chan, &m, deadline);
+  }
   if (code < 0) {
     undo(L, c, 1, &m);
     return answer(L, code);
@@ -111,14 +124,17 @@ static int send(lua_State* L) {
   return 1;
 }
 
-/* recv([timeout]): the value, or nil and "closed" or "timeout". */
-static int recv(lua_State* L) {
-  struct island* isl = island_here(L);
-  struct channel* c = object_check(L, isl, 1, CHANNEL);
-  int64_t deadline = deadline_at(L, 2);
+static int receive(lua_State* L, int64_t deadline) {
+  struct box* b = box_check(L, 1, CHANNEL);
+  struct island* isl = b->isl;
+  struct channel* c = (struct channel*)b->o;
   struct message m;
-  wait_check(L, isl);
-  int code = thrum_chan_recv(c->chan, &m, deadline);
+  int code =
+      isl->ending ? THRUM_EAGAIN : thrum_chan_recv(c->chan, &m, THRUM_TRY);
+  if (is_left(isl, code, deadline)) {
+    wait_check(L, isl);
+    code = thrum_chan_recv(c->chan, &m, deadline);
+  }
   if (code < 0) {
     return answer(L, code);
   }
@@ -126,15 +142,15 @@ static int recv(lua_State* L) {
   return 1;
 }
 
+/* recv([timeout]): the value, or nil and "closed" or "timeout". */
+static int recv(lua_State* L) { return receive(L, deadline_at(L, 2)); }
+
 /* The iterator: values until it is closed. A nil ends it too. */
-static int next(lua_State* L) {
-  lua_settop(L, 1);
-  return recv(L);
-}
+static int next(lua_State* L) { return receive(L, THRUM_FOREVER); }
 
 static int iter(lua_State* L) {
   struct island* isl = island_here(L);
-  object_check(L, isl, 1, CHANNEL);
+  object_check(L, 1, CHANNEL);
   lua_pushlightuserdata(L, isl);
   lua_pushcclosure(L, next, 1);
   lua_pushvalue(L, 1);
@@ -143,19 +159,19 @@ static int iter(lua_State* L) {
 
 /* close(): false if it was closed before. */
 static int close_it(lua_State* L) {
-  struct channel* c = object_check(L, island_here(L), 1, CHANNEL);
+  struct channel* c = object_check(L, 1, CHANNEL);
   lua_pushboolean(L, thrum_chan_close(c->chan) == 0);
   return 1;
 }
 
 static int length(lua_State* L) {
-  struct channel* c = object_check(L, island_here(L), 1, CHANNEL);
+  struct channel* c = object_check(L, 1, CHANNEL);
   lua_pushinteger(L, (lua_Integer)thrum_chan_len(c->chan));
   return 1;
 }
 
 static int capacity(lua_State* L) {
-  struct channel* c = object_check(L, island_here(L), 1, CHANNEL);
+  struct channel* c = object_check(L, 1, CHANNEL);
   lua_pushinteger(L, (lua_Integer)thrum_chan_cap(c->chan));
   return 1;
 }
@@ -177,14 +193,14 @@ struct choice {
 static int box_of(int i) { return 2 + 2 * i; }
 
 /* The handle of case i's channel on top; `field` is "send" or "recv". */
-static int channel_of(lua_State* L, struct island* isl, int i,
-                      const char* field, struct channel** c) {
+static int channel_of(lua_State* L, int i, const char* field,
+                      struct channel** c) {
   lua_getfield(L, -1, field);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return 0;
   }
-  struct object* o = object_at(L, isl, lua_gettop(L));
+  struct object* o = object_at(L, lua_gettop(L));
   if (!o || o->kind != CHANNEL) {
     luaL_error(L, "case %d: %s: thrum.channel expected, got %s", i + 1, field,
                luaL_typename(L, -1));
@@ -232,16 +248,15 @@ static void read_timer(lua_State* L, struct choice* s, int i) {
 }
 
 /* Pushes the handle of case i, and what is to be sent; nil if there is none. */
-static void read_case(lua_State* L, struct island* isl, struct choice* s,
-                      int i) {
+static void read_case(lua_State* L, struct choice* s, int i) {
   lua_rawgeti(L, 1, i + 1);
   if (!lua_istable(L, -1)) {
     luaL_error(L, "case %d is a %s, not a table", i + 1, luaL_typename(L, -1));
   }
   s->arm[i].op = THRUM_RECV;
-  if (channel_of(L, isl, i, "recv", &s->c[i])) {
+  if (channel_of(L, i, "recv", &s->c[i])) {
     lua_pushnil(L);
-  } else if (channel_of(L, isl, i, "send", &s->c[i])) {
+  } else if (channel_of(L, i, "send", &s->c[i])) {
     s->arm[i].op = THRUM_SEND;
     lua_rawgeti(L, -2, 1);
   } else {
@@ -310,7 +325,7 @@ static int select_cases(lua_State* L) {
   luaL_checkstack(L, 4 * CASES + 8, "too many cases");
   int to_pack = 0;
   for (; s.n < n; ++s.n) {
-    read_case(L, isl, &s, s.n);
+    read_case(L, &s, s.n);
     to_pack |= sends(&s, s.n);
   }
   if (to_pack) {

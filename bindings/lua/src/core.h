@@ -54,7 +54,9 @@ struct object {
 
 /* What a handle is: userdata. */
 struct box {
-  struct object* o;         /* NULL: collected, or not yet anything's */
+  const void* mark; /* by this it is told from others' userdata */
+  struct object* o;
+  struct island* isl;       /* whose */
   struct box *next, **link; /* its island's boxes */
 };
 
@@ -66,11 +68,11 @@ HIDDEN void object_retain(struct object* o);
 HIDDEN void object_release(struct object* o);
 /* Lets go of what all handles of the island refer to. */
 HIDDEN void objects_forget(struct island* isl);
-/* The object of the handle at `at`; raises if it is none of this kind. */
-HIDDEN void* object_check(lua_State* L, struct island* isl, int at,
-                          enum kind kind);
+/* The handle at `at`, and its object; raises if it is none of this kind. */
+HIDDEN struct box* box_check(lua_State* L, int at, enum kind kind);
+HIDDEN void* object_check(lua_State* L, int at, enum kind kind);
 /* NULL: no handle. */
-HIDDEN struct object* object_at(lua_State* L, struct island* isl, int at);
+HIDDEN struct object* object_at(lua_State* L, int at);
 /* Makes the metatable of a kind: methods by their names, others by theirs. */
 HIDDEN void object_type(lua_State* L, struct island* isl, enum kind kind,
                         const luaL_Reg* methods);
@@ -117,6 +119,8 @@ struct packer {
   char path[256];
   int busy;
   int code, global, learned; /* there was a function; modules were looked at */
+  int known;                 /* where the table of known_push is */
+  const void *globals, *canceled; /* which tables these are */
 };
 
 struct island {
@@ -138,7 +142,6 @@ struct island {
   struct object* pushed;       /* on its way into one */
   unsigned boxed;              /* how many there have been */
   struct island *next, *older; /* house lock */
-  const void* mt[KINDS];
   struct packer pack;
   int sharing;         /* another packer is in its place: nobody else may run */
   thrum_config config; /* of the runtime to be made */
@@ -223,7 +226,9 @@ HIDDEN void island_recycle(struct island* isl);
 /* ---- wait.c ---------------------------------------------------------------------- */
 /* In a finalizer: who came next would run with the collector switched off. */
 HIDDEN int wait_refused(lua_State* L);
-/* Raises if the caller must not wait: in a finalizer. */
+/* Whether the caller may wait: not in a finalizer, nor once its state ends. */
+HIDDEN int wait_allowed(lua_State* L, struct island* isl);
+/* Raises if it may not. */
 HIDDEN void wait_check(lua_State* L, struct island* isl);
 /* The timeout in seconds at `at` as a deadline; none or nil: for ever. */
 HIDDEN int64_t deadline_at(lua_State* L, int at);
@@ -273,6 +278,9 @@ HIDDEN struct parcel* parcel_pack(lua_State* L, struct island* isl, int first,
 /* Pushes its values, as often as one likes; raises when out of memory. */
 HIDDEN int parcel_unpack(lua_State* L, struct island* isl,
                          const struct parcel* p);
+HIDDEN void parcel_prepare(lua_State* L);
+/* The same, and frees it, also when it raises. */
+HIDDEN void parcel_deliver(lua_State* L, struct island* isl, struct parcel* p);
 HIDDEN void parcel_free(struct parcel* p);
 HIDDEN void packer_free(struct packer* p);
 /* Value -> name and back of what is in every state: modules, C functions. */
@@ -283,15 +291,13 @@ HIDDEN int parcel_copy(lua_State* L);
 /* ---- message.c: one value in a channel ------------------------------------------------ */
 struct message {
   unsigned char tag, size;
+  char text[6]; /* a short string goes on over what follows */
   union {
     int64_t integer;
     double number;
-    void* light;
     struct parcel* parcel;
-    char text[16];
   } u;
 };
-HIDDEN void message_prepare(lua_State* L);
 HIDDEN void message_pack(lua_State* L, struct island* isl, int at,
                          struct message* m);
 /* Pushes the value, and frees what it came in. */

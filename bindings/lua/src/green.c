@@ -361,7 +361,7 @@ static int push_values(lua_State* L, struct island* isl, struct outcome* o) {
 }
 
 static struct outcome* outcome_at(lua_State* L) {
-  return object_check(L, island_here(L), 1, GREEN);
+  return object_check(L, 1, GREEN);
 }
 
 /* Whether o has ended; what it left may be read then. */

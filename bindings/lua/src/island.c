@@ -286,7 +286,7 @@ static int run(lua_State* L) {
   lua_pushcclosure(L, run_main, 1);
   lua_insert(L, 1);
   green_go(L, isl, 1);
-  struct outcome* o = object_check(L, isl, -1, GREEN);
+  struct outcome* o = object_check(L, -1, GREEN);
   int code = isl->pumped ? run_pumped(isl, o) : run_plain(isl, o);
   if (code < 0) {
     return luaL_error(L, "%s", thrum_strerror(code));

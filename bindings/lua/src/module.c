@@ -118,7 +118,7 @@ void module_core(lua_State* L, struct island* isl) {
     lua_rawsetp(L, LUA_REGISTRYINDEX, &island_key);
   }
   green_prepare(L, isl);
-  message_prepare(L);
+  parcel_prepare(L);
   for (size_t i = 0; i < sizeof types / sizeof *types; ++i) {
     object_type(L, isl, types[i].kind, types[i].methods);
   }

@@ -101,7 +101,7 @@ static int listen(lua_State* L) {
 }
 
 static struct listener* listener_at(lua_State* L) {
-  return object_check(L, island_here(L), 1, LISTENER);
+  return object_check(L, 1, LISTENER);
 }
 
 static int push_conn(lua_State* L, struct island* isl, thrum_conn* made) {
@@ -145,9 +145,7 @@ static int dial(lua_State* L) {
   return code < 0 ? net_answer(L, code) : push_conn(L, isl, made);
 }
 
-static struct conn* conn_at(lua_State* L) {
-  return object_check(L, island_here(L), 1, CONN);
-}
+static struct conn* conn_at(lua_State* L) { return object_check(L, 1, CONN); }
 
 static int pushed_read(lua_State* L, const char* bytes, int64_t n) {
   if (n < 0) {
@@ -229,9 +227,7 @@ static int udp(lua_State* L) {
   return 1;
 }
 
-static struct udp* udp_at(lua_State* L) {
-  return object_check(L, island_here(L), 1, UDP);
-}
+static struct udp* udp_at(lua_State* L) { return object_check(L, 1, UDP); }
 
 /* send(string, host, port[, timeout]) */
 static int udp_send(lua_State* L) {

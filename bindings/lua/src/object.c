@@ -6,6 +6,7 @@
 static const char* const names[KINDS] = {
     "thrum.channel", "thrum.G",    "thrum.mutex",    "thrum.wg", "thrum.sem",
     "thrum.buffer",  "thrum.conn", "thrum.listener", "thrum.udp"};
+static const char metatables[KINDS]; /* in the registry, by these addresses */
 
 void object_retain(struct object* o) {
   atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
@@ -34,10 +35,12 @@ static int push_box(lua_State* L) {
   struct island* isl = island_of(L);
   struct object* o = isl->pushed; /* now: a finalizer may push others */
   struct box* b = lua_newuserdatauv(L, sizeof *b, 1);
-  b->o = NULL;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &isl->mt[o->kind]);
+  b->mark = NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatables[o->kind]);
   lua_setmetatable(L, -2);
+  b->mark = metatables;
   b->o = o;
+  b->isl = isl;
   b->next = isl->boxes;
   b->link = &isl->boxes;
   if (b->next) {
@@ -50,10 +53,7 @@ static int push_box(lua_State* L) {
 
 static void box_empty(struct island* isl, struct box* b) {
   struct object* o = b->o;
-  if (!o) {
-    return;
-  }
-  b->o = NULL;
+  b->mark = NULL; /* its memory may be somebody's userdata next */
   *b->link = b->next;
   if (b->next) {
     b->next->link = b->link;
@@ -79,19 +79,17 @@ void object_push(lua_State* L, struct island* isl, struct object* o) {
   }
 }
 
-struct object* object_at(lua_State* L, struct island* isl, int at) {
-  struct box* box = lua_touserdata(L, at);
-  if (!box || lua_islightuserdata(L, at) || !lua_getmetatable(L, at)) {
-    return NULL;
-  }
-  const void* mt = lua_topointer(L, -1);
-  lua_pop(L, 1);
-  for (int kind = 0; kind < KINDS; ++kind) {
-    if (isl->mt[kind] == mt) {
-      return box->o;
-    }
-  }
-  return NULL;
+/* By its size and mark: each call would feel a look at the metatable. NULL: it is
+ * none, or it was collected. */
+static struct box* box_at(lua_State* L, int at) {
+  struct box* b = lua_touserdata(L, at);
+  return b && lua_rawlen(L, at) == sizeof *b && b->mark == metatables ? b
+                                                                      : NULL;
+}
+
+struct object* object_at(lua_State* L, int at) {
+  struct box* b = box_at(L, at);
+  return b ? b->o : NULL;
 }
 
 static int type_error(lua_State* L, int at, const char* want) {
@@ -100,32 +98,33 @@ static int type_error(lua_State* L, int at, const char* want) {
       lua_pushfstring(L, "%s expected, got %s", want, luaL_typename(L, at)));
 }
 
-void* object_check(lua_State* L, struct island* isl, int at, enum kind kind) {
-  struct box* box = lua_touserdata(L, at);
-  if (box && lua_getmetatable(L, at)) {
-    const void* mt = lua_topointer(L, -1);
-    lua_pop(L, 1);
-    if (mt == isl->mt[kind] && box->o) {
-      return box->o;
-    }
+struct box* box_check(lua_State* L, int at, enum kind kind) {
+  struct box* b = box_at(L, at);
+  if (!b || b->o->kind != kind) {
+    type_error(L, at, names[kind]);
   }
-  type_error(L, at, names[kind]);
-  return NULL;
+  return b;
+}
+
+void* object_check(lua_State* L, int at, enum kind kind) {
+  return box_check(L, at, kind)->o;
 }
 
 static int collect(lua_State* L) {
-  box_empty(island_here(L), lua_touserdata(L, 1));
+  struct box* b = box_at(L, 1);
+  if (b) {
+    box_empty(b->isl, b);
+  }
   return 0;
 }
 
 static int equal(lua_State* L) {
-  struct island* isl = island_here(L);
-  lua_pushboolean(L, object_at(L, isl, 1) == object_at(L, isl, 2));
+  lua_pushboolean(L, object_at(L, 1) == object_at(L, 2));
   return 1;
 }
 
 static int text(lua_State* L) {
-  struct object* o = object_at(L, island_here(L), 1);
+  struct object* o = object_at(L, 1);
   lua_pushfstring(L, "%s: %p", o ? names[o->kind] : "thrum", (void*)o);
   return 1;
 }
@@ -156,6 +155,5 @@ void object_type(lua_State* L, struct island* isl, enum kind kind,
   lua_setfield(L, -2, "__name");
   lua_pushboolean(L, 0); /* getmetatable: nobody gets at __gc */
   lua_setfield(L, -2, "__metatable");
-  isl->mt[kind] = lua_topointer(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &isl->mt[kind]);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatables[kind]);
 }

@@ -19,6 +19,9 @@ static int fail(struct packer* p, const char* what) {
 
 static int grow(struct packer* p, size_t more) {
   size_t room = p->room ? p->room : 256;
+  if (p->size + more > UINT32_MAX) {
+    return fail(p, "more than 4 GiB");
+  }
   while (room < p->size + more) {
     room *= 2;
   }
@@ -31,32 +34,48 @@ static int grow(struct packer* p, size_t more) {
   return 0;
 }
 
-static int put(struct packer* p, const void* bytes, size_t n) {
-  if (p->size + n > UINT32_MAX) {
-    return fail(p, "more than 4 GiB");
-  }
+/* NULL: there is no room for n bytes. */
+static inline unsigned char* place(struct packer* p, size_t n) {
   if (p->size + n > p->room && grow(p, n) < 0) {
-    return -1;
+    return NULL;
   }
-  memcpy(p->bytes + p->size, bytes, n);
   p->size += n;
-  return 0;
+  return p->bytes + p->size - n;
+}
+
+static int put(struct packer* p, const void* bytes, size_t n) {
+  unsigned char* to = place(p, n);
+  return to ? (memcpy(to, bytes, n), 0) : -1;
 }
 
 static int put_tag(struct packer* p, unsigned char tag) {
-  return put(p, &tag, 1);
+  unsigned char* to = place(p, 1);
+  return to ? (*to = tag, 0) : -1;
+}
+
+/* A tag and 8 bytes. */
+static inline int put_word(struct packer* p, unsigned char tag,
+                           const void* bytes) {
+  unsigned char* to = place(p, 9);
+  if (!to) {
+    return -1;
+  }
+  *to = tag;
+  memcpy(to + 1, bytes, 8);
+  return 0;
 }
 
 static int put_sized(struct packer* p, unsigned char tag, const void* bytes,
                      size_t n) {
   uint32_t size = (uint32_t)n;
-  if (n > UINT32_MAX) {
-    return fail(p, "more than 4 GiB");
+  unsigned char* to = place(p, 1 + sizeof size + n);
+  if (!to) {
+    return -1;
   }
-  return put_tag(p, tag) < 0 || put(p, &size, sizeof size) < 0 ||
-                 put(p, bytes, n) < 0
-             ? -1
-             : 0;
+  *to = tag;
+  memcpy(to + 1, &size, sizeof size);
+  memcpy(to + 1 + sizeof size, bytes, n);
+  return 0;
 }
 
 /* ---- What was packed before ---------------------------------------------------- */
@@ -132,48 +151,58 @@ static int pack(lua_State* L, struct island* isl, int at, int depth);
 
 /* 1: it has a name in every state, which was put. */
 static int put_known(lua_State* L, struct packer* p, int at) {
-  known_push(L);
+  if (!lua_checkstack(L, 8)) {
+    return fail(p, "values nested too deep");
+  }
   lua_pushvalue(L, at);
-  lua_rawget(L, -2);
+  lua_rawget(L, p->known);
   size_t n;
-  const char* name =
-      lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+  const char* name = lua_tolstring(L, -1, &n);
   p->global |= name != NULL;
   int done = name ? (put_sized(p, P_KNOWN, name, n) < 0 ? -1 : 1) : 0;
-  lua_pop(L, 2);
+  lua_pop(L, 1);
   return done;
 }
 
-static int is_globals(lua_State* L, int at) {
-  lua_pushglobaltable(L);
-  int same = lua_rawequal(L, at, -1);
-  lua_pop(L, 1);
-  return same;
+static int is_index(lua_State* L, int at, lua_Integer n) {
+  return has_integers ? lua_isinteger(L, at) && lua_tointeger(L, at) == n
+                      : lua_type(L, at) == LUA_TNUMBER &&
+                            lua_tonumber(L, at) == (lua_Number)n;
 }
 
+/* What stands at 1, 2, 3 and so on comes first, and without its keys. n: how many
+ * those are, and how many the others. */
 static int pack_pairs(lua_State* L, struct island* isl, int at, int depth,
-                      uint32_t* pairs) {
+                      uint32_t* n) {
+  struct packer* p = &isl->pack;
+  int key = lua_gettop(L) + 1;
   lua_pushnil(L);
   while (lua_next(L, at)) {
-    int key = lua_gettop(L) - 1;
-    if (pack(L, isl, key, depth) < 0 || pack(L, isl, key + 1, depth) < 0) {
-      blame(L, &isl->pack, key);
+    int bad = 0;
+    if (n[1] == 0 && is_index(L, key, (lua_Integer)n[0] + 1)) {
+      ++n[0];
+    } else {
+      ++n[1];
+      bad = pack(L, isl, key, depth) < 0;
+    }
+    if (bad || pack(L, isl, key + 1, depth) < 0) {
+      blame(L, p, key);
       lua_settop(L, key - 1);
       return -1;
     }
     lua_pop(L, 1);
-    ++*pairs;
   }
   return 0;
 }
 
 static int pack_table(lua_State* L, struct island* isl, int at, int depth) {
   struct packer* p = &isl->pack;
-  if (is_globals(L, at)) {
+  const void* table = lua_topointer(L, at);
+  if (table == p->globals) {
     p->global = 1;
     return put_tag(p, P_GLOBALS);
   }
-  if (canceled_at(L, at)) {
+  if (table == p->canceled) {
     return put_tag(p, P_CANCELED);
   }
   int done = put_known(L, p, at);
@@ -183,7 +212,7 @@ static int pack_table(lua_State* L, struct island* isl, int at, int depth) {
     done = put_known(L, p, at);
   }
   if (done == 0) {
-    done = put_seen(p, lua_topointer(L, at), P_REF);
+    done = put_seen(p, table, P_REF);
   }
   if (done) {
     return done < 0 ? -1 : 0;
@@ -195,18 +224,13 @@ static int pack_table(lua_State* L, struct island* isl, int at, int depth) {
   if (depth == 0) {
     return fail(p, "tables nested too deep");
   }
-  uint32_t n[2] = {(uint32_t)lua_rawlen(L, at), 0};
-  if (put_tag(p, P_TABLE) < 0) {
+  uint32_t n[2] = {0, 0};
+  size_t where = p->size + 1;
+  if (put_word(p, P_TABLE, n) < 0 || pack_pairs(L, isl, at, depth - 1, n) < 0) {
     return -1;
   }
-  size_t where = p->size;
-  if (put(p, n, sizeof n) < 0 || pack_pairs(L, isl, at, depth - 1, &n[1]) < 0) {
-    return -1;
-  }
-  n[0] = n[0] < n[1] ? n[0] : n[1];
-  n[1] -= n[0];
   memcpy(p->bytes + where, n, sizeof n);
-  return put_tag(p, P_END);
+  return 0;
 }
 
 static int write_code(lua_State* L, const void* bytes, size_t n, void* packer) {
@@ -292,11 +316,11 @@ static int pack_object(struct packer* p, struct object* o) {
   }
   p->global = 1;
   p->objects[p->count++] = o;
-  return put_tag(p, P_OBJECT) < 0 || put(p, &o, sizeof o) < 0 ? -1 : 0;
+  return put_word(p, P_OBJECT, &o);
 }
 
 static int pack_userdata(lua_State* L, struct island* isl, int at) {
-  struct object* o = object_at(L, isl, at);
+  struct object* o = object_at(L, at);
   if (!o) {
     return fail(&isl->pack, "userdata");
   }
@@ -311,17 +335,14 @@ static int pack_userdata(lua_State* L, struct island* isl, int at) {
 static int pack_number(lua_State* L, struct packer* p, int at) {
   if (lua_isinteger(L, at)) {
     int64_t i = (int64_t)lua_tointeger(L, at);
-    return put_tag(p, P_INTEGER) < 0 ? -1 : put(p, &i, sizeof i);
+    return put_word(p, P_INTEGER, &i);
   }
   double n = lua_tonumber(L, at);
-  return put_tag(p, P_NUMBER) < 0 ? -1 : put(p, &n, sizeof n);
+  return put_word(p, P_NUMBER, &n);
 }
 
 static int pack(lua_State* L, struct island* isl, int at, int depth) {
   struct packer* p = &isl->pack;
-  if (!lua_checkstack(L, 8)) {
-    return fail(p, "values nested too deep");
-  }
   switch (lua_type(L, at)) {
     case LUA_TNIL:
       return put_tag(p, P_NIL);
@@ -336,7 +357,7 @@ static int pack(lua_State* L, struct island* isl, int at, int depth) {
     }
     case LUA_TLIGHTUSERDATA: {
       void* light = lua_touserdata(L, at);
-      return put_tag(p, P_LIGHT) < 0 ? -1 : put(p, &light, sizeof light);
+      return put_word(p, P_LIGHT, &light);
     }
     case LUA_TTABLE:
       return pack_table(L, isl, at, depth);
@@ -396,12 +417,21 @@ static struct parcel* pack_all(lua_State* L, struct island* isl, int first,
     p->round = 1;
   }
   int bad = 0;
+  luaL_checkstack(L, 8, "too many values");
+  lua_pushglobaltable(L);
+  p->globals = lua_topointer(L, -1);
+  canceled_push(L);
+  p->canceled = lua_topointer(L, -1);
+  lua_pop(L, 2);
+  known_push(L);
+  p->known = lua_gettop(L);
   p->busy = 1;
   for (int i = 0; i < n && !bad; ++i) {
     bad = pack(L, isl, first + i, DEEPEST) < 0;
   }
   struct parcel* made = bad ? NULL : seal(p, n);
   p->busy = 0;
+  lua_settop(L, p->known - 1);
   if (!made) {
     lua_pushfstring(L, p->path[0] ? "cannot send %s at %s" : "cannot send %s",
                     p->what, p->path);

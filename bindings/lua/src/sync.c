@@ -34,9 +34,7 @@ static int mutex(lua_State* L) {
   return 1;
 }
 
-static struct lock* lock_at(lua_State* L) {
-  return object_check(L, island_here(L), 1, MUTEX);
-}
+static struct lock* lock_at(lua_State* L) { return object_check(L, 1, MUTEX); }
 
 /* lock([timeout]): the mutex itself, for `local held <close> = m:lock()`. */
 static int lock(lua_State* L) {
@@ -66,7 +64,7 @@ static int waitgroup(lua_State* L) {
 }
 
 static struct group* group_at(lua_State* L) {
-  return object_check(L, island_here(L), 1, WAITGROUP);
+  return object_check(L, 1, WAITGROUP);
 }
 
 static int add(lua_State* L) {
@@ -101,7 +99,7 @@ static int semaphore(lua_State* L) {
 }
 
 static struct permits* permits_at(lua_State* L) {
-  return object_check(L, island_here(L), 1, SEMAPHORE);
+  return object_check(L, 1, SEMAPHORE);
 }
 
 static int release(lua_State* L) {

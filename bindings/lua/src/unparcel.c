@@ -32,14 +32,18 @@ static void number(lua_State* L, struct reader* r) {
 static void unpack_table(lua_State* L, struct reader* r) {
   uint32_t array = get_count(r);
   uint32_t rest = get_count(r);
+  luaL_checkstack(L, 8, "values nested too deep");
   lua_createtable(L, (int)array, (int)rest);
   number(L, r);
-  while (*r->at != P_END) {
+  for (uint32_t i = 1; i <= array; ++i) {
+    unpack(L, r);
+    lua_rawseti(L, -2, (int)i);
+  }
+  for (uint32_t i = 0; i < rest; ++i) {
     unpack(L, r);
     unpack(L, r);
     lua_rawset(L, -3);
   }
-  ++r->at;
 }
 
 struct chunk {
@@ -78,6 +82,7 @@ static void own_upvalue(lua_State* L, struct reader* r, int n) {
 
 static void unpack_function(lua_State* L, struct reader* r) {
   struct chunk c = {NULL, get_count(r)};
+  luaL_checkstack(L, 8, "values nested too deep");
   c.bytes = r->at;
   r->at += c.size;
 #if LUA_VERSION_NUM >= 502
@@ -147,7 +152,6 @@ static void* get_pointer(struct reader* r) {
 }
 
 static void unpack(lua_State* L, struct reader* r) {
-  luaL_checkstack(L, 8, "values nested too deep");
   switch (*r->at++) {
     case P_NIL:
       lua_pushnil(L);
@@ -214,6 +218,31 @@ int parcel_unpack(lua_State* L, struct island* isl, const struct parcel* p) {
   return (int)p->values;
 }
 
+static int unpack_protected(lua_State* L) {
+  struct island* isl = lua_touserdata(L, 1);
+  struct parcel* p = lua_touserdata(L, 2);
+  lua_settop(L, 0);
+  return parcel_unpack(L, isl, p);
+}
+
+/* Under pcall: it may run out of memory, or run a module that fails. */
+void parcel_deliver(lua_State* L, struct island* isl, struct parcel* p) {
+  if (!lua_checkstack(L, 4)) {
+    parcel_free(p);
+    luaL_error(L, "stack overflow");
+  }
+  ready_push(L, unpack_protected);
+  lua_pushlightuserdata(L, isl);
+  lua_pushlightuserdata(L, p);
+  int bad = lua_pcall(L, 2, LUA_MULTRET, 0);
+  parcel_free(p);
+  if (bad) {
+    lua_error(L);
+  }
+}
+
+void parcel_prepare(lua_State* L) { ready_set(L, unpack_protected); }
+
 /* copy(v, ...): as if it had been sent and received. */
 int parcel_copy(lua_State* L) {
   struct island* isl = island_here(L);
@@ -222,8 +251,7 @@ int parcel_copy(lua_State* L) {
   if (!p) {
     return lua_error(L);
   }
-  struct message m = {.tag = P_TABLE, .u.parcel = p};
-  message_unpack(L, isl, &m);
+  parcel_deliver(L, isl, p);
   return lua_gettop(L) - n;
 }
 

@@ -29,11 +29,19 @@ int wait_refused(lua_State* L) {
 #endif
 }
 
+static int ends(const struct island* isl) {
+  return isl->ending && isl->cur && !isl->cur->shields;
+}
+
+int wait_allowed(lua_State* L, struct island* isl) {
+  return !wait_refused(L) && !ends(isl);
+}
+
 void wait_check(lua_State* L, struct island* isl) {
   if (wait_refused(L)) {
     luaL_error(L, "a finalizer must not wait");
   }
-  if (isl->ending && isl->cur && !isl->cur->shields) {
+  if (ends(isl)) {
     canceled_push(L);
     lua_error(L);
   }
