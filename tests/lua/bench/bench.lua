@@ -1,4 +1,5 @@
--- One subject of bench.py, timed in this process: prints ns per operation.
+-- One subject of bench.py, timed in this process: prints ns per operation, or from
+-- when to when each gap was, in ns.
 -- SPDX-License-Identifier: MIT
 local thrum = require "thrum"
 local subject = os.getenv("SUBJECT")
@@ -52,30 +53,20 @@ local function compute(k)
   for i = 1, k do all[i]:join() end
 end
 
--- The times between two turns of one that always wants one: the longest, in ns, or
--- that which a part of them (0.99) keeps to.
-local function gap(spawn_hog, part)
+-- From one turn to the next, of one that wants one every 0.1 ms beside a hog.
+local function gaps(spawn_hog)
   local stop = thrum.now() + 0.5
-  local all, last = {}, nil
+  local all = {}
   local hog = spawn_hog(stop)
-  last = thrum.now()
+  local last = thrum.now()
   repeat
     thrum.sleep(0.0001)
     local now = thrum.now()
-    all[#all + 1] = now - last
+    all[#all + 1] = ("%.0f %.0f"):format(last * 1e9, now * 1e9)
     last = now
   until now > stop
   hog:join()
-  table.sort(all)
-  return all[math.ceil(#all * part)] * 1e9
-end
-
-local function hooked_gap(part)
-  return gap(function(stop)
-    return thrum.go(function()
-      while thrum.now() < stop do for _ = 1, 1e6 do end end
-    end)
-  end, part)
+  return table.concat(all, "\n")
 end
 
 local subjects = {
@@ -124,15 +115,20 @@ local subjects = {
   ["compute 1"] = function() return timed(1, function() compute(1) end) end,
   ["compute 2"] = function() return timed(1, function() compute(2) end) end,
   ["gap isolated"] = function()
-    return gap(function(stop)
+    return gaps(function(stop)
       return thrum.spawn(function(stop)
         local t = require "thrum"
         while t.now() < stop do for _ = 1, 1e6 do end end
       end, stop)
-    end, 1)
+    end)
   end,
-  ["gap hooked"] = function() return hooked_gap(1) end,
-  ["gap hooked, 99 %"] = function() return hooked_gap(0.99) end,
+  ["gap hooked"] = function()
+    return gaps(function(stop)
+      return thrum.go(function()
+        while thrum.now() < stop do for _ = 1, 1e6 do end end
+      end)
+    end)
+  end,
 }
 
 print(thrum.run(function()

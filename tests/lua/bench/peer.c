@@ -4,10 +4,12 @@
  * one message stands beside a channel without: each waits for the other end.
  * SPDX-License-Identifier: MIT
  */
+#define _GNU_SOURCE
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,30 +154,100 @@ static double messages(int n, const char* value) {
   return (now_ns() - began) / n;
 }
 
-/* ---- what the machine itself does -------------------------------------------------- */
-static void* look(void* ms) {
-  double began = now_ns();
-  double* longest = malloc(sizeof *longest);
-  *longest = 0;
-  for (double last = began, now; last - began < *(int*)ms * 1e6; last = now) {
-    now = now_ns();
-    *longest = now - last > *longest ? now - last : *longest;
+/* ---- the same queue for C: what it takes without Lua -------------------------------- */
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t more, room;
+  long value[64];
+  long head, tail;
+} c = {.lock = PTHREAD_MUTEX_INITIALIZER,
+       .more = PTHREAD_COND_INITIALIZER,
+       .room = PTHREAD_COND_INITIALIZER};
+
+static void* take(void* n) {
+  for (long i = 0; i < *(int*)n; ++i) {
+    pthread_mutex_lock(&c.lock);
+    while (c.head == c.tail) {
+      pthread_cond_wait(&c.more, &c.lock);
+    }
+    if (c.value[c.head++ % 64] != i) {
+      abort();
+    }
+    pthread_cond_signal(&c.room);
+    pthread_mutex_unlock(&c.lock);
   }
-  return longest;
+  return NULL;
 }
 
-static double pause_of_two(int ms) {
-  pthread_t other;
-  void *mine, *its;
-  if (pthread_create(&other, NULL, look, &ms)) {
-    abort();
+static double messages_of_c(int n) {
+  pthread_t taker;
+  double began = now_ns();
+  pthread_create(&taker, NULL, take, &n);
+  for (long i = 0; i < n; ++i) {
+    pthread_mutex_lock(&c.lock);
+    while (c.tail - c.head == 64) {
+      pthread_cond_wait(&c.room, &c.lock);
+    }
+    c.value[c.tail++ % 64] = i;
+    pthread_cond_signal(&c.more);
+    pthread_mutex_unlock(&c.lock);
   }
-  mine = look(&ms);
-  pthread_join(other, &its);
-  double a = *(double*)mine, b = *(double*)its;
-  free(mine);
-  free(its);
-  return a > b ? a : b;
+  pthread_join(taker, NULL);
+  return (now_ns() - began) / n;
+}
+
+/* ---- what the machine itself does -------------------------------------------------- */
+/* A thread that sleeps 0.1 ms at a time on one CPU: from when to when it was kept
+ * from it, in ns, where that was longer. */
+enum { SLEEP_NS = 100000, MOST = 1 << 16 };
+
+struct sleeper {
+  pthread_t thread;
+  int cpu, ms, n;
+  double from[MOST], to[MOST];
+};
+
+static void* sleep_on(void* arg) {
+  struct sleeper* s = arg;
+  struct timespec nap = {0, SLEEP_NS};
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(s->cpu, &one);
+  pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+  double began = now_ns();
+  for (double last = began, now; last - began < s->ms * 1e6; last = now) {
+    nanosleep(&nap, NULL);
+    now = now_ns();
+    if (now - last > 2 * SLEEP_NS && s->n < MOST) {
+      s->from[s->n] = last + SLEEP_NS;
+      s->to[s->n++] = now;
+    }
+  }
+  return NULL;
+}
+
+static int sleepers(int ms) {
+  cpu_set_t all;
+  struct sleeper* of[CPU_SETSIZE] = {0};
+  sched_getaffinity(0, sizeof all, &all);
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &all)) {
+      of[i] = calloc(1, sizeof *of[i]);
+      of[i]->cpu = i;
+      of[i]->ms = ms;
+      pthread_create(&of[i]->thread, NULL, sleep_on, of[i]);
+    }
+  }
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (of[i]) {
+      pthread_join(of[i]->thread, NULL);
+      for (int k = 0; k < of[i]->n; ++k) {
+        printf("%.0f %.0f\n", of[i]->from[k], of[i]->to[k]);
+      }
+      free(of[i]);
+    }
+  }
+  return 0;
 }
 
 int main(int argc, char** argv) {
@@ -186,8 +258,10 @@ int main(int argc, char** argv) {
   double ns;
   if (strcmp(argv[1], "spawn") == 0) {
     ns = spawn(n);
-  } else if (strcmp(argv[1], "pause") == 0) {
-    ns = pause_of_two(n);
+  } else if (strcmp(argv[1], "sleepers") == 0) {
+    return sleepers(n);
+  } else if (strcmp(argv[1], "C message") == 0) {
+    ns = messages_of_c(n);
   } else if (strcmp(argv[1], "message table") == 0) {
     ns = messages(n, "{1, 2, {3, 4, 5}, x = 'a', y = {z = true, w = 2.5}}");
   } else {
