@@ -434,7 +434,8 @@ static int close_g(lua_State* L) {
 static int self(lua_State* L) {
   thrum_g g = thrum_self();
   if (!g) {
-    return 0;
+    lua_pushnil(L);
+    return 1;
   }
   char text[24];
   snprintf(text, sizeof text, "%llx", (unsigned long long)g);

@@ -8,7 +8,7 @@
 
 int luaopen__thrum(lua_State* L); /* made by SWIG */
 
-static const char island_key = 0;
+static const char island_key = 0, core_key = 0; /* in the registry */
 
 struct island* island_of(lua_State* L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &island_key);
@@ -90,7 +90,7 @@ static int procs(lua_State* L) {
   return 1;
 }
 
-/* The C part as a table in package.loaded["thrum.core"]; pushes nothing. */
+/* The C part as a table in the registry; pushes nothing. */
 void module_core(lua_State* L, struct island* isl) {
   static const luaL_Reg own[] = {
       {"setup", setup}, {"procs", procs}, {NULL, NULL}};
@@ -140,19 +140,15 @@ void module_core(lua_State* L, struct island* isl) {
   lua_setfield(L, -2, "canceled");
   lua_pushstring(L, thrum_version_string());
   lua_setfield(L, -2, "version");
-  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-  lua_insert(L, -2);
-  lua_setfield(L, -2, "thrum.core");
-  lua_pop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
 }
 
 int luaopen_thrum(lua_State* L) {
   struct island* isl = island_of(L);
-  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-  lua_getfield(L, -1, "thrum.core");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key);
   if (lua_isnil(L, -1)) {
     module_core(L, isl ? isl : island_make(L));
-    lua_getfield(L, -2, "thrum.core");
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key);
   }
   if (luaL_loadbuffer(L, thrum_facade, strlen(thrum_facade), "=thrum.lua")) {
     return lua_error(L);
