@@ -35,12 +35,14 @@ static void yield_hook(lua_State* L, lua_Debug* at) {
 }
 
 /* In a signal handler on the thread where the G runs. A hook of the host's own
- * is left alone. */
+ * is left alone; ours is set again: Lua may have been about to take it away, and
+ * had its mask still to clear. */
 void hog_preempt(void* island, void* green) {
   struct green* g = green;
   (void)island;
   lua_State* L = g ? atomic_load_explicit(&g->at, memory_order_relaxed) : NULL;
-  if (L && !lua_gethook(L)) {
+  lua_Hook hook = L ? lua_gethook(L) : end_hook;
+  if (!hook || hook == yield_hook) {
     lua_sethook(L, yield_hook, EVENTS, 1);
   }
 }
