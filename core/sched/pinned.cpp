@@ -107,7 +107,7 @@ void ready_pinned(M* m, M* pin, G* g) {
     pin->pinned.push(g);
     pin->pinned_n.store(pin->pinned.count, relaxed);
     bool asleep = pin->locked_asleep ? pin->locked == g : pin->idle;
-    if (asleep && !pin->wanting) {
+    if (pin != m && asleep && !pin->wanting) {
       if (pin->idle) {
         idle_m_remove(rt, pin);
       }

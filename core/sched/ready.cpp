@@ -205,8 +205,10 @@ u32 ready_batch(M* m, Waiter* list) {
       plain.push(g);
     } else if (g) {
       trace_ready(m, g);
-      // What is bound to a thread goes there; the rest to no P in particular.
-      ready_behind(inside_domain(g) || !body_of(g)->pin ? nullptr : m, g);
+      // To no P in particular, but what is bound to this thread. Without a P that is
+      // asleep, as for others.
+      bool here = m && m->p && body_of(g)->pin == m && !inside_domain(g);
+      ready_behind(here ? m : nullptr, g);
     } else {
       ready(nullptr, wake);
     }
