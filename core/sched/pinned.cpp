@@ -93,8 +93,7 @@ void take_in(M* m) {
 
 void ready_pinned(M* m, M* pin, G* g) {
   Runtime* rt = pin->rt;
-  if (pin == m &&
-      m->p) {  // without one it may be asleep, and be woken by itself
+  if (pin == m && m->p) {
     own_push(m, g);
     if (THRUM_UNLIKELY(rt->preempt_on.load(relaxed))) {
       sysmon_prompt(rt);
