@@ -261,7 +261,7 @@ void want_p(M* m) {
 bool pinned_ready(Runtime* rt, u64 who) {
   Locked held(rt->lock);
   for (M* m = rt->ms; m; m = m->next_m) {
-    if (m->lent && m->lender == who && pinned_waits(m)) {
+    if (m->lent && (!who || m->lender == who) && pinned_waits(m)) {
       return true;
     }
   }
