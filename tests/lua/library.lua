@@ -297,7 +297,7 @@ test("the whole library, in states that move", function()
     moved = moved + times
   end
   print("from thread to thread: " .. moved .. " times")
-  assert(not (os.getenv("STRESS") and PROCS > 1) or moved > 100)
+  assert(not (os.getenv("STRESS") and PROCS > 1) or moved > 0)
 end)
 
 test("the whole library, in Gs of one state", function()
