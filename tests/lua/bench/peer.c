@@ -40,21 +40,28 @@ static void* job(void* arg) {
   return NULL;
 }
 
-static double spawn(int n) {
-  enum { AT_ONCE = 8 };
+enum { AT_ONCE = 8 };
+
+static double jobs(int n, const char* code) {
   double began = now_ns();
-  for (int done = 0; done < n; done += AT_ONCE) {
-    pthread_t all[AT_ONCE];
-    for (int i = 0; i < AT_ONCE; ++i) {
-      if (pthread_create(&all[i], NULL, job, (void*)"return")) {
-        abort();
-      }
-    }
-    for (int i = 0; i < AT_ONCE; ++i) {
-      pthread_join(all[i], NULL);
+  pthread_t all[AT_ONCE];
+  for (int i = 0; i < n; ++i) {
+    if (pthread_create(&all[i], NULL, job, (void*)code)) {
+      abort();
     }
   }
-  return (now_ns() - began) / n;
+  for (int i = 0; i < n; ++i) {
+    pthread_join(all[i], NULL);
+  }
+  return now_ns() - began;
+}
+
+static double spawn(int n) {
+  double ns = 0;
+  for (int done = 0; done < n; done += AT_ONCE) {
+    ns += jobs(AT_ONCE, "return");
+  }
+  return ns / n;
 }
 
 /* ---- messages through a keeper state ----------------------------------------------- */
@@ -258,6 +265,8 @@ int main(int argc, char** argv) {
   double ns;
   if (strcmp(argv[1], "spawn") == 0) {
     ns = spawn(n);
+  } else if (strncmp(argv[1], "compute", 7) == 0 && n <= AT_ONCE) {
+    ns = jobs(n, "local s = 0 for i = 1, 1e8 do s = s + i % 7 end return s");
   } else if (strcmp(argv[1], "sleepers") == 0) {
     return sleepers(n);
   } else if (strcmp(argv[1], "C message") == 0) {
