@@ -6,7 +6,8 @@
  * steady: two hogs take turns, so that each slice begins with a preemption, whose
  * time sysmon knows. cold: a slice begins somewhere between two looks of sysmon,
  * after Gs that have yielded. The hog itself reads the CPU's counter all the time;
- * what it read last before it was stopped is its end.
+ * what it read last before it was stopped is its end. `plain`: how late a thread without
+ * a runtime wakes that sleeps a slice at a time beside one that computes, afterwards.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef _GNU_SOURCE
@@ -16,6 +17,8 @@
 
 #include <thrum/host.h>
 #include <thrum/observe.h>
+
+#include <pthread.h>
 
 #define COMPUTES __attribute__((noinline, section("computes")))
 extern const char __start_computes[], __stop_computes[];
@@ -161,6 +164,30 @@ static void cold(void* arg) {
     BENCH_MUST(thrum_join(NULL, others[i], THRUM_FOREVER));
 }
 
+/* ---- the machine itself ---------------------------------------------------------------- */
+
+static void* plain_hog(void* arg) {
+  (void)arg;
+  while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {}
+  return NULL;
+}
+
+static void sleep_beside(int64_t* late, int64_t n) {
+  pthread_t beside;
+  const struct timespec nap = {slice_ns / 1000000000, slice_ns % 1000000000};
+  stop = 0;
+  if (pthread_create(&beside, NULL, plain_hog, NULL) != 0) {
+    bench_wrong("a thread", 0, 1);
+  }
+  for (int64_t i = 0; i < n; i++) {
+    int64_t begin = bench_now();
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+    late[i] = bench_now() - begin - slice_ns;
+  }
+  __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+  pthread_join(beside, NULL);
+}
+
 /* ---- report --------------------------------------------------------------------------- */
 
 struct totals {
@@ -172,13 +199,13 @@ static void add_up(void* arg, const thrum_p_stats* stats) {
   t->refusals += stats->refusals;
 }
 
-static void report(const char* key, const char* words, int64_t* ns) {
+static void report(const char* key, const char* words, int64_t* ns, int64_t n) {
   char name[32];
-  lab_spread(key, words, ns, count); /* sorts */
+  lab_spread(key, words, ns, n); /* sorts */
   lab_key(name, sizeof name, key, "p999_us");
   lab_number(name, "  p99.9", "us",
-             (double)bench_percentile(ns, count, 0.999) / 1e3);
-  lab_histogram(key, ns, count);
+             (double)bench_percentile(ns, n, 0.999) / 1e3);
+  lab_histogram(key, ns, n);
 }
 
 int main(int argc, char** argv) {
@@ -210,6 +237,9 @@ int main(int argc, char** argv) {
   struct totals t = {0, 0};
   BENCH_MUST(thrum_p_each(rt, add_up, &t));
   lab_stop(rt);
+  const int64_t plain_n = (wanted + 3) / 4;
+  int64_t* plain = bench_alloc(plain_n, sizeof *plain);
+  sleep_beside(plain, plain_n);
   lab_begin("overrun",
             "one P; a G that computes in declared code and reads the CPU's "
             "counter all the time is stopped by a signal, since others wait; "
@@ -223,10 +253,12 @@ int main(int argc, char** argv) {
   lab_int("refusals", "signals that found nothing to stop",
           (int64_t)t.refusals);
   lab_int("early", "stopped before the end of the slice", early);
-  report("end", "from the end of the slice", from_end);
-  report("decision", "from sysmon's decision", from_decision);
+  report("end", "from the end of the slice", from_end, count);
+  report("decision", "from sysmon's decision", from_decision, count);
+  report("plain", "a plain thread's sleep ends late by", plain, plain_n);
   lab_end();
   free(from_end);
   free(from_decision);
+  free(plain);
   return 0;
 }

@@ -95,6 +95,8 @@ def overrun(name, mode, quick):
         Figure("decision_p50_us", "from sysmon's decision p50, us"),
         Figure("decision_p99_us", "from sysmon's decision p99, us", 100),
         Figure("decision_max_us", "from sysmon's decision max, us"),
+        Figure("plain_p99_us", "a plain thread's sleep, late p99, us"),
+        Figure("plain_p999_us", "a plain thread's sleep, late p99.9, us"),
         Figure("early", "stopped before the end"),
         Figure("refusals", "signals that found nothing")], hist="end")
 
