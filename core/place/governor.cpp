@@ -15,8 +15,8 @@ namespace {
 constexpr i64 kEvery = 1'000'000'000;
 // A runtime that lives shorter opens no file for this.
 constexpr i64 kFirst = 10'000'000;
-// To look at the machine's shape takes half a millisecond: that is put off for so
-// long while Gs wait for sysmon.
+// To open the files takes a tenth of a millisecond, to look at the machine's shape
+// half of one: both are put off for so long while Gs wait for sysmon.
 constexpr i64 kPatience = 100'000'000;
 // Where the program says how many Ps, and nothing limits: no files are kept open.
 constexpr i64 kSeldom = 10'000'000'000;
@@ -228,7 +228,9 @@ i64 look(Govern* seam, Runtime* rt, i64 now, bool calm) {
     g->at = g->budget.quota_milli ? now : now + kFirst;
     g->patience = now + kFirst + kPatience;
   }
-  if (now >= g->at) {
+  bool waits =
+      !g->opened && !calm && !g->budget.quota_milli && now < g->patience;
+  if (now >= g->at && !waits) {
     if (!g->opened) {
       open(g);
     }
@@ -242,7 +244,7 @@ i64 look(Govern* seam, Runtime* rt, i64 now, bool calm) {
       g->at = min(now + kSeldom, shape_at);
     }
   }
-  return min(g->at, keep_pace(g, rt, now));
+  return min(waits ? g->patience : g->at, keep_pace(g, rt, now));
 }
 
 void free_governor(Govern* seam) {
