@@ -670,73 +670,67 @@ static void close_domain(void* arg) {
 /* Whoever waits in the same object goes on as if those of a closed domain were not
  * there, and has what was meant for them. */
 struct passed {
-  thrum_chan *in, *out;
+  struct closed in; /* first: caught_inside is given it */
+  thrum_chan* out;
   thrum_mutex lock;
   thrum_sem sem;
   thrum_domain* d;
-  word about, after, got;
+  word got;
 };
-static void passed_recv(void* arg) {
-  struct passed* p = arg;
-  char x;
-  add(&p->about, 1);
-  thrum_chan_recv(p->in, &x, THRUM_FOREVER);
-  add(&p->after, 1);
-}
 static void passed_send(void* arg) {
   struct passed* p = arg;
-  add(&p->about, 1);
+  add(&p->in.about, 1);
   thrum_chan_send(p->out, "l", THRUM_FOREVER);
-  add(&p->after, 1);
+  add(&p->in.after, 1);
 }
 static void passed_lock(void* arg) {
   struct passed* p = arg;
-  add(&p->about, 1);
+  add(&p->in.about, 1);
   thrum_mutex_lock(&p->lock, THRUM_FOREVER);
-  add(&p->after, 1);
+  add(&p->in.after, 1);
 }
 static void passed_sem(void* arg) {
   struct passed* p = arg;
-  add(&p->about, 1);
+  add(&p->in.about, 1);
   thrum_sem_acquire(&p->sem, THRUM_FOREVER);
-  add(&p->after, 1);
+  add(&p->in.after, 1);
 }
 /* Written off while it runs: it waits in nobody's way. */
 static void passed_closes(void* arg) {
   struct passed* p = arg;
   CHECK_EQ(thrum_domain_close(p->d), 0);
-  passed_recv(p);
+  caught_inside(&p->in);
 }
 static void passed_lives(void* arg) {
   struct passed* p = arg;
   char x = 0;
-  add(&p->about, 1);
-  CHECK_EQ(thrum_chan_recv(p->in, &x, SOON), 0);
+  add(&p->in.about, 1);
+  CHECK_EQ(thrum_chan_recv(p->in.ch, &x, SOON), 0);
   CHECK_EQ(x, 'v');
   add(&p->got, 1);
 }
 static void pass_them_by(void* arg) {
-  static void (*const waits[])(void*) = {passed_recv, passed_send, passed_lock,
-                                         passed_sem, passed_closes};
+  static void (*const waits[])(void*) = {
+      caught_inside, passed_send, passed_lock, passed_sem, passed_closes};
   enum { N = sizeof waits / sizeof waits[0] };
   struct passed p;
   char x;
   (void)arg;
   memset(&p, 0, sizeof p);
-  p.in = chan_of(1, 0);
+  p.in.ch = chan_of(1, 0);
   p.out = chan_of(1, 0);
   thrum_domain_ops ops = {.struct_size = sizeof ops};
   REQUIRE_EQ(thrum_domain_new(NULL, &ops, NULL, &p.d), 0);
   CHECK_EQ(thrum_mutex_lock(&p.lock, THRUM_FOREVER), 0);
   for (int i = 0; i < N; i++)
     tenant_spawn(NULL, p.d, waits[i], &p, NULL);
-  yield_until(&p.about, N);
+  yield_until(&p.in.about, N);
   thrum_g lives = go(passed_lives, &p);
-  yield_until(&p.about, N + 1);
-  CHECK_EQ(thrum_chan_send(p.in, "v", THRUM_TRY), 0);
+  yield_until(&p.in.about, N + 1);
+  CHECK_EQ(thrum_chan_send(p.in.ch, "v", THRUM_TRY), 0);
   CHECK_EQ(thrum_join(NULL, lives, SOON), 0);
   CHECK_EQ(p.got, 1);
-  CHECK_EQ(thrum_chan_send(p.in, "v", THRUM_TRY), THRUM_EAGAIN);
+  CHECK_EQ(thrum_chan_send(p.in.ch, "v", THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_chan_recv(p.out, &x, THRUM_TRY), THRUM_EAGAIN);
   CHECK_EQ(thrum_mutex_unlock(&p.lock), 0);
   CHECK_EQ(thrum_mutex_lock(&p.lock, THRUM_TRY), 0);
@@ -744,9 +738,9 @@ static void pass_them_by(void* arg) {
   CHECK_EQ(thrum_sem_release(&p.sem, 1), 0);
   CHECK_EQ(thrum_sem_acquire(&p.sem, THRUM_TRY), 0);
   let_others_run();
-  CHECK_EQ(p.after, 0);
+  CHECK_EQ(p.in.after, 0);
   thrum_domain_release(p.d);
-  thrum_chan_release(p.in);
+  thrum_chan_release(p.in.ch);
   thrum_chan_release(p.out);
 }
 TEST(domain_close_passes_waiters_by) { in_sequence(pass_them_by, NULL); }

@@ -7,6 +7,16 @@ unpack = table.unpack or unpack
 V54 = _VERSION == "Lua 5.4"
 HAS_INTEGERS = math.type ~= nil
 
+local here = debug.getinfo(1, "S").source:match("^@(.*)tests/lua/check%.lua$")
+
+--- The text of a file of bindings/lua.
+function of_binding(name)
+  local file = assert(io.open(here .. "bindings/lua/" .. name))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
 --- Runs f in a G, and names it if it fails.
 function test(name, f)
   local ok, err = xpcall(function() thrum.run(f) end, function(e)

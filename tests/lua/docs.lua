@@ -1,14 +1,6 @@
 -- What is written down is what there is: annotations.lua names all that the module
 -- gives and nothing else, README.md has every name, and its example runs.
 -- SPDX-License-Identifier: MIT
-local top = debug.getinfo(1, "S").source:match("^@(.*)tests/lua/docs%.lua$") .. "bindings/lua/"
-
-local function read(name)
-  local file = assert(io.open(top .. name))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 local function sorted(set)
   local list = {}
@@ -20,7 +12,7 @@ end
 -- Class -> the names that it is said to have.
 local function annotated()
   local classes, of_local, class = {}, {}, nil
-  for line in read("annotations.lua"):gmatch("[^\n]+") do
+  for line in of_binding("annotations.lua"):gmatch("[^\n]+") do
     local name = line:match("^%-%-%-@class ([%w.]+)")
     local field = line:match("^%-%-%-@field (%w+)")
     local var = line:match("^local (%w+) = {}")
@@ -79,7 +71,7 @@ test("the annotations say what there is", function()
   udp:close()
 end)
 
-local README = read("README.md")
+local README = of_binding("README.md")
 
 test("the README has every name", function()
   for name in pairs(names(thrum)) do

@@ -1,17 +1,10 @@
 -- bindings/lua/EXAMPLES.md: each block runs and prints what it says, and together they
 -- call every function and method that there is.
 -- SPDX-License-Identifier: MIT
-local top = debug.getinfo(1, "S").source:match("^@(.*)tests/lua/examples%.lua$") .. "bindings/lua/"
-local function read(name)
-  local file = assert(io.open(top .. name))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 -- Each runs where none has before it: the setup comes first, then the loop of a host.
 local blocks, all = { {}, {}, {} }, ""
-for needs, block in read("EXAMPLES.md"):gmatch("```lua *([%d.]*)\n(.-)```") do
+for needs, block in of_binding("EXAMPLES.md"):gmatch("```lua *([%d.]*)\n(.-)```") do
   local at = block:find("thrum.setup", 1, true) and 1 or block:find("thrum.pump", 1, true) and 2 or 3
   if needs == "" or V54 then table.insert(blocks[at], block) end
   all = all .. block
@@ -42,7 +35,7 @@ end
 
 -- As annotations.lua has them, which docs.lua compares with the module.
 local n = 0
-for name in read("annotations.lua"):gmatch("\nfunction %w+[.:](%w+)%(") do
+for name in of_binding("annotations.lua"):gmatch("\nfunction %w+[.:](%w+)%(") do
   assert(all:find("[.:]" .. name .. "[ (,]"), "no example calls " .. name)
   n = n + 1
 end

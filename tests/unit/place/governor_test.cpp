@@ -146,15 +146,17 @@ TEST_CASE("governor: a mask that changes counts, a first one does not") {
 
 TEST_CASE("governor: a long look is put off while Gs wait, but not for ever") {
   for (bool calm : {false, true}) {
-    Place p("max 100000\n", false);
+    Place p("50000 100000\n", false);
     i64 next = p.g->seam.look(&p.g->seam, p.rt, p.now, false);
     CHECK(next > p.now);
     p.now += 20 * kMs;
     next = p.g->seam.look(&p.g->seam, p.rt, p.now, calm);
     CHECK(p.g->seen == calm);
+    CHECK((p.g->budget.quota_milli != 0) == calm);  // no file was opened
     CHECK(next > p.now);
     p.now = calm ? p.now : next;
     CHECK(p.g->seam.look(&p.g->seam, p.rt, p.now, false) > p.now);
     CHECK(p.g->seen);
+    CHECK(p.g->budget.quota_milli == 500);
   }
 }
