@@ -331,6 +331,7 @@ void see(Lens* lens, M* m, P* p, u64 ticks, Event e, G* g, u64) {
       break;
     case Event::yield:
       stops(w, m, p, ticks, c, g);
+      ended(w, ticks, c);  // a declared block that has come back to no P
       queues(w, c, p, ticks);
       break;
     case Event::exit:

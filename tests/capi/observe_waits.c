@@ -133,6 +133,42 @@ TEST(sleep_in_a_system_call_is_a_choice) {
   in_rt(RT_P2, both_blocks, NULL);
 }
 
+/* The only P belongs to another G when the block is over. */
+struct late {
+  thrum_waits w;
+  word taken, back;
+};
+
+static void comes_back_late(void* arg) {
+  struct late* l = arg;
+  CHECK_EQ(thrum_enter_blocking(), 0);
+  nap(5 * MS);
+  while (!get(&l->taken)) {
+    nap(MS);
+  }
+  set(&l->back, 1);
+  CHECK_EQ(thrum_exit_blocking(), 0);
+  CHECK_EQ(thrum_yield(), 0);
+  l->w = waits_of(thrum_self());
+}
+
+static void no_p_is_left(void* arg) {
+  (void)arg;
+  CHECK_EQ(thrum_waits_start(NULL, 0), 0);
+  struct late l = {0};
+  thrum_g g = go(comes_back_late, &l);
+  CHECK_EQ(thrum_yield(), 0);
+  set(&l.taken, 1);
+  while (!get(&l.back)) {}
+  compute(3 * MS);
+  join_g(g);
+  CHECK((int64_t)l.w.blocked_ns >= 5 * MS * 97 / 100);
+}
+
+TEST(a_block_that_ends_without_a_p_is_a_choice) {
+  in_rt(RT_P1, no_p_is_left, NULL);
+}
+
 /* ---- the heat map -------------------------------------------------------------------------- */
 
 enum { STALLS = 8, ROWS = 40 };
@@ -316,6 +352,7 @@ static const struct check_case cases[] = {
     CASE(the_time_of_a_g_adds_up),
     CASE(what_happens_while_it_is_off_is_not_counted),
     CASE(sleep_in_a_system_call_is_a_choice),
+    CASE(a_block_that_ends_without_a_p_is_a_choice),
     CASE(stalls_light_up_where_they_were),
     CASE(the_heat_map_tells_classes_apart),
     CASE(waits_in_every_kind_of_runtime),
