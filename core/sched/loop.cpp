@@ -7,7 +7,6 @@
 // queues; the global queue; the world outside (source.hpp); other Ps.
 // SPDX-License-Identifier: MIT
 #include "sched/domain.hpp"
-#include "sched/metrics.hpp"
 #include "sched/rank.hpp"
 #include "sched/source.hpp"
 
@@ -49,40 +48,6 @@ bool spin(M* m) {
   }
   rt->spin_credit.store(credit > 0 ? credit - 1 : 0, relaxed);
   return false;
-}
-
-constexpr i64 kYieldMost = 1'000'000;  // ns that a yield may take
-// How long it is not tried after one that took more, or was in vain, in units of what
-// a wake costs: 123 ms and 8 s.
-constexpr u64 kYieldRest = u64{1} << 12;
-constexpr u64 kYieldRestMost = u64{1} << 18;
-
-// Before M sleeps, who else wants this CPU goes first: most likely they make what M
-// would be woken for (a client on the same machine), and each sleep and wake costs
-// more, to both, than what little it would find. But a thread that computes on keeps
-// the CPU for a slice, and what comes meanwhile waits as long: after one of those it
-// is not tried for long, nor where it is in vain.
-bool yield_first(M* m) {
-  Runtime* rt = m->rt;
-  u64 begun = cpu_ticks();
-  if (begun < m->yield_after) {
-    return false;
-  }
-  i64 timer = earliest_timer(rt);
-  if (timer != kForever && timer < os::now_ns() + kYieldMost) {
-    return false;
-  }
-  stop_spinning(m);  // it may be away for long
-  os::thread_yield();
-  u64 now = cpu_ticks();
-  bool late = ticks_to_ns(rt, now - begun) > kYieldMost;
-  bool paid = source_poll(rt, m) || has_work(rt) || pinned_waits(m);
-  u64 rest = 2 * m->yield_rest;
-  m->yield_rest = late   ? min(max(rest, kYieldRest), kYieldRestMost)
-                  : paid ? 0
-                         : min(max(rest, u64{1}), kYieldRest);
-  m->yield_after = now + m->yield_rest * rt->wake_ticks;
-  return paid;
 }
 
 // Found work: the next idle P may be worth waking, if it was found by looking.
@@ -323,7 +288,7 @@ G* find_runnable(M* m, bool may_wait) {
       if (give_wanted(m)) {
         continue;
       }
-      if (rt->source.load(relaxed) ? yield_first(m) : spin(m)) {
+      if (spin(m)) {
         continue;
       }
     }

@@ -151,10 +151,8 @@ struct M {
   bool placed;        // owner: it is pinned for P home - 1
   u32 plan, home;     // owner: by which plan; 0: none
   Atomic<u32> bound;  // atomic: Gs alive that run only here
-  u32 crowd_at;     // owner: from so many on, spawn_pinned looks at the others
-  u64 yield_after;  // owner: cpu_ticks before which it is not tried
-  u64 yield_rest;   // owner: see yield_first
-  bool gone;        // Runtime.lock: its thread has ended; to be used again
+  u32 crowd_at;  // owner: from so many on, spawn_pinned looks at the others
+  bool gone;     // Runtime.lock: its thread has ended; to be used again
 
   M* next_m;           // Runtime.lock: all Ms
   os::Thread thread;   // const; not for lent ones
