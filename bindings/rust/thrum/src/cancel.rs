@@ -2,7 +2,7 @@
 //!
 //! SPDX-License-Identifier: MIT
 
-use crate::park::{park, Shield};
+use crate::park::{park_whole, Shield};
 use crate::sys;
 use std::fmt;
 
@@ -66,14 +66,14 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
 /// slice is over, and unwinds if the green thread was cancelled.
 pub fn check() {
     // SAFETY: parking, from a G; outside it answers ENOTG.
-    park(sys::THRUM_FOREVER, || unsafe { sys::thrum_check() });
+    park_whole(sys::THRUM_FOREVER, || unsafe { sys::thrum_check() });
 }
 
 /// Lets others run: goes to the back of the queue. Outside a green thread it yields
 /// the OS thread.
 pub fn yield_now() {
     // SAFETY: parking, from a G; outside it answers ENOTG.
-    if park(sys::THRUM_FOREVER, || unsafe { sys::thrum_yield() }) == sys::THRUM_ENOTG {
+    if park_whole(sys::THRUM_FOREVER, || unsafe { sys::thrum_yield() }) == sys::THRUM_ENOTG {
         std::thread::yield_now();
     }
 }

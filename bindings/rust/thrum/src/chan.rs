@@ -5,6 +5,7 @@
 use crate::error::must;
 use crate::park::{deadline, park, TRY};
 use crate::sys;
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
@@ -30,6 +31,16 @@ use std::time::Duration;
 /// ```compile_fail,E0277
 /// let (tx, rx) = thrum::channel::<std::rc::Rc<i32>>(4);
 /// thrum::spawn(move || tx.send(std::rc::Rc::new(1)));
+/// ```
+///
+/// Nor can what is borrowed for less time than the other end counts on:
+///
+/// ```compile_fail,E0597
+/// let (tx, rx) = thrum::channel::<&'static str>(1);
+/// let gone = String::from("gone");
+/// tx.send(&gone).unwrap();
+/// drop(gone);
+/// println!("{:?}", rx.recv());
 /// ```
 ///
 /// # Panics
@@ -81,7 +92,8 @@ struct Core<T> {
     chan: NonNull<sys::thrum_chan>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
-    _values: PhantomData<T>,
+    // Invariant: what one end takes for a shorter borrow the other end still has.
+    _values: PhantomData<Cell<T>>,
 }
 
 // SAFETY: values go from thread to thread, the channel is for any.
@@ -94,14 +106,14 @@ impl<T> Core<T> {
     fn send(&self, value: &ManuallyDrop<T>, deadline: i64) -> i32 {
         let source = ptr::from_ref(value).cast();
         // SAFETY: parking; elements have the size of T.
-        park(deadline, || unsafe { sys::thrum_chan_send(self.chan.as_ptr(), source, deadline) })
+        park(deadline, |until| unsafe { sys::thrum_chan_send(self.chan.as_ptr(), source, until) })
     }
 
     fn recv(&self, deadline: i64) -> Result<T, i32> {
         let mut value = MaybeUninit::<T>::uninit();
         // SAFETY: parking; elements have the size of T.
-        let code = park(deadline, || unsafe {
-            sys::thrum_chan_recv(self.chan.as_ptr(), value.as_mut_ptr().cast(), deadline)
+        let code = park(deadline, |until| unsafe {
+            sys::thrum_chan_recv(self.chan.as_ptr(), value.as_mut_ptr().cast(), until)
         });
         match code {
             // SAFETY: a sender's value has moved here.

@@ -88,7 +88,8 @@ impl Green {
         // Release and acquire: what the waker did is seen by the next poll.
         while !self.woken.swap(false, Ordering::Acquire) {
             // SAFETY: parking, from a G; the reason is static.
-            let code = park(deadline, || unsafe { sys::thrum_park(c"future".as_ptr(), deadline) });
+            let code =
+                park(deadline, |until| unsafe { sys::thrum_park(c"future".as_ptr(), until) });
             if code != 0 {
                 return false;
             }

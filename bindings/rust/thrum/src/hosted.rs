@@ -148,11 +148,12 @@ impl AsFd for Hosted {
     }
 }
 
-/// Cancels what is left and runs it to its end.
+/// Cancels what is left and runs it to its end. During a panic, and from a green thread,
+/// it is left as it is.
 impl Drop for Hosted {
     fn drop(&mut self) {
         // One of its own green threads can't wait for itself, nor another thread run
-        // them: then it is left as it is.
+        // them.
         // SAFETY: a plain call.
         if unsafe { sys::thrum_self() } == 0 {
             // SAFETY: once, here.

@@ -82,8 +82,8 @@ impl<'a, T> Handle<'a, T> {
     #[inline(always)]
     fn join_neighbour(&self) -> bool {
         // SAFETY: parking.
-        let code = park(sys::THRUM_FOREVER, || unsafe {
-            sys::thrum_join(std::ptr::null_mut(), self.g, sys::THRUM_FOREVER)
+        let code = park(sys::THRUM_FOREVER, |until| unsafe {
+            sys::thrum_join(std::ptr::null_mut(), self.g, until)
         });
         code == 0 || not_a_neighbour(code)
     }

@@ -5,6 +5,7 @@
 
 use crate::cancel::{Cancelled, LimitPassed};
 use crate::sys;
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::thread::panicking;
@@ -43,32 +44,83 @@ pub(crate) const TRY: i64 = sys::THRUM_TRY as i64;
 
 pub(crate) const FORKED: &str = "thrum: the runtime belongs to the parent process";
 
-/// Makes a call that may park. A cancel, or the limit of an enclosing
+/// Makes a call that may park, until that time. A cancel, or the limit of an enclosing
 /// [`timeout`](crate::time::timeout), unwinds from here; everything else is the
-/// caller's to judge.
+/// caller's to judge. The call is made again if it gave up before the deadline.
 #[inline]
-pub(crate) fn park<C: Code>(deadline: i64, call: impl FnOnce() -> C) -> C {
-    let code = if panicking() { unwinding(call) } else { call() };
+pub(crate) fn park<C: Code>(deadline: i64, mut call: impl FnMut(i64) -> C) -> C {
+    let code = if panicking() { unwinding(deadline, call) } else { call(deadline) };
     if code.number() < 0 {
         give_up(code.number(), deadline);
     }
     code
 }
 
-/// As [`park`], for a wait that neither a cancel nor a limit may end.
-pub(crate) fn park_shielded<C: Code>(call: impl FnOnce() -> C) -> C {
-    let _shield = Shield::new();
-    park(sys::THRUM_FOREVER, call)
+/// As [`park`], for a call that has to be made in one piece.
+#[inline]
+pub(crate) fn park_whole<C: Code>(deadline: i64, call: impl FnOnce() -> C) -> C {
+    let code = if panicking() { Unwinding::begin().wait(call) } else { call() };
+    if code.number() < 0 {
+        give_up(code.number(), deadline);
+    }
+    code
 }
 
-/// A wait during a panic. An unwinding must not begin inside another, so nothing
-/// ends it early. std counts panics in a thread-local: a green thread that moved
-/// would leave its count behind.
-#[cold]
-fn unwinding<C: Code>(call: impl FnOnce() -> C) -> C {
+/// As [`park_whole`], for a wait that neither a cancel nor a limit may end.
+pub(crate) fn park_shielded<C: Code>(call: impl FnOnce() -> C) -> C {
     let _shield = Shield::new();
-    let _still = crate::spawn::is_migratable().then(lock_thread);
-    call()
+    park_whole(sys::THRUM_FOREVER, call)
+}
+
+/// How long a wait goes on beside one that unwinds before it looks again.
+pub(crate) const PIECE: i64 = 10_000_000;
+
+/// A wait while [`panicking`] is true, because of the caller or of a green thread that
+/// waits on the same OS thread: std counts panics there. In the first case nothing ends
+/// it early. In the second something may, as soon as it is seen to be that.
+#[cold]
+fn unwinding<C: Code>(deadline: i64, mut call: impl FnMut(i64) -> C) -> C {
+    loop {
+        let state = Unwinding::begin();
+        // SAFETY: a plain call.
+        let piece = if state.alone { deadline } else { unsafe { sys::thrum_after(PIECE) } };
+        let until = piece.min(deadline);
+        let code = state.wait(|| call(until));
+        if until == deadline || code.number() != sys::THRUM_ETIMEDOUT.into() {
+            return code;
+        }
+        if !panicking() {
+            return call(deadline);
+        }
+    }
+}
+
+thread_local! {
+    /// Green threads of this OS thread that wait while [`panicking`] is true.
+    static WAITING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A wait that nothing ends early. A green thread that moved meanwhile would leave its
+/// count of panics behind.
+struct Unwinding {
+    _shield: Shield,
+    _still: Option<LockedThread>,
+    /// There is nobody else whom the panic could belong to.
+    alone: bool,
+}
+
+impl Unwinding {
+    fn begin() -> Unwinding {
+        let _still = crate::spawn::is_migratable().then(lock_thread);
+        Unwinding { _shield: Shield::new(), _still, alone: WAITING.get() == 0 }
+    }
+
+    fn wait<C>(self, call: impl FnOnce() -> C) -> C {
+        WAITING.set(WAITING.get() + 1);
+        let code = call();
+        WAITING.set(WAITING.get() - 1);
+        code
+    }
 }
 
 /// Unwinds if the code says so and the caller can't have meant it.

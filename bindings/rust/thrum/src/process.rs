@@ -20,8 +20,8 @@
 //! SPDX-License-Identifier: MIT
 
 use crate::error::io_error;
-use crate::net::stream::Conn;
-use crate::park::{deadline, park};
+use crate::net::{opened, stream::Conn};
+use crate::park::{deadline, park, park_whole};
 use crate::sys;
 use std::collections::BTreeMap;
 use std::ffi::{c_char, CString, OsStr};
@@ -160,12 +160,11 @@ impl Command {
         });
         let mut out = ptr::null_mut();
         // SAFETY: parking; strings that end with a zero, and both arrays live.
-        let code = park(sys::THRUM_FOREVER, || unsafe {
+        let code = park_whole(sys::THRUM_FOREVER, || unsafe {
             sys::thrum_process_new(ptr::null_mut(), argv.as_ptr(), &opts, &mut out)
         });
-        let Some(raw) = NonNull::new(out).filter(|_| code >= 0) else {
-            return Err(io_error(code.into()));
-        };
+        opened(code.into())?;
+        let raw = NonNull::new(out).expect("it was made");
         let pipe = |which| {
             // SAFETY: the process lives, and its pipes as long.
             let conn = unsafe { sys::thrum_process_stdio(raw.as_ptr(), which) };
@@ -250,8 +249,8 @@ impl Child {
     fn wait_until(&self, deadline: i64) -> io::Result<ExitStatus> {
         let (mut code, mut signo) = (0, 0);
         // SAFETY: parking; it lives, and both are there to be written.
-        let result = park(deadline, || unsafe {
-            sys::thrum_process_wait(self.raw.as_ptr(), &mut code, &mut signo, deadline)
+        let result = park(deadline, |until| unsafe {
+            sys::thrum_process_wait(self.raw.as_ptr(), &mut code, &mut signo, until)
         });
         if result < 0 {
             return Err(io_error(result.into()));

@@ -10,7 +10,7 @@ use crate::spawn::{expect, Builder as SpawnBuilder};
 use crate::sys;
 use std::ffi::c_void;
 use std::mem;
-use std::panic::resume_unwind;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 use std::{fmt, io, thread};
@@ -132,15 +132,17 @@ impl RuntimeBuilder {
         F: FnOnce() -> T + Send,
         T: Send,
     {
-        match self.build() {
-            Ok(runtime) => runtime.run(f),
-            Err(error) => panic!("thrum: no runtime: {error}"),
-        }
+        let runtime = self.build().unwrap_or_else(|error| panic!("thrum: no runtime: {error}"));
+        // Caught, for its end is not to be a part of an unwinding: see Runtime's drop.
+        let result = catch_unwind(AssertUnwindSafe(|| runtime.run(f)));
+        drop(runtime);
+        result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }
 
 /// A set of OS threads and the green threads that run on them. Dropping it cancels
-/// those that are left and waits for their end.
+/// those that are left and waits for their end; but a deterministic one that a panic
+/// drops is left as it is.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -309,6 +311,11 @@ impl Drop for Runtime {
             // SAFETY: as above.
             unsafe { sys::thrum_rt_free(last.0.as_ptr()) };
             Ok(())
+        }
+        // What runs on this very thread could not be told from who unwinds, and so not be
+        // cancelled: it is left as it is.
+        if self.lent && thread::panicking() {
+            return;
         }
         let rt = self.rt.as_ptr();
         let last = Last(self.rt, offload::close(rt));

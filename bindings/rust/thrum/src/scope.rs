@@ -215,8 +215,8 @@ impl Data {
 
     fn wait(&self) {
         // SAFETY: parking; it may unwind, and scope() waits again then.
-        must(park(sys::THRUM_FOREVER, || unsafe {
-            sys::thrum_wg_wait(self.running.get(), sys::THRUM_FOREVER)
+        must(park(sys::THRUM_FOREVER, |until| unsafe {
+            sys::thrum_wg_wait(self.running.get(), until)
         }));
     }
 

@@ -95,14 +95,14 @@ macro_rules! __select {
     (@wait $({ $pattern:tt $arm:tt $body:tt })+) => {
         match $crate::__select!(@list $($arm)+) {
             mut arms => {
-                let mut cases = [$($crate::__select!(@case $arm)),+];
                 #[allow(unused_mut)]
-                let mut chosen = $crate::__select::wait(&mut arms, &mut cases);
+                let mut chosen =
+                    $crate::__select::wait(&mut arms, [$($crate::__select!(@one $arm)),+]);
                 $crate::__select!(@run chosen arms $({ $pattern $body })+)
             }
         }
     };
-    (@case $arm:tt) => { $crate::__select::EMPTY };
+    (@one $arm:tt) => { () };
     (@list) => { () };
     (@list ($($arm:tt)+) $($rest:tt)*) => {
         ($($arm)+, $crate::__select!(@list $($rest)*))
@@ -127,7 +127,7 @@ macro_rules! __select {
 }
 
 /// A case without a channel: never ready.
-pub const EMPTY: sys::thrum_case = sys::thrum_case {
+const EMPTY: sys::thrum_case = sys::thrum_case {
     chan: ptr::null_mut(),
     elem: ptr::null_mut(),
     op: sys::THRUM_RECV,
@@ -138,7 +138,11 @@ pub const EMPTY: sys::thrum_case = sys::thrum_case {
 pub fn discard<T>(_: T) {}
 
 /// What one arm is before and after the wait.
-pub trait Arm {
+///
+/// # Safety
+/// Its case is EMPTY, or one that thrum_select may be given as long as the arm stays
+/// where it is.
+pub unsafe trait Arm {
     /// What its pattern is matched with.
     type Output;
 
@@ -174,7 +178,8 @@ impl<'a, T> Recv<'a, T> {
     }
 }
 
-impl<T> Arm for Recv<'_, T> {
+// SAFETY: its case is filled from a receiver and room for its value.
+unsafe impl<T> Arm for Recv<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn case(&mut self) -> sys::thrum_case {
@@ -208,7 +213,8 @@ impl<'a, T> Send<'a, T> {
     }
 }
 
-impl<T> Arm for Send<'_, T> {
+// SAFETY: its case is filled from a sender and its value.
+unsafe impl<T> Arm for Send<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn case(&mut self) -> sys::thrum_case {
@@ -231,7 +237,8 @@ impl<T> Arm for Send<'_, T> {
 /// `default`
 pub struct Default;
 
-impl Arm for Default {
+// SAFETY: its case is EMPTY.
+unsafe impl Arm for Default {
     type Output = ();
 
     fn case(&mut self) -> sys::thrum_case {
@@ -245,7 +252,8 @@ impl Arm for Default {
     fn output(self) {}
 }
 
-impl Arm for After {
+// SAFETY: as above.
+unsafe impl Arm for After {
     type Output = ();
 
     fn case(&mut self) -> sys::thrum_case {
@@ -260,7 +268,10 @@ impl Arm for After {
 }
 
 /// Arms in a row: `(first, (second, ()))`.
-pub trait List {
+///
+/// # Safety
+/// It describes arms, each in its place.
+pub unsafe trait List {
     /// Describes them, and tells the earliest deadline and whose it is.
     fn fill(&mut self, cases: &mut [sys::thrum_case], at: usize, soonest: &mut (i64, usize));
 
@@ -269,13 +280,15 @@ pub trait List {
     unsafe fn chosen(&mut self, index: usize, result: i32);
 }
 
-impl List for () {
+// SAFETY: none.
+unsafe impl List for () {
     fn fill(&mut self, _: &mut [sys::thrum_case], _: usize, _: &mut (i64, usize)) {}
 
     unsafe fn chosen(&mut self, _: usize, _: i32) {}
 }
 
-impl<A: Arm, L: List> List for (A, L) {
+// SAFETY: the first is at `at`, the others behind it.
+unsafe impl<A: Arm, L: List> List for (A, L) {
     fn fill(&mut self, cases: &mut [sys::thrum_case], at: usize, soonest: &mut (i64, usize)) {
         cases[at] = self.0.case();
         if self.0.deadline() < soonest.0 {
@@ -295,15 +308,16 @@ impl<A: Arm, L: List> List for (A, L) {
     }
 }
 
-/// The wait of `select!`: which arm was chosen. The arms stay where they are until it
-/// returns.
-pub fn wait<L: List>(arms: &mut L, cases: &mut [sys::thrum_case]) -> usize {
+/// The wait of `select!` for so many arms: which was chosen. They stay where they are
+/// until it returns.
+pub fn wait<L: List, const N: usize>(arms: &mut L, _: [(); N]) -> usize {
+    let mut cases = [EMPTY; N];
     let mut soonest = (sys::THRUM_FOREVER, usize::MAX);
-    arms.fill(cases, 0, &mut soonest);
+    arms.fill(&mut cases, 0, &mut soonest);
     let (deadline, timed) = soonest;
     // SAFETY: parking; the arms' values and the cases lie in frames above.
-    let code = park(deadline, || unsafe {
-        sys::thrum_select(cases.as_mut_ptr(), cases.len() as u32, deadline)
+    let code = park(deadline, |until| unsafe {
+        sys::thrum_select(cases.as_mut_ptr(), cases.len() as u32, until)
     });
     let (index, result) = match code {
         sys::THRUM_EAGAIN | sys::THRUM_ETIMEDOUT => (timed, 0),

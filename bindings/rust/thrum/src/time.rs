@@ -4,7 +4,7 @@
 //! SPDX-License-Identifier: MIT
 
 use crate::cancel::LimitPassed;
-use crate::park::{deadline, nanoseconds, park};
+use crate::park::{deadline, nanoseconds, park, PIECE};
 use crate::sys;
 use std::error::Error;
 use std::fmt;
@@ -13,8 +13,16 @@ use std::time::Duration;
 
 /// Sleeps. On an OS thread it sleeps as that does.
 pub fn sleep(span: Duration) {
-    // SAFETY: parking.
-    let code = park(sys::THRUM_FOREVER, || unsafe { sys::thrum_sleep(nanoseconds(span)) });
+    let mut left = nanoseconds(span);
+    let code = park(sys::THRUM_FOREVER, |until| {
+        let piece = if until == sys::THRUM_FOREVER { left } else { left.min(PIECE) };
+        left -= piece;
+        // SAFETY: parking.
+        match unsafe { sys::thrum_sleep(piece) } {
+            0 if left > 0 => sys::THRUM_ETIMEDOUT,
+            code => code,
+        }
+    });
     crate::error::must(code);
 }
 

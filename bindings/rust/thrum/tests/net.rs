@@ -195,17 +195,6 @@ fn unix_sockets() {
 }
 
 #[test]
-fn a_socket_outlives_its_runtime() {
-    let (mut a, listener) = run(|| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        (TcpStream::connect(listener.local_addr()).unwrap(), listener)
-    });
-    assert!(a.read(&mut [0; 1]).is_err());
-    assert!(listener.accept().is_err());
-    let _ = (a.as_fd(), format!("{a:?} {listener:?}"));
-}
-
-#[test]
 fn an_os_thread_may_read() {
     let runtime = thrum::Runtime::new().unwrap();
     let (mut a, mut b) = runtime.run(tcp_pair);
@@ -254,4 +243,50 @@ fn a_datagram_to_a_number_from_an_os_thread() {
         assert_eq!(sent.unwrap(), 5);
         assert_eq!(b.recv(&mut [0; 8]).unwrap(), 5);
     });
+}
+
+#[test]
+fn sockets_outlive_their_runtime() {
+    use std::os::fd::{AsRawFd, BorrowedFd};
+    let runtime = thrum::Runtime::builder().procs(1).build().unwrap();
+    let (listener, stream, datagrams, (one, other)) = runtime.run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr()).unwrap();
+        (listener, stream, UdpSocket::bind("127.0.0.1:0").unwrap(), UnixStream::pair().unwrap())
+    });
+    // What was borrowed is good however the runtime ends.
+    let lent = [listener.as_fd(), stream.as_fd(), datagrams.as_fd(), one.as_fd()];
+    let inode = |fd: &BorrowedFd<'_>| {
+        std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap()
+    };
+    let before = lent.each_ref().map(inode);
+    drop(runtime);
+    assert_eq!(lent.each_ref().map(inode), before);
+    assert_eq!(stream.as_fd().as_raw_fd(), lent[1].as_raw_fd());
+    let closed = [
+        listener.accept().map(drop).unwrap_err(),
+        stream.peer_addr().map(drop).unwrap_err(),
+        (&stream).read(&mut [0]).map(drop).unwrap_err(),
+        stream.shutdown(Shutdown::Both).unwrap_err(),
+        datagrams.recv(&mut [0]).map(drop).unwrap_err(),
+        (&one).write(b"1").map(drop).unwrap_err(),
+    ];
+    assert!(closed.iter().all(|error| error.kind() == ErrorKind::NotConnected), "{closed:?}");
+    assert_eq!(format!("{stream:?}"), "TcpStream { closed }");
+    let nothing = std::panic::AssertUnwindSafe(|| drop(other.as_fd().as_raw_fd()));
+    assert!(std::panic::catch_unwind(nothing).is_err());
+}
+
+#[test]
+fn outside_a_runtime_nothing_is_opened() {
+    let errors = [
+        TcpStream::connect("127.0.0.1:1").map(drop).unwrap_err(),
+        TcpListener::bind("127.0.0.1:0").map(drop).unwrap_err(),
+        UdpSocket::bind("localhost:0").map(drop).unwrap_err(),
+        UnixStream::pair().map(drop).unwrap_err(),
+        thrum::process::Command::new("true").spawn().map(drop).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.to_string().contains("green thread"), "{error}");
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! SPDX-License-Identifier: MIT
 
-use super::check;
-use crate::park::park;
+use super::{check, opened};
+use crate::park::park_whole;
 use crate::sys;
 use std::ffi::{CStr, CString};
 use std::io;
@@ -90,7 +90,7 @@ pub(super) fn resolve(to: &(impl ToHost + ?Sized)) -> io::Result<Vec<sys::thrum_
     let mut found = [NOWHERE; MOST];
     let (out, room) = (found.as_mut_ptr(), MOST as u32);
     // SAFETY: parking; found has that much room.
-    let n = check(i64::from(park(sys::THRUM_FOREVER, || unsafe {
+    let n = opened(i64::from(park_whole(sys::THRUM_FOREVER, || unsafe {
         sys::thrum_resolve(ptr::null_mut(), host.as_ptr(), port, out, room, sys::THRUM_FOREVER)
     })))?;
     Ok(found[..n].to_vec())

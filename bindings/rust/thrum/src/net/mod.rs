@@ -2,8 +2,11 @@
 //!
 //! They belong to the runtime of the green thread that opens them. An OS thread may
 //! use them too, and blocks. Timeouts are errors of kind `TimedOut`; a cancel unwinds.
+//! After the end of their runtime each call is an error of kind `NotConnected`.
+//!
 //! Options that are not here: [`AsFd`](std::os::fd::AsFd), with the descriptor left
-//! non-blocking.
+//! non-blocking. It is a duplicate, made by the first call, which panics if there can be
+//! none: it is good as long as the socket is there, whatever becomes of the runtime.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
@@ -43,10 +46,12 @@ pub use tcp::{Incoming, TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixListener, UnixStream};
 
-use crate::error::io_error;
+use crate::error::{io_error, text};
 use crate::sys;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// A result of thrum's: what is not negative, or the error.
@@ -55,6 +60,30 @@ fn check(code: i64) -> io::Result<usize> {
         return Err(io_error(code));
     }
     Ok(code as usize)
+}
+
+/// The same of a call that opens something in the calling green thread's runtime.
+pub(crate) fn opened(code: i64) -> io::Result<usize> {
+    // SAFETY: a plain call.
+    if code == sys::THRUM_EINVAL.into() && unsafe { sys::thrum_rt_current() }.is_null() {
+        return Err(io::Error::other("thrum: only green threads open this"));
+    }
+    check(code)
+}
+
+/// What is borrowed of a socket: a duplicate, for a runtime that ends closes its own
+/// descriptors. `fd` tells the socket's, or that it is closed.
+fn lend(kept: &OnceLock<OwnedFd>, fd: impl Fn() -> RawFd) -> BorrowedFd<'_> {
+    let duplicate = || {
+        let at = fd();
+        assert!(at >= 0, "thrum: {}", text(at));
+        // SAFETY: looked at again below: a number is given anew only after its close.
+        let copy = unsafe { BorrowedFd::borrow_raw(at) }.try_clone_to_owned();
+        let copy = copy.unwrap_or_else(|error| panic!("thrum: no descriptor: {error}"));
+        assert!(fd() == at, "thrum: the socket was closed");
+        copy
+    };
+    kept.get_or_init(duplicate).as_fd()
 }
 
 /// How long the calls of one direction of a socket may wait.

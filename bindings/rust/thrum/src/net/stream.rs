@@ -2,17 +2,19 @@
 //!
 //! SPDX-License-Identifier: MIT
 
-use super::{check, Timeout};
+use super::{check, lend, opened, Timeout};
 use crate::park::park;
 use crate::sys;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
-/// One reference to a thrum_conn. But for pipes it is closed by the last one's release
-/// and never before, so its descriptor is good as long as this is there.
+/// One reference to a thrum_conn, which the last one's release closes, or the end of its
+/// runtime.
 pub(crate) struct Conn {
     raw: NonNull<sys::thrum_conn>,
+    lent: OnceLock<OwnedFd>,
     pub(super) read: Timeout,
     pub(super) write: Timeout,
 }
@@ -26,9 +28,13 @@ impl Conn {
     /// What `make` makes: its code, and a connection in `out` unless that is negative.
     pub(super) fn new(make: impl FnOnce(*mut *mut sys::thrum_conn) -> i32) -> io::Result<Conn> {
         let mut out = ptr::null_mut();
-        check(make(&mut out).into())?;
-        let raw = NonNull::new(out).expect("it was made");
-        Ok(Conn { raw, read: Timeout::none(), write: Timeout::none() })
+        opened(make(&mut out).into())?;
+        Ok(Conn::from_raw(NonNull::new(out).expect("it was made")))
+    }
+
+    fn from_raw(raw: NonNull<sys::thrum_conn>) -> Conn {
+        let lent = OnceLock::new();
+        Conn { raw, lent, read: Timeout::none(), write: Timeout::none() }
     }
 
     pub(super) fn adopt(fd: OwnedFd) -> io::Result<Conn> {
@@ -51,7 +57,7 @@ impl Conn {
     pub(crate) unsafe fn shared(raw: NonNull<sys::thrum_conn>) -> Conn {
         // SAFETY: the caller's promise; the reference is the new one's.
         unsafe { sys::thrum_conn_retain(raw.as_ptr()) };
-        Conn { raw, read: Timeout::none(), write: Timeout::none() }
+        Conn::from_raw(raw)
     }
 
     /// Closes it for all who share it: only where nobody asks for its descriptor.
@@ -60,21 +66,21 @@ impl Conn {
         unsafe { sys::thrum_conn_close(self.raw.as_ptr()) };
     }
 
+    /// Its descriptor, or that it is closed.
     pub(crate) fn fd(&self) -> RawFd {
-        // SAFETY: it lives, and is not closed.
+        // SAFETY: it lives.
         unsafe { sys::thrum_conn_fd(self.raw.as_ptr()) }
     }
 
     pub(super) fn borrow(&self) -> BorrowedFd<'_> {
-        // SAFETY: it is open while this is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.fd()) }
+        lend(&self.lent, || self.fd())
     }
 
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let (deadline, at) = (self.read.deadline(), into.as_mut_ptr().cast());
         // SAFETY: parking; into has that much room.
-        check(park(deadline, || unsafe {
-            sys::thrum_read(self.raw.as_ptr(), at, into.len(), deadline)
+        check(park(deadline, |until| unsafe {
+            sys::thrum_read(self.raw.as_ptr(), at, into.len(), until)
         }))
     }
 
@@ -86,14 +92,14 @@ impl Conn {
         // IoSliceMut is the system's iovec, and so is thrum_buf.
         let at = into.as_ptr().cast();
         // SAFETY: parking; into describes room.
-        check(park(deadline, || unsafe { sys::thrum_readv(self.raw.as_ptr(), at, n, deadline) }))
+        check(park(deadline, |until| unsafe { sys::thrum_readv(self.raw.as_ptr(), at, n, until) }))
     }
 
     pub(crate) fn write(&self, from: &[u8]) -> io::Result<usize> {
         let (deadline, at) = (self.write.deadline(), from.as_ptr().cast());
         // SAFETY: parking; from has that many bytes.
-        check(park(deadline, || unsafe {
-            sys::thrum_write_some(self.raw.as_ptr(), at, from.len(), deadline)
+        check(park(deadline, |until| unsafe {
+            sys::thrum_write_some(self.raw.as_ptr(), at, from.len(), until)
         }))
     }
 
@@ -103,8 +109,8 @@ impl Conn {
         while !from.is_empty() {
             let at = from.as_ptr().cast();
             // SAFETY: parking; from has that many bytes.
-            let n = check(park(deadline, || unsafe {
-                sys::thrum_write(self.raw.as_ptr(), at, from.len(), deadline)
+            let n = check(park(deadline, |until| unsafe {
+                sys::thrum_write(self.raw.as_ptr(), at, from.len(), until)
             }))?;
             from = &from[n..];
         }
@@ -118,14 +124,14 @@ impl Conn {
         let (deadline, n) = (self.write.deadline(), from.len().min(MOST) as u32);
         let at = from.as_ptr().cast();
         // SAFETY: parking; from describes bytes. IoSlice is the system's iovec.
-        check(park(deadline, || unsafe { sys::thrum_writev(self.raw.as_ptr(), at, n, deadline) }))
+        check(park(deadline, |until| unsafe { sys::thrum_writev(self.raw.as_ptr(), at, n, until) }))
     }
 
     pub(super) fn wait(&self, events: i32, timeout: &Timeout) -> io::Result<()> {
         let deadline = timeout.deadline();
         // SAFETY: parking.
-        check(i64::from(park(deadline, || unsafe {
-            sys::thrum_conn_wait(self.raw.as_ptr(), events, deadline)
+        check(i64::from(park(deadline, |until| unsafe {
+            sys::thrum_conn_wait(self.raw.as_ptr(), events, until)
         })))?;
         Ok(())
     }
@@ -179,13 +185,14 @@ macro_rules! stream {
 
             /// Ends reading, writing or both; reads that wait return.
             pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-                self.std().shutdown(how)
+                self.std()?.shutdown(how)
             }
 
-            /// std's view of the descriptor, which is not closed with it.
-            fn std(&self) -> ManuallyDrop<$std> {
-                // SAFETY: the descriptor is open, and stays so when this goes.
-                ManuallyDrop::new(unsafe { <$std>::from_raw_fd(self.0.fd()) })
+            /// std's view of the descriptor, which is not closed with it; for one call.
+            fn std(&self) -> io::Result<ManuallyDrop<$std>> {
+                let fd = check(self.0.fd().into())?;
+                // SAFETY: it stays open when this goes.
+                Ok(ManuallyDrop::new(unsafe { <$std>::from_raw_fd(fd as RawFd) }))
             }
         }
 
@@ -262,7 +269,10 @@ macro_rules! stream {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.std().fmt(f)
+                match self.std() {
+                    Ok(stream) => <$std>::fmt(&stream, f),
+                    Err(_) => f.write_str(concat!(stringify!($name), " { closed }")),
+                }
             }
         }
     };

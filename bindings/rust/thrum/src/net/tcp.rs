@@ -4,14 +4,15 @@
 
 use super::addr::{first, host_and_port, socket_addr, ToHost};
 use super::stream::{stream, Conn};
-use super::{check, Timeout};
-use crate::park::{deadline, park};
+use super::{check, lend, opened, Timeout};
+use crate::park::{deadline, park, park_whole};
 use crate::sys;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::ManuallyDrop;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 use std::time::Duration;
 use std::{fmt, net};
 
@@ -36,7 +37,7 @@ impl TcpStream {
         let (host, port) = host_and_port(to)?;
         let conn = Conn::new(|out| {
             // SAFETY: parking; host is a string.
-            park(deadline, || unsafe {
+            park_whole(deadline, || unsafe {
                 sys::thrum_tcp_dial(ptr::null_mut(), host.as_ptr(), port, out, deadline)
             })
         })?;
@@ -45,22 +46,22 @@ impl TcpStream {
 
     /// The other end.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.std().peer_addr()
+        self.std()?.peer_addr()
     }
 
     /// This end.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.std().local_addr()
+        self.std()?.local_addr()
     }
 
     /// Whether small writes go out at once, as they do unless this says otherwise.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.std().set_nodelay(nodelay)
+        self.std()?.set_nodelay(nodelay)
     }
 
     /// See [`set_nodelay`](Self::set_nodelay).
     pub fn nodelay(&self) -> io::Result<bool> {
-        self.std().nodelay()
+        self.std()?.nodelay()
     }
 }
 
@@ -69,6 +70,7 @@ pub struct TcpListener {
     raw: NonNull<sys::thrum_listener>,
     at: SocketAddr,
     timeout: Timeout,
+    lent: OnceLock<OwnedFd>,
 }
 
 // SAFETY: a listener is for any thread.
@@ -90,9 +92,10 @@ impl TcpListener {
     fn listen(at: &sys::thrum_addr, flags: u32) -> io::Result<TcpListener> {
         let (mut out, ip) = (ptr::null_mut(), socket_addr(at)?);
         // SAFETY: both point to what they say.
-        check(unsafe { sys::thrum_listen(ptr::null_mut(), at, 0, flags, &mut out) }.into())?;
+        opened(unsafe { sys::thrum_listen(ptr::null_mut(), at, 0, flags, &mut out) }.into())?;
         let raw = NonNull::new(out).expect("it was made");
-        let mut listener = TcpListener { raw, at: ip, timeout: Timeout::none() };
+        let (timeout, lent) = (Timeout::none(), OnceLock::new());
+        let mut listener = TcpListener { raw, at: ip, timeout, lent };
         // SAFETY: it lives.
         listener.at.set_port(unsafe { sys::thrum_listener_port(raw.as_ptr()) });
         Ok(listener)
@@ -114,7 +117,7 @@ impl TcpListener {
     fn accept_until(&self, deadline: i64) -> io::Result<TcpStream> {
         let conn = Conn::new(|out| {
             // SAFETY: parking; it lives.
-            park(deadline, || unsafe { sys::thrum_accept(self.raw.as_ptr(), out, deadline) })
+            park(deadline, |until| unsafe { sys::thrum_accept(self.raw.as_ptr(), out, until) })
         })?;
         Ok(TcpStream(conn))
     }
@@ -144,8 +147,8 @@ impl Drop for TcpListener {
 
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: it is open while this is borrowed.
-        unsafe { BorrowedFd::borrow_raw(sys::thrum_listener_fd(self.raw.as_ptr())) }
+        // SAFETY: it lives.
+        lend(&self.lent, || unsafe { sys::thrum_listener_fd(self.raw.as_ptr()) })
     }
 }
 

@@ -3,12 +3,13 @@
 //! SPDX-License-Identifier: MIT
 
 use super::addr::{first, socket_addr, ToHost, NOWHERE};
-use super::{check, Timeout};
+use super::{check, lend, opened, Timeout};
 use crate::park::park;
 use crate::sys;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -30,6 +31,7 @@ pub struct UdpSocket {
     raw: NonNull<sys::thrum_udp>,
     read: Timeout,
     write: Timeout,
+    lent: OnceLock<OwnedFd>,
 }
 
 // SAFETY: a socket is for any thread.
@@ -43,9 +45,10 @@ impl UdpSocket {
         first(&at, |at| {
             let mut out = ptr::null_mut();
             // SAFETY: both point to what they say.
-            check(unsafe { sys::thrum_udp_open(ptr::null_mut(), at, 0, &mut out) }.into())?;
+            opened(unsafe { sys::thrum_udp_open(ptr::null_mut(), at, 0, &mut out) }.into())?;
             let raw = NonNull::new(out).expect("it was made");
-            Ok(UdpSocket { raw, read: Timeout::none(), write: Timeout::none() })
+            let (read, write) = (Timeout::none(), Timeout::none());
+            Ok(UdpSocket { raw, read, write, lent: OnceLock::new() })
         })
     }
 
@@ -70,8 +73,8 @@ impl UdpSocket {
     fn send_at(&self, datagram: &[u8], to: *const sys::thrum_addr) -> io::Result<usize> {
         let (deadline, at) = (self.write.deadline(), datagram.as_ptr().cast());
         // SAFETY: parking; the datagram has that many bytes.
-        check(park(deadline, || unsafe {
-            sys::thrum_udp_send(self.raw.as_ptr(), at, datagram.len(), to, deadline)
+        check(park(deadline, |until| unsafe {
+            sys::thrum_udp_send(self.raw.as_ptr(), at, datagram.len(), to, until)
         }))
     }
 
@@ -90,8 +93,8 @@ impl UdpSocket {
     fn recv_at(&self, into: &mut [u8], from: *mut sys::thrum_addr) -> io::Result<usize> {
         let (deadline, at) = (self.read.deadline(), into.as_mut_ptr().cast());
         // SAFETY: parking; into has that much room, from is null or an address.
-        check(park(deadline, || unsafe {
-            sys::thrum_udp_recv(self.raw.as_ptr(), at, into.len(), from, deadline)
+        check(park(deadline, |until| unsafe {
+            sys::thrum_udp_recv(self.raw.as_ptr(), at, into.len(), from, until)
         }))
     }
 
@@ -123,8 +126,8 @@ impl Drop for UdpSocket {
 
 impl AsFd for UdpSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: it is open while this is borrowed.
-        unsafe { BorrowedFd::borrow_raw(sys::thrum_udp_fd(self.raw.as_ptr())) }
+        // SAFETY: it lives.
+        lend(&self.lent, || unsafe { sys::thrum_udp_fd(self.raw.as_ptr()) })
     }
 }
 

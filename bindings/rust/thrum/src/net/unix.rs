@@ -3,18 +3,19 @@
 //! SPDX-License-Identifier: MIT
 
 use super::addr::path;
-use super::check;
 use super::stream::{stream, Conn};
-use crate::park::park;
+use super::{check, lend, opened};
+use crate::park::{park, park_whole};
 use crate::sys;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::ManuallyDrop;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net;
 use std::path::Path;
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// A connection within this machine.
@@ -43,7 +44,7 @@ impl UnixStream {
         let to = path(to.as_ref())?;
         let conn = Conn::new(|out| {
             // SAFETY: parking; to is an address.
-            park(sys::THRUM_FOREVER, || unsafe {
+            park_whole(sys::THRUM_FOREVER, || unsafe {
                 sys::thrum_dial(ptr::null_mut(), &to, out, sys::THRUM_FOREVER)
             })
         })?;
@@ -60,6 +61,7 @@ impl UnixStream {
 /// Where connections come in.
 pub struct UnixListener {
     raw: NonNull<sys::thrum_listener>,
+    lent: OnceLock<OwnedFd>,
 }
 
 // SAFETY: a listener is for any thread.
@@ -74,16 +76,17 @@ impl UnixListener {
         let at = path(at.as_ref())?;
         let mut out = ptr::null_mut();
         // SAFETY: both point to what they say.
-        check(unsafe { sys::thrum_listen(ptr::null_mut(), &at, 0, 0, &mut out) }.into())?;
-        Ok(UnixListener { raw: NonNull::new(out).expect("it was made") })
+        opened(unsafe { sys::thrum_listen(ptr::null_mut(), &at, 0, 0, &mut out) }.into())?;
+        let raw = NonNull::new(out).expect("it was made");
+        Ok(UnixListener { raw, lent: OnceLock::new() })
     }
 
     /// Waits for a connection.
     pub fn accept(&self) -> io::Result<UnixStream> {
         let conn = Conn::new(|out| {
             // SAFETY: parking; it lives.
-            park(sys::THRUM_FOREVER, || unsafe {
-                sys::thrum_accept(self.raw.as_ptr(), out, sys::THRUM_FOREVER)
+            park(sys::THRUM_FOREVER, |until| unsafe {
+                sys::thrum_accept(self.raw.as_ptr(), out, until)
             })
         })?;
         Ok(UnixStream(conn))
@@ -99,8 +102,8 @@ impl Drop for UnixListener {
 
 impl AsFd for UnixListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: it is open while this is borrowed.
-        unsafe { BorrowedFd::borrow_raw(sys::thrum_listener_fd(self.raw.as_ptr())) }
+        // SAFETY: it lives.
+        lend(&self.lent, || unsafe { sys::thrum_listener_fd(self.raw.as_ptr()) })
     }
 }
 

@@ -70,8 +70,12 @@ impl Condvar {
     ) -> (MutexGuard<'a, T>, bool) {
         // SAFETY: parking; the guard says that the mutex is held, and it is held again
         // when this returns or unwinds.
-        let code = park(deadline, || unsafe {
-            sys::thrum_cond_wait(self.raw.get(), guard.raw(), deadline)
+        let code = park(deadline, |until| unsafe {
+            match sys::thrum_cond_wait(self.raw.get(), guard.raw(), until) {
+                // Whoever notifies in between would find nobody: the caller looks again.
+                sys::THRUM_ETIMEDOUT if until != deadline => 0,
+                code => code,
+            }
         });
         if code != sys::THRUM_ETIMEDOUT {
             must(code);

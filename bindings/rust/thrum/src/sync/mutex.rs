@@ -1,6 +1,6 @@
 //! SPDX-License-Identifier: MIT
 
-use crate::park::{deadline, park, TRY};
+use crate::park::{deadline, park_whole, TRY};
 use crate::sys;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -68,7 +68,8 @@ impl<T: ?Sized> Mutex<T> {
 
     fn lock_until(&self, deadline: i64) -> Option<MutexGuard<'_, T>> {
         // SAFETY: parking; it does not move while it is borrowed.
-        let code = park(deadline, || unsafe { sys::thrum_mutex_lock(self.raw.get(), deadline) });
+        let code =
+            park_whole(deadline, || unsafe { sys::thrum_mutex_lock(self.raw.get(), deadline) });
         super::locked(code).then(|| MutexGuard { mutex: self, _stays: PhantomData })
     }
 

@@ -1,6 +1,6 @@
 //! SPDX-License-Identifier: MIT
 
-use crate::park::{deadline, park, TRY};
+use crate::park::{deadline, park_whole, TRY};
 use crate::sys;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -81,13 +81,15 @@ impl<T: ?Sized> RwLock<T> {
 
     fn read_until(&self, deadline: i64) -> Option<RwLockReadGuard<'_, T>> {
         // SAFETY: parking; it does not move while it is borrowed.
-        let code = park(deadline, || unsafe { sys::thrum_rwmutex_rlock(self.raw.get(), deadline) });
+        let code =
+            park_whole(deadline, || unsafe { sys::thrum_rwmutex_rlock(self.raw.get(), deadline) });
         super::locked(code).then(|| RwLockReadGuard { lock: self, _stays: PhantomData })
     }
 
     fn write_until(&self, deadline: i64) -> Option<RwLockWriteGuard<'_, T>> {
         // SAFETY: as above.
-        let code = park(deadline, || unsafe { sys::thrum_rwmutex_lock(self.raw.get(), deadline) });
+        let code =
+            park_whole(deadline, || unsafe { sys::thrum_rwmutex_lock(self.raw.get(), deadline) });
         super::locked(code).then(|| RwLockWriteGuard { lock: self, _stays: PhantomData })
     }
 

@@ -49,7 +49,7 @@ impl Semaphore {
 
     fn acquire_until(&self, deadline: i64) -> Option<Permit<'_>> {
         // SAFETY: parking; it does not move while it is borrowed.
-        let code = park(deadline, || unsafe { sys::thrum_sem_acquire(self.raw.get(), deadline) });
+        let code = park(deadline, |until| unsafe { sys::thrum_sem_acquire(self.raw.get(), until) });
         (code == 0).then(|| Permit { semaphore: self })
     }
 

@@ -65,7 +65,7 @@ impl WaitGroup {
 
     fn wait_until(&self, deadline: i64) -> bool {
         // SAFETY: parking; as above.
-        let code = park(deadline, || unsafe { sys::thrum_wg_wait(self.raw.get(), deadline) });
+        let code = park(deadline, |until| unsafe { sys::thrum_wg_wait(self.raw.get(), until) });
         if code != sys::THRUM_ETIMEDOUT {
             must(code);
         }
