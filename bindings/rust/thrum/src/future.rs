@@ -15,7 +15,12 @@ use std::time::Duration;
 /// Runs a future to its end: the green thread parks while it is pending, and is woken
 /// from whatever thread or executor the waker came to. On an OS thread that blocks.
 ///
-/// What the future needs around it (tokio's reactor, say) is the caller's to enter.
+/// A future that needs an executor around it (tokio's timers and sockets do) is spawned
+/// there: `block_on(tokio.spawn(future))` with a handle of it, or is polled inside, as
+/// what borrows must be:
+/// `block_on(poll_fn(|cx| { let _inside = tokio.enter(); future.as_mut().poll(cx) }))`.
+/// To enter around the whole wait is wrong: others run on the OS thread meanwhile, and
+/// the executor counts what is entered there.
 ///
 /// ```
 /// # thrum::run(|| {

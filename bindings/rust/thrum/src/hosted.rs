@@ -79,6 +79,7 @@ impl Hosted {
     ///
     /// # Panics
     /// Without memory.
+    #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,

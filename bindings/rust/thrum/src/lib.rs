@@ -47,7 +47,8 @@
 //!
 //! A wait in a destructor that runs because of a panic is ended by nothing but its own
 //! end. While such a wait lasts, `std::thread::panicking()` says so to the others on its
-//! OS thread too, and their cancels and timeouts wait as well.
+//! OS thread too, and their cancels and timeouts come after it: so a destructor must not
+//! cancel a green thread and wait for its end. A [`scope`] may, for it catches the panic.
 //!
 //! # The rest
 //!

@@ -60,6 +60,7 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Panics
     /// Outside a green thread.
+    #[track_caller]
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         self.try_with(f).expect("a local of thrum's is used in a green thread")
     }

@@ -88,7 +88,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Makes the runtime. It starts no thread yet.
+    /// Makes the runtime. It starts no thread yet. There are at most 255 at once.
     pub fn build(self) -> io::Result<Runtime> {
         self.make(0)
     }
@@ -175,6 +175,7 @@ impl Runtime {
     }
 
     /// Starts a green thread from anywhere; see [`spawn`](crate::spawn()).
+    #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,

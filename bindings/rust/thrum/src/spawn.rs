@@ -48,6 +48,7 @@ use std::{io, mem, ptr};
 /// let list = vec![1, 2, 3];
 /// thrum::spawn(|| println!("{}", list.len()));
 /// ```
+#[track_caller]
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -79,6 +80,7 @@ where
 ///     thrum::spawn(move || local.join());
 /// });
 /// ```
+#[track_caller]
 pub fn spawn_local<F, T>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + 'static,
@@ -89,13 +91,25 @@ where
 
 /// What a spawn without a Result makes of an error. One that its runtime's stop has
 /// cancelled meets that here, if it was not at a wait before.
+#[track_caller]
 pub(crate) fn expect<T>(spawned: io::Result<T>) -> T {
-    spawned.unwrap_or_else(|error| {
-        if error.kind() == io::ErrorKind::NotConnected && cancelled() && !panicking() {
-            resume_unwind(Box::new(Cancelled));
-        }
-        panic!("thrum: no green thread could be started: {error}")
-    })
+    match spawned {
+        Ok(handle) => handle,
+        Err(error) => not_started(error),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn not_started(error: io::Error) -> ! {
+    if error.kind() == io::ErrorKind::NotConnected && cancelled() && !panicking() {
+        resume_unwind(Box::new(Cancelled));
+    }
+    // SAFETY: a plain call.
+    if unsafe { sys::thrum_rt_current() }.is_null() && error.kind() == io::ErrorKind::InvalidInput {
+        panic!("thrum: spawn() is for green threads; elsewhere Runtime::spawn or thrum::run");
+    }
+    panic!("thrum: no green thread could be started: {error}")
 }
 
 /// How a green thread is made.

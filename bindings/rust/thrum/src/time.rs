@@ -99,6 +99,7 @@ impl From<Elapsed> for std::io::Error {
 ///
 /// # Panics
 /// As `f` does, and outside a green thread.
+#[track_caller]
 pub fn timeout<T>(span: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
     let mine = deadline(Some(span));
     let limit = Limit::lower(mine);
@@ -119,6 +120,7 @@ struct Limit {
 }
 
 impl Limit {
+    #[track_caller]
     fn lower(deadline: i64) -> Limit {
         // SAFETY: a plain call.
         let former = unsafe { sys::thrum_limit(deadline) };

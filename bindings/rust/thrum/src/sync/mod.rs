@@ -58,6 +58,7 @@ fn unlocked(code: i32) {
 }
 
 /// Whether a lock was got; for ever only a self-deadlock fails.
+#[track_caller]
 fn locked(code: i32) -> bool {
     assert!(code != crate::sys::THRUM_EDEADLOCK, "thrum: it holds this lock already");
     code == 0

@@ -51,6 +51,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     /// If the caller holds it already.
+    #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let got = self.lock_until(sys::THRUM_FOREVER);
         got.expect("nothing else ends this wait")
@@ -62,10 +63,12 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Waits so long for it.
+    #[track_caller]
     pub fn lock_timeout(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
         self.lock_until(deadline(Some(timeout)))
     }
 
+    #[track_caller]
     fn lock_until(&self, deadline: i64) -> Option<MutexGuard<'_, T>> {
         // SAFETY: parking; it does not move while it is borrowed.
         let code =

@@ -62,6 +62,7 @@ impl Once {
     ///
     /// # Panics
     /// As `f` does, and whenever an earlier `f` has; from `f` itself.
+    #[track_caller]
     pub fn call_once<F: FnOnce()>(&self, f: F) {
         if self.is_completed() {
             return;
@@ -148,6 +149,7 @@ impl<T> OnceLock<T> {
     ///
     /// # Panics
     /// As [`Once::call_once`].
+    #[track_caller]
     pub fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {
         // SAFETY: the one call of the once writes, and nobody reads before it.
         self.once.call_once(|| unsafe { *self.value.get() = Some(init()) });

@@ -47,6 +47,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     /// If the caller is the writer.
+    #[track_caller]
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
         self.read_until(sys::THRUM_FOREVER).expect("nothing else ends this wait")
     }
@@ -57,6 +58,7 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Waits so long to read.
+    #[track_caller]
     pub fn read_timeout(&self, timeout: Duration) -> Option<RwLockReadGuard<'_, T>> {
         self.read_until(deadline(Some(timeout)))
     }
@@ -65,6 +67,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     /// If the caller is the writer.
+    #[track_caller]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.write_until(sys::THRUM_FOREVER).expect("nothing else ends this wait")
     }
@@ -75,10 +78,12 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Waits so long to write.
+    #[track_caller]
     pub fn write_timeout(&self, timeout: Duration) -> Option<RwLockWriteGuard<'_, T>> {
         self.write_until(deadline(Some(timeout)))
     }
 
+    #[track_caller]
     fn read_until(&self, deadline: i64) -> Option<RwLockReadGuard<'_, T>> {
         // SAFETY: parking; it does not move while it is borrowed.
         let code =
@@ -86,6 +91,7 @@ impl<T: ?Sized> RwLock<T> {
         super::locked(code).then(|| RwLockReadGuard { lock: self, _stays: PhantomData })
     }
 
+    #[track_caller]
     fn write_until(&self, deadline: i64) -> Option<RwLockWriteGuard<'_, T>> {
         // SAFETY: as above.
         let code =

@@ -38,19 +38,22 @@ impl WaitGroup {
     ///
     /// # Panics
     /// Above `i32::MAX`.
+    #[track_caller]
     pub fn add(&self, n: u32) {
-        let n = i32::try_from(n).expect("a count of at most 2³¹ − 1");
         // SAFETY: it does not move while it is borrowed.
-        must(unsafe { sys::thrum_wg_add(self.raw.get(), n) });
+        let added = i32::try_from(n).map(|n| unsafe { sys::thrum_wg_add(self.raw.get(), n) });
+        assert!(added == Ok(0), "thrum: a wait group above i32::MAX");
     }
 
     /// Takes 1 away.
     ///
     /// # Panics
     /// Below 0.
+    #[track_caller]
     pub fn done(&self) {
         // SAFETY: as above.
-        must(unsafe { sys::thrum_wg_done(self.raw.get()) });
+        let code = unsafe { sys::thrum_wg_done(self.raw.get()) };
+        assert!(code == 0, "thrum: a wait group below 0");
     }
 
     /// Waits until it is 0.
