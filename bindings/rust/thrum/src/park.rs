@@ -47,7 +47,9 @@ pub(crate) const FORKED: &str = "thrum: the runtime belongs to the parent proces
 /// Makes a call that may park, until that time. A cancel, or the limit of an enclosing
 /// [`timeout`](crate::time::timeout), unwinds from here; everything else is the
 /// caller's to judge. The call is made again if it gave up before the deadline.
-#[inline]
+///
+/// Inline: a frame that a wait leaves is a return that the CPU predicts wrongly.
+#[inline(always)]
 pub(crate) fn park<C: Code>(deadline: i64, mut call: impl FnMut(i64) -> C) -> C {
     let code = if panicking() { unwinding(deadline, call) } else { call(deadline) };
     if code.number() < 0 {
@@ -57,7 +59,7 @@ pub(crate) fn park<C: Code>(deadline: i64, mut call: impl FnMut(i64) -> C) -> C 
 }
 
 /// As [`park`], for a call that has to be made in one piece.
-#[inline]
+#[inline(always)]
 pub(crate) fn park_whole<C: Code>(deadline: i64, call: impl FnOnce() -> C) -> C {
     let code = if panicking() { Unwinding::begin().wait(call) } else { call() };
     if code.number() < 0 {
@@ -79,6 +81,7 @@ pub(crate) const PIECE: i64 = 10_000_000;
 /// waits on the same OS thread: std counts panics there. In the first case nothing ends
 /// it early. In the second something may, as soon as it is seen to be that.
 #[cold]
+#[inline(never)]
 fn unwinding<C: Code>(deadline: i64, mut call: impl FnMut(i64) -> C) -> C {
     loop {
         let state = Unwinding::begin();
@@ -125,6 +128,7 @@ impl Unwinding {
 
 /// Unwinds if the code says so and the caller can't have meant it.
 #[cold]
+#[inline(never)]
 fn give_up(code: i64, deadline: i64) {
     match code as i32 {
         sys::THRUM_ECANCELED => resume_unwind(Box::new(Cancelled)),

@@ -107,7 +107,9 @@ fn not_started(error: io::Error) -> ! {
     }
     // SAFETY: a plain call.
     if unsafe { sys::thrum_rt_current() }.is_null() && error.kind() == io::ErrorKind::InvalidInput {
-        panic!("thrum: spawn() is for green threads; elsewhere Runtime::spawn or thrum::run");
+        panic!(
+            "thrum: no green thread could be started outside of one: Runtime::spawn, thrum::run"
+        );
     }
     panic!("thrum: no green thread could be started: {error}")
 }

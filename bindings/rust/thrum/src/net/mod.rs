@@ -4,7 +4,7 @@
 //! use them too, and blocks. Timeouts are errors of kind `TimedOut`; a cancel unwinds.
 //! After the end of their runtime each call is an error of kind `NotConnected`.
 //!
-//! Options that are not here: [`AsFd`](std::os::fd::AsFd), with the descriptor left
+//! Options that are not here: [`AsFd`], with the descriptor left
 //! non-blocking. It is a duplicate, made by the first call, which panics if there can be
 //! none: it is good as long as the socket is there, whatever becomes of the runtime.
 //!
