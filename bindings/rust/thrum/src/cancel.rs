@@ -39,6 +39,21 @@ pub fn cancelled() -> bool {
 
 /// Takes a cancel back that was not met yet, or was met and caught; whether there
 /// was one. The end of the runtime is not taken back.
+///
+/// ```
+/// # thrum::run(|| {
+/// use std::panic::{catch_unwind, resume_unwind};
+/// let stubborn = thrum::spawn(|| {
+///     let sleeps = || thrum::sleep(std::time::Duration::from_secs(1000));
+///     match catch_unwind(sleeps) {
+///         Err(payload) if !payload.is::<thrum::Cancelled>() => resume_unwind(payload),
+///         _ => thrum::clear_cancel(),
+///     }
+/// });
+/// stubborn.cancel();
+/// assert!(stubborn.join().unwrap());
+/// # });
+/// ```
 pub fn clear_cancel() -> bool {
     // SAFETY: a plain call.
     unsafe { sys::thrum_cancel_clear() == 1 }
@@ -64,6 +79,17 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
 
 /// A safepoint of about a nanosecond for long computations: lets others run if the
 /// slice is over, and unwinds if the green thread was cancelled.
+///
+/// ```
+/// # thrum::run(|| {
+/// let endless = thrum::spawn(|| loop {
+///     std::hint::black_box(1 + 1);
+///     thrum::check();
+/// });
+/// endless.cancel();
+/// assert!(endless.join().is_err());
+/// # });
+/// ```
 pub fn check() {
     // SAFETY: parking, from a G; outside it answers ENOTG.
     park_whole(sys::THRUM_FOREVER, || unsafe { sys::thrum_check() });

@@ -204,6 +204,21 @@ impl Builder {
     /// what it calls: no reference into a `thread_local!`, no guard of std's locks,
     /// no value that is not [`Send`]. In a dynamic library not even two separate
     /// uses of one `thread_local!` in one function: compilers keep its address.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # thrum::run(|| {
+    /// // SAFETY: only numbers live across the waits.
+    /// let moves = unsafe {
+    ///     thrum::Builder::new().spawn_migratable(|| {
+    ///         (1..=10).inspect(|_| thrum::yield_now()).sum::<i32>()
+    ///     })?
+    /// };
+    /// assert_eq!(moves.join().unwrap(), 55);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub unsafe fn spawn_migratable<F, T>(&self, f: F) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send + 'static,

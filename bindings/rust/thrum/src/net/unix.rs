@@ -59,6 +59,22 @@ impl UnixStream {
 }
 
 /// Where connections come in.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # thrum::run(|| {
+/// use std::io::{Read, Write};
+/// use thrum::net::{UnixListener, UnixStream};
+/// let at = format!("@thrum-{}", std::process::id());
+/// let listener = UnixListener::bind(&at)?;
+/// let client = thrum::spawn(move || UnixStream::connect(at)?.write_all(b"thrum"));
+/// let mut text = String::new();
+/// listener.accept()?.read_to_string(&mut text)?;
+/// assert_eq!(text, "thrum");
+/// client.join().unwrap()
+/// # })
+/// # }
+/// ```
 pub struct UnixListener {
     raw: NonNull<sys::thrum_listener>,
     lent: OnceLock<OwnedFd>,
