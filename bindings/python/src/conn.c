@@ -6,6 +6,9 @@
 #define KEYS(fn) (PyCFunction)(void (*)(void))(fn), METH_VARARGS | METH_KEYWORDS
 /* Of one call: what fits into an int. */
 #define MOST (1 << 30)
+/* What a read of little goes through: the bytes are made when their number is known,
+ * which costs less than to make room for all that was asked for and shrink it. */
+#define SMALL 4096
 
 typedef struct {
   PyObject_HEAD thrum_conn* conn; /* owned */
@@ -108,6 +111,30 @@ static int write_some_call(void* conn, void* arg, int64_t deadline) {
                                deadline);
 }
 
+static PyObject* recv_small(PyObject* self, size_t size, int64_t deadline) {
+  char bytes[SMALL];
+  struct piece to = {bytes, size};
+  int got = wait_call(read_call, ((Conn*)self)->conn, &to, deadline);
+  return got < 0 ? net_raise(self, got) : PyBytes_FromStringAndSize(bytes, got);
+}
+
+static PyObject* recv_large(PyObject* self, size_t size, int64_t deadline) {
+  PyObject* bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+  if (!bytes) {
+    return NULL;
+  }
+  struct piece to = {PyBytes_AS_STRING(bytes), size};
+  int got = wait_call(read_call, ((Conn*)self)->conn, &to, deadline);
+  if (got < 0) {
+    Py_DECREF(bytes);
+    return net_raise(self, got);
+  }
+  if ((size_t)got < size) {
+    _PyBytes_Resize(&bytes, got);
+  }
+  return bytes;
+}
+
 static PyObject* conn_recv(PyObject* self, PyObject* const* args, Py_ssize_t n,
                            PyObject* kwnames) {
   Conn* c = (Conn*)self;
@@ -122,21 +149,9 @@ static PyObject* conn_recv(PyObject* self, PyObject* const* args, Py_ssize_t n,
   if (size < 0) {
     return net_raise(self, THRUM_EINVAL);
   }
-  size = size < MOST ? size : MOST;
-  PyObject* bytes = PyBytes_FromStringAndSize(NULL, size);
-  if (!bytes) {
-    return NULL;
-  }
-  struct piece to = {PyBytes_AS_STRING(bytes), (size_t)size};
-  int got = wait_call(read_call, c->conn, &to, deadline);
-  if (got < 0) {
-    Py_DECREF(bytes);
-    return net_raise(self, got);
-  }
-  if (got < size) {
-    _PyBytes_Resize(&bytes, got);
-  }
-  return bytes;
+  return size <= SMALL
+             ? recv_small(self, (size_t)size, deadline)
+             : recv_large(self, size < MOST ? (size_t)size : MOST, deadline);
 }
 
 static PyObject* conn_recv_into(PyObject* self, PyObject* const* args,
