@@ -70,10 +70,10 @@ int fd_new(Runtime* rt, int fd, bool stream, size_t size, PollFd** out) {
   return 0;
 }
 
-void fd_retain(PollFd* f) { f->word.unlock(f->word.lock() + kFdRef); }
+void fd_retain(PollFd* f) { f->word.unlock(f->word.lock_marked() + kFdRef); }
 
 void fd_unref(PollFd* f) {
-  u64 v = f->word.lock() - kFdRef;
+  u64 v = f->word.lock_marked() - kFdRef;
   f->word.unlock(v);
   if (v < kFdRef) {
     free_it(f);
@@ -82,7 +82,7 @@ void fd_unref(PollFd* f) {
 
 int fd_close(M* m, PollFd* f) {
   Waiter* woken = nullptr;
-  u64 v = f->word.lock();
+  u64 v = f->word.lock_marked();
   bool was = v & kFdClosed;
   v = was ? v : shut(f, v, &woken);
   f->word.unlock(v);
@@ -95,7 +95,7 @@ int fd_close(M* m, PollFd* f) {
 
 void fd_release(M* m, PollFd* f) {
   Waiter* woken = nullptr;
-  u64 v = f->word.lock() - kFdRef;
+  u64 v = f->word.lock_marked() - kFdRef;
   bool last = v / kFdRef == 1 && !(v & kFdClosed);  // but the open one's
   v = last ? shut(f, v, &woken) : v;
   f->word.unlock(v);
@@ -116,13 +116,13 @@ void fd_release_copy(PollFd* f) {
 }
 
 int call_begin(PollFd* f) {
-  u64 v = f->word.lock();
+  u64 v = f->word.lock_marked();
   f->word.unlock(v & kFdClosed ? v : v + kFdCall);
   return v & kFdClosed ? kECLOSED : 0;
 }
 
 void call_end(M* m, PollFd* f) {
-  u64 v = f->word.lock() - kFdCall;
+  u64 v = f->word.lock_marked() - kFdCall;
   f->word.unlock(v);
   if (THRUM_UNLIKELY(last_out(v))) {
     poller_close(m, f);
@@ -130,7 +130,7 @@ void call_end(M* m, PollFd* f) {
 }
 
 int turn_take(M*& m, PollFd* f, Dir d, i64 deadline) {
-  u64 v = f->word.lock();
+  u64 v = f->word.lock_marked();
   if (THRUM_UNLIKELY(v & kFdClosed)) {
     f->word.unlock(v);
     return kECLOSED;
@@ -153,7 +153,7 @@ int turn_take(M*& m, PollFd* f, Dir d, i64 deadline) {
 }
 
 void turn_give(M* m, PollFd* f, Dir d) {
-  u64 v = f->word.lock() - kFdCall;
+  u64 v = f->word.lock_marked() - kFdCall;
   Waiter* next = pop_claimed(f->turns[static_cast<u8>(d)]);
   if (THRUM_LIKELY(!next)) {
     v &= ~of(d, kFdTurn);
@@ -170,7 +170,7 @@ void turn_give(M* m, PollFd* f, Dir d) {
 
 int fd_wait(M*& m, PollFd* f, Dir d, i64 deadline, const u32* seen) {
   for (;;) {
-    u64 v = f->word.lock();
+    u64 v = f->word.lock_marked();
     if (v & kFdClosed) {
       f->word.unlock(v);
       return kECLOSED;
@@ -206,7 +206,7 @@ int fd_wait(M*& m, PollFd* f, Dir d, i64 deadline, const u32* seen) {
 }
 
 u32 fd_events(PollFd* f) {
-  u64 v = f->word.lock();
+  u64 v = f->word.lock_marked();
   u32 n = f->events;
   f->word.unlock(v);
   return n;
@@ -214,7 +214,7 @@ u32 fd_events(PollFd* f) {
 
 Waiter* fd_event(PollFd* f, int events, bool over, bool edge) {
   Waiter* woken = nullptr;
-  u64 v = f->word.lock();
+  u64 v = f->word.lock_marked();
   ++f->events;
   for (Dir d : {Dir::read, Dir::write}) {
     if (!(events & (d == Dir::read ? os::kReadable : os::kWritable))) {
@@ -239,26 +239,26 @@ Waiter* fd_event(PollFd* f, int events, bool over, bool edge) {
 }
 
 Waiter* fd_refused(PollFd* f, int err) {
-  u64 v = f->word.lock();
+  u64 v = f->word.lock_marked();
   f->refused = err;
   f->word.unlock(v & ~(of(Dir::read, kFdArmed) | of(Dir::write, kFdArmed)));
   return fd_event(f, os::kReadable | os::kWritable, true, true);
 }
 
 int fd_armed(PollFd* f) {
-  u64 v = f->word.lock();
+  u64 v = f->word.lock_marked();
   f->word.unlock(v);
   return (v & of(Dir::read, kFdArmed) ? os::kReadable : 0) |
          (v & of(Dir::write, kFdArmed) ? os::kWritable : 0);
 }
 
 void fd_disarmed(PollFd* f) {
-  f->word.unlock(f->word.lock() &
+  f->word.unlock(f->word.lock_marked() &
                  ~(of(Dir::read, kFdArmed) | of(Dir::write, kFdArmed)));
 }
 
 bool fd_stopped(PollFd* f, Waiter** woken) {
-  u64 v = f->word.lock();
+  u64 v = f->word.lock_marked();
   bool was = v & kFdClosed;
   v = was ? v : shut(f, v, woken);
   f->word.unlock(v);

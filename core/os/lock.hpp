@@ -29,6 +29,17 @@ class WordLock {
     return lock_slow();
   }
 
+  // The same, of a word with other bits in it at most times: a first try for 0
+  // would be one more.
+  u64 lock_marked() {
+    u64 v = word.load(relaxed) & ~u64{1};
+    if (THRUM_LIKELY(
+            word.compare_exchange_strong(v, v | 1, acquire, relaxed))) {
+      return v;
+    }
+    return lock_slow();
+  }
+
   void unlock(u64 v = 0) {
     word.store(v, release);  // pairs with the CAS in lock()
   }

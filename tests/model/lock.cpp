@@ -22,8 +22,8 @@ Shared* s;
 
 void before() { s = explore::make<Shared>(); }
 
-void hold() {
-  u64 v = s->lock.lock();
+void hold(bool marked = false) {
+  u64 v = marked ? s->lock.lock_marked() : s->lock.lock();
   MUST(!(v & 1));
   MUST(s->inside++ == 0);
   ++s->count;
@@ -32,6 +32,7 @@ void hold() {
 }
 
 void three(unsigned) { hold(); }
+void marked(unsigned i) { hold(i != 0); }
 void three_after() {
   MUST(s->count == 3);
   MUST(s->lock.word.load(relaxed) == 3 * kOne);
@@ -83,6 +84,7 @@ void last_touch(unsigned i) {
 
 const explore::Scenario explore::scenarios[] = {
     {"three", 3, before, three, three_after, 3, 20000},
+    {"marked", 3, before, marked, three_after, 3, 20000},
     {"scoped", 3, before, scoped, scoped_after, 3, 20000},
     {"fast", 3, before, fast, fast_after, 3, 20000},
     {"last_touch", 2, before, last_touch, nullptr, 4, 20000},

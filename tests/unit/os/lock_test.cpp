@@ -14,7 +14,13 @@ TEST_CASE("lock: bit 0 is the lock, the rest belongs to the object") {
   CHECK(l.word.load() == 0xabc0);
   CHECK(l.lock() == 0xabc0);
   CHECK(l.word.load() == 0xabc1);
+  l.unlock(0xabc0);
+  CHECK(l.lock_marked() == 0xabc0);
+  CHECK(l.word.load() == 0xabc1);
   l.unlock(0);
+  CHECK(l.lock_marked() == 0);
+  CHECK(l.word.load() == 1);
+  l.unlock();
 }
 
 TEST_CASE("lock: a block") {
@@ -34,7 +40,7 @@ TEST_CASE("lock: one at a time") {
   {
     auto body = [&] {
       for (u32 i = 0; i < kTimes; ++i) {
-        u64 v = l.lock();
+        u64 v = i % 2 ? l.lock() : l.lock_marked();
         u32 n = inside.fetch_add(1, relaxed) + 1;
         if (n > worst.load(relaxed)) {
           worst.store(n, relaxed);
