@@ -169,6 +169,17 @@ static PyObject* conn_recv_into(PyObject* self, PyObject* const* args,
   return got < 0 ? net_raise(self, got) : PyLong_FromLong(got);
 }
 
+/* What is sent. Bytes, which the caller keeps, need no protocol. */
+static int view_of(PyObject* data, Py_buffer* view) {
+  if (!PyBytes_CheckExact(data)) {
+    return PyObject_GetBuffer(data, view, PyBUF_SIMPLE);
+  }
+  view->buf = PyBytes_AS_STRING(data);
+  view->len = PyBytes_GET_SIZE(data);
+  view->obj = NULL;
+  return 0;
+}
+
 /* Piece by piece, for a thread looks at signals in between. */
 static PyObject* conn_sendall(PyObject* self, PyObject* const* args,
                               Py_ssize_t n, PyObject* kwnames) {
@@ -176,7 +187,7 @@ static PyObject* conn_sendall(PyObject* self, PyObject* const* args,
   int64_t deadline;
   Py_buffer view;
   if (conn_deadline(c, "sendall", args, n, kwnames, &deadline) < 0 ||
-      PyObject_GetBuffer(args[0], &view, PyBUF_SIMPLE) < 0) {
+      view_of(args[0], &view) < 0) {
     return NULL;
   }
   struct piece from = {view.buf, (size_t)view.len};
@@ -198,7 +209,7 @@ static PyObject* conn_send(PyObject* self, PyObject* const* args, Py_ssize_t n,
   int64_t deadline;
   Py_buffer view;
   if (conn_deadline(c, "send", args, n, kwnames, &deadline) < 0 ||
-      PyObject_GetBuffer(args[0], &view, PyBUF_SIMPLE) < 0) {
+      view_of(args[0], &view) < 0) {
     return NULL;
   }
   struct piece from = {view.buf, (size_t)view.len};

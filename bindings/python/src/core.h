@@ -61,6 +61,8 @@ struct green {
   int held; /* locks of threading, as debug_locks counts them */
 };
 
+/* Of the calling G; NULL in a thread and in a native G. */
+HIDDEN struct green* green_here(void);
 HIDDEN struct carrier* carrier_here(struct state* s);
 HIDDEN void carriers_end(void);
 HIDDEN void carrier_switch(struct state* s, struct carrier* c, struct green* g);
@@ -88,7 +90,7 @@ struct task {
 };
 
 HIDDEN extern PyType_Spec task_spec;
-HIDDEN struct green* green_here(void);
+HIDDEN struct green* green_of_g(void);
 HIDDEN void green_drop(void* arg);
 HIDDEN int green_key_make(void);
 HIDDEN Task* task_spawn(struct state* s, Runtime* rt, PyObject* const* args,
@@ -149,7 +151,14 @@ typedef int (*wait_fn)(void* object, void* arg, int64_t deadline);
 /* Calls fn as where it is called from wants it. In a G it just parks: its M
  * keeps the GIL and switches to the next G's thread state. A thread gives the
  * GIL up first, and the main one looks at signals in between. */
-HIDDEN int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline);
+HIDDEN int wait_other(struct green* g, wait_fn fn, void* object, void* arg,
+                      int64_t deadline);
+static inline int wait_call(wait_fn fn, void* object, void* arg,
+                            int64_t deadline) {
+  struct green* g = green_here();
+  return g && !g->apart && !g->held ? fn(object, arg, deadline)
+                                    : wait_other(g, fn, object, arg, deadline);
+}
 /* In the child of a fork, where it is the parent's. */
 HIDDEN void bell_forget(void);
 /* The same for a call that must not be begun twice: a thread looks at signals

@@ -22,8 +22,7 @@ int green_key_make(void) {
   return code;
 }
 
-/* Of the calling G; NULL in a thread and in a native G. */
-struct green* green_here(void) {
+struct green* green_of_g(void) {
   return thrum_local_get(
       atomic_load_explicit(&green_key, memory_order_relaxed));
 }

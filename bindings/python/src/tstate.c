@@ -14,7 +14,27 @@
  * first 16 KiB of frames, and unmaps them at the end. */
 #define SPARES 4096
 
-static _Thread_local struct carrier* here;
+#ifdef __GLIBC__ /* which keeps room for them where libraries are loaded late */
+#define STATIC_TLS __attribute__((tls_model("initial-exec")))
+#else
+#define STATIC_TLS
+#endif
+static _Thread_local struct carrier* here STATIC_TLS;
+
+static PyThreadState* current(void) {
+#if PY_VERSION_HEX >= 0x030d0000
+  return PyThreadState_GetUnchecked();
+#else
+  return _PyThreadState_UncheckedGet();
+#endif
+}
+
+/* Most calls come from Python, and the carrier, which has just switched to it, is
+ * nearer than what the G keeps. A native G has its green without the carrier's. */
+struct green* green_here(void) {
+  struct carrier* c = here;
+  return c && c->green && c->active == current() ? c->green : green_of_g();
+}
 
 int finalizing(void) {
 #if PY_VERSION_HEX >= 0x030d0000
@@ -60,8 +80,12 @@ void tstate_free_spares(struct state* s) {
   s->spare = NULL;
 }
 
-/* In the child of a fork CPython has deleted all thread states but one. */
-void tstate_forget(struct state* s) { s->spares = 0; }
+/* In the child of a fork CPython has deleted all thread states but one, and the thread
+ * that called fork is an M no more. */
+void tstate_forget(struct state* s) {
+  s->spares = 0;
+  here = NULL;
+}
 
 /* CPython 3.14 checks the stack pointer against bounds kept in the thread
  * state, and each run of a green has another stack. */

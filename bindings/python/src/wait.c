@@ -131,10 +131,10 @@ static int wait_slice(wait_fn fn, void* object, void* arg, int64_t deadline,
   }
 }
 
-int wait_call(wait_fn fn, void* object, void* arg, int64_t deadline) {
-  struct green* g = green_here();
+int wait_other(struct green* g, wait_fn fn, void* object, void* arg,
+               int64_t deadline) {
   if (g && !g->apart) {
-    if (g->held && deadline != THRUM_TRY) {
+    if (deadline != THRUM_TRY) { /* it holds locks */
       int code = fn(object, arg, THRUM_TRY);
       if (code != THRUM_EAGAIN) {
         return code;
