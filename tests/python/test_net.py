@@ -1,5 +1,6 @@
 """thrum.net: streams, files, listeners, datagrams, TLS."""
 
+import itertools
 import os
 import socket
 import ssl
@@ -42,6 +43,34 @@ def test_what_is_sent_comes_back(rt, server):
         sizes = [1, 2, 5000, 300_000, 2_000_000]
         return [t.result() for t in [go(one, n) for n in sizes]] == sizes
     assert rt.run(main)
+
+
+def test_pieces_of_any_size_and_kind(rt, server):
+    class Bytes(bytes):
+        pass
+
+    def main():
+        text = bytes(range(256)) * 64
+        with net.connect(server) as stream:
+            for data in text, Bytes(text), bytearray(text), memoryview(text):
+                stream.sendall(data)
+                back = b""
+                for size in itertools.cycle((0, 1, 4095, 4096, 4097, 65536)):
+                    part = stream.recv(size)
+                    assert type(part) is bytes and len(part) <= size
+                    back += part
+                    if len(back) == len(text):
+                        break
+                assert back == text
+            for size in 4096, 4097:
+                waits = thrum.go(stream.recv, size)
+                thrum.sleep(0.001)
+                waits.cancel()
+                with pytest.raises(thrum.Cancelled):
+                    waits.join()
+                stream.sendall(b"after")
+                assert stream.recv(size) == b"after"
+    rt.run(main)
 
 
 def test_threads_use_it_too(rt, server):
