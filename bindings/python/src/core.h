@@ -90,7 +90,7 @@ struct task {
 };
 
 HIDDEN extern PyType_Spec task_spec;
-HIDDEN struct green* green_of_g(void);
+HIDDEN struct green* green_of_g(void); /* as the G itself keeps it */
 HIDDEN void green_drop(void* arg);
 HIDDEN int green_key_make(void);
 HIDDEN Task* task_spawn(struct state* s, Runtime* rt, PyObject* const* args,
@@ -148,11 +148,12 @@ HIDDEN void deadlock_report(Runtime* rt);
 typedef int (*wait_fn)(void* object, void* arg, int64_t deadline);
 #define INTERRUPTED (-2000) /* a signal handler raised: the exception is set */
 
+/* What is behind wait_call: for threads, and Tasks that hold locks or are apart. */
+HIDDEN int wait_other(struct green* g, wait_fn fn, void* object, void* arg,
+                      int64_t deadline);
 /* Calls fn as where it is called from wants it. In a G it just parks: its M
  * keeps the GIL and switches to the next G's thread state. A thread gives the
  * GIL up first, and the main one looks at signals in between. */
-HIDDEN int wait_other(struct green* g, wait_fn fn, void* object, void* arg,
-                      int64_t deadline);
 static inline int wait_call(wait_fn fn, void* object, void* arg,
                             int64_t deadline) {
   struct green* g = green_here();
