@@ -45,7 +45,7 @@ void add_level(Text& t, os::CpuGroups& g, os::GroupLevel& l) {
   t.add("{\"path\": ");
   t.quoted(path);
   t.add(", \"version\": %d, ", l.tree == os::kV2 ? 2 : 1);
-  if (u32 milli = os::milli_of(l.quota_us, l.period_us)) {
+  if (u32 milli = l.milli) {
     os::Throttled n = os::level_throttled(g, l);
     t.add("\"cpus\": %u.%03u, \"quota_us\": %lld, \"period_us\": %lld, "
           "\"periods\": %llu, \"throttled\": %llu, \"throttled_ns\": %llu, ",

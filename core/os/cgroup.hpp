@@ -27,8 +27,11 @@ void groups_find(const char* mounts, const char* self, GroupDir trees[kTrees]);
 // Two numbers of cpu.max; "max" is a quota of -1. False: neither.
 bool cpu_max_parse(const char* text, i64* quota_us, i64* period_us);
 bool number_parse(const char* text, i64* out);
-// The number behind `key` at the beginning of a line.
-bool stat_parse(const char* text, const char* key, u64* out);
+// Of cpu.stat: periods, in how many the group was throttled, and how long.
+struct Throttled {
+  u64 periods, throttled, ns;
+};
+Throttled throttled_parse(const char* text);
 // 1/1000 CPU; 0: no limit.
 u32 milli_of(i64 quota_us, i64 period_us);
 
@@ -42,13 +45,16 @@ struct GroupLevel {
   int error;      // errno of the one that refuses
   i64 quota_us;   // below 0: none
   i64 period_us;
+  u32 milli;  // of both; 0: no limit
 };
 struct CpuGroups {
   const char* root;
   int self_fd;    // /proc/self/cgroup
   u64 self_hash;  // of its text
   int error;      // errno of what refuses to say where we are
+  bool starved;   // there were too few descriptors: again at the next turn
   u32 rereads;
+  u32 without;  // the uppermost v2 group that may yet get a limit's file; 0: none
   u32 count;
   GroupLevel levels[kGroupLevels];  // the leaf first
   GroupDir trees[kTrees];
@@ -65,11 +71,8 @@ bool groups_reread(CpuGroups& g, bool all = false);
 // The tightest limit in 1/1000 CPU, 0: none; and whose it is.
 u32 groups_limit(const CpuGroups& g, const GroupLevel** whose);
 
-// Of the limited levels the one that was throttled most.
-struct Throttled {
-  u64 periods, throttled, ns;
-};
 Throttled level_throttled(CpuGroups& g, GroupLevel& level);
+// Of the limited levels the one that was throttled most.
 Throttled groups_throttled(CpuGroups& g);
 
 }  // namespace thrum::os

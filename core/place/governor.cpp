@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "place/governor.hpp"
 
+#include <errno.h>
 #include <string.h>
 
 #include "mem/heap.hpp"
@@ -18,18 +19,30 @@ constexpr i64 kFirst = 10'000'000;
 // To open the files takes a tenth of a millisecond, to look at the machine's shape
 // half of one: both are put off for so long while Gs wait for sysmon.
 constexpr i64 kPatience = 100'000'000;
+// Looks without throttling, after which fewer ask for it.
+constexpr u32 kSmooth = 8;
 // Where the program says how many Ps, and nothing limits: no files are kept open.
 constexpr i64 kSeldom = 10'000'000'000;
 
-// The CPUs that the maker of the runtime had, until sysmon's own mask changes
-// (a cpuset, taskset -a): the host may have pinned the thread that started it.
-u32 cpus_now(Governor* g, const CpuSet& own, bool* changed) {
-  // No CPU: a machine too large for a set.
-  u32 mask = own.count() ? own.count() : static_cast<u32>(os::cpus_allowed());
+// Sysmon's own mask. True: it is another than at the last look (a cpuset, taskset
+// -a). Compared, and counted only then: to count takes longer than to ask for it.
+bool mask_moved(Governor* g) {
+  CpuSet own;
   u32 before = g->mask_cpus;
-  g->mask_cpus = mask;
-  *changed = before && before != mask;
-  return *changed ? mask : g->budget.cpus;
+  int rc = os::affinity_get(0, own.words, kCpuWords);
+  if (rc == -EINVAL) {  // a machine too large for a set
+    g->mask_cpus = static_cast<u32>(os::cpus_allowed());
+    return before && g->mask_cpus != before;
+  }
+  if (rc != 0) {  // a filter that came later refuses it
+    return false;
+  }
+  if (before && own == g->own) {
+    return false;
+  }
+  g->own = own;
+  g->mask_cpus = own.count();
+  return before != 0;
 }
 
 // The set that Ms may have: as thrum_pin_threads says, as far as there are such.
@@ -113,16 +126,13 @@ void look_around(Governor* g, Runtime* rt) {
 }
 
 // Once a second. Returns when it wants to look again, for want of calm.
-i64 follow_shape(Governor* g, Runtime* rt, const CpuSet& own, i64 now,
-                 bool calm) {
+i64 follow_shape(Governor* g, Runtime* rt, bool moved, i64 now, bool calm) {
   if (g->opts.flat) {
     return kForever;
   }
-  bool moved = own.count() && g->own.count() && !(own == g->own);
-  g->own = own;
   if (moved) {
     Locked held(g->lock);
-    g->mask = own;
+    g->mask = g->own;
   }
   if (!moved && !g->seen && !calm && now < g->patience) {
     return g->patience;
@@ -144,27 +154,39 @@ u8 home(Govern* seam, u32 p, CpuSet* cpus) {
 
 u64 grown(u64 now, u64 before) { return now - min(now, before); }
 
-// With the lock held: what the kernel has throttled, and whether to pace. same: the
-// groups and their quotas are those of the last look; else their counts begin anew.
-void follow_quota(Governor* g, Runtime* rt, const os::GroupLevel* whose,
-                  bool same, i64 now) {
+// With the lock held: what the kernel has throttled since it was read last. same: the
+// groups and their quotas are those of that time; else their counts begin anew.
+void read_throttled(Governor* g, bool same) {
   os::Throttled t = os::groups_throttled(g->groups);
   if (same) {
     g->since.periods += grown(t.periods, g->last.periods);
     g->since.throttled += grown(t.throttled, g->last.throttled);
     g->since.ns += grown(t.ns, g->last.ns);
   }
-  pace_adapt(g->pace, same && t.throttled > g->last.throttled);
+  bool throttled = same && t.throttled > g->last.throttled;
+  g->smooth = same && !throttled ? g->smooth + 1 : 0;
   g->last = t;
+  pace_adapt(g->pace, throttled);
+}
+
+// With the lock held: what was throttled, and whether to pace. What was not throttled
+// for long is asked at every second look: no other file is as dear.
+void follow_quota(Governor* g, Runtime* rt, const os::GroupLevel* whose,
+                  bool same, i64 now) {
+  g->rests = same && g->smooth >= kSmooth && !g->rests;
+  if (!g->rests) {
+    read_throttled(g, same);
+  }
   u32 quota = g->opts.paces ? g->budget.quota_milli : 0;
   bool begins = quota && !g->pace.quota_milli;
   pace_set(g->pace, quota, whose ? whose->period_us * 1000 : 0,
            rt->procs.load(relaxed), now, begins ? os::cpu_ns() : 0);
 }
 
-void follow(Governor* g, Runtime* rt, const CpuSet& own, i64 now) {
-  bool moved;  // to another cpuset: perhaps to another group as well
-  u32 cpus = cpus_now(g, own, &moved);
+// moved: to another cpuset, so perhaps to another group as well. Until then the CPUs
+// are those of the runtime's maker: the host may have pinned who started sysmon.
+void follow(Governor* g, Runtime* rt, bool moved, i64 now) {
+  u32 cpus = moved ? g->mask_cpus : g->budget.cpus;
   Budget b;
   {
     Locked held(g->lock);
@@ -234,10 +256,9 @@ i64 look(Govern* seam, Runtime* rt, i64 now, bool calm) {
     if (!g->opened) {
       open(g);
     }
-    CpuSet own{};
-    (void)os::affinity_get(0, own.words, kCpuWords);
-    follow(g, rt, own, now);
-    i64 shape_at = follow_shape(g, rt, own, now, calm);
+    bool moved = mask_moved(g);
+    follow(g, rt, moved, now);
+    i64 shape_at = follow_shape(g, rt, moved, now, calm);
     g->at = min(now + kEvery, shape_at);
     if (!g->opts.follows && !g->budget.quota_milli && !rt->near.load(relaxed)) {
       close(g);

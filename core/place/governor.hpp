@@ -32,27 +32,29 @@ struct GovernOpts {
 };
 
 struct Governor {
-  Govern seam;      // const; first: sched knows this part
-  GovernOpts opts;  // const
-  i64 at;           // sysmon: reads again then
-  i64 patience;     // sysmon: with the machine's shape until then
-  i64 pace_at;      // sysmon: looks at the bucket again then
-  u32 mask_cpus;    // sysmon: of its own affinity mask at the first look
-  CpuSet own;       // sysmon: that mask at the last look; empty: not yet
-  bool seen;        // sysmon: the machine's shape
-  bool ours;        // const: nobody has said where memory comes from
-  bool opened;      // sysmon
-  WordLock lock;    // sysmon writes the rest, reports read
-  u32 changes;      // how often it has set the number of Ps
-  Budget budget;    // the last one
-  os::CpuGroups groups;
-  os::Throttled last;   // of the groups, as it was read last
+  Govern seam;         // const; first: sched knows this part
+  GovernOpts opts;     // const
+  i64 at;              // sysmon: reads again then
+  i64 patience;        // sysmon: with the machine's shape until then
+  i64 pace_at;         // sysmon: looks at the bucket again then
+  u32 mask_cpus;       // sysmon: of its own affinity mask; 0: not looked at yet
+  CpuSet own;          // sysmon: that mask at the last look
+  bool seen;           // sysmon: the machine's shape
+  bool ours;           // const: nobody has said where memory comes from
+  bool opened;         // sysmon
+  WordLock lock;       // sysmon writes the rest, reports read
+  u32 changes;         // how often it has set the number of Ps
+  Budget budget;       // the last one
+  u32 smooth;          // how often in a row nothing was throttled
+  bool rests;          // throttling was not asked for at the last look
+  os::Throttled last;  // of the groups, as it was read last
   os::Throttled since;  // what came to that since the runtime began
   Pace pace;
-  CpuSet mask;       // the maker's CPUs, until sysmon's own change
-  CpuOrder order;    // those that Ms may have
-  Shape* shapes;     // of the machine, as it was found; until the end
-  const Near* near;  // one of these; null: not looked at
+  CpuSet mask;           // the maker's CPUs, until sysmon's own change
+  CpuOrder order;        // those that Ms may have
+  Shape* shapes;         // of the machine, as it was found; until the end
+  const Near* near;      // one of these; null: not looked at
+  os::CpuGroups groups;  // large: behind the rest
 };
 
 // Null: no memory. Of one that follows the budget is read at once, and of one that

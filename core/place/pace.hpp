@@ -32,7 +32,7 @@ struct Pause {
 void pace_set(Pace& p, u32 quota_milli, i64 period, u32 procs, i64 now,
               i64 cpu);
 Pause pace_step(Pace& p, i64 now, i64 cpu, u32 busy);
-// Once a second: was the group throttled since?
+// Was the group throttled since it was asked last, a second or two ago?
 void pace_adapt(Pace& p, bool throttled);
 i64 pace_room(const Pace& p);  // of the bucket
 

@@ -41,16 +41,17 @@ void check_dirs(const char* mounts, const char* self) {
 
 void check_numbers(const char* text) {
   i64 quota = 0, period = 0;
-  u64 n = 0;
   if (os::cpu_max_parse(text, &quota, &period)) {
     u32 milli = os::milli_of(quota, period);
     FUZZ_CHECK(milli <= os::kMostMilli);
     FUZZ_CHECK((milli == 0) == (quota <= 0 || period <= 0));
   }
-  os::number_parse(text, &quota);
-  if (os::stat_parse(text, "nr_throttled", &n)) {
-    FUZZ_CHECK(strstr(text, "nr_throttled "));
+  if (os::number_parse(text, &quota)) {
+    FUZZ_CHECK(quota == strtoll(text, nullptr, 10));
   }
+  os::Throttled t = os::throttled_parse(text);
+  FUZZ_CHECK(!t.throttled || strstr(text, "nr_throttled "));
+  FUZZ_CHECK(!t.ns || strstr(text, "throttled_"));
 }
 
 // A list has numbers with nothing but '-' and ',' between; of distances each is

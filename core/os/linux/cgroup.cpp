@@ -18,16 +18,41 @@ namespace {
 
 constexpr const char* kQuotaFile[kTrees] = {"cpu.max", "cpu.cfs_quota_us"};
 
+void close_fd(int& fd) {
+  if (fd >= 0) {
+    close(fd);
+  }
+  fd = -1;
+}
+
+// Path of a file of the directory that is so long a part of the tree's; false: too long.
+bool path_in(const CpuGroups& g, u8 tree, u32 length, const char* name,
+             char (&path)[2 * kGroupPath]) {
+  int n = snprintf(path, sizeof path, "%s%.*s/%s", g.root,
+                   static_cast<int>(length), g.trees[tree].path, name);
+  return n >= 0 && static_cast<size_t>(n) < sizeof path;
+}
+
+bool is_there(const CpuGroups& g, u8 tree, u32 length, const char* name) {
+  char path[2 * kGroupPath];
+  return path_in(g, tree, length, name, path) && access(path, F_OK) == 0;
+}
+
+// -1, errno: without a word about the file where only a descriptor was wanting.
+int open_kept(CpuGroups& g, const char* path) {
+  int fd = above_std(open(path, O_RDONLY | O_CLOEXEC));
+  g.starved |= fd < 0 && (errno == EMFILE || errno == ENFILE);
+  return fd;
+}
+
 // A file of a level; -1 with *error: it is there and refuses.
-int level_file(const CpuGroups& g, const GroupLevel& l, const char* name,
+int level_file(CpuGroups& g, const GroupLevel& l, const char* name,
                int* error) {
   char path[2 * kGroupPath];
-  int n = snprintf(path, sizeof path, "%s%.*s/%s", g.root,
-                   static_cast<int>(l.length), g.trees[l.tree].path, name);
-  if (n < 0 || static_cast<size_t>(n) >= sizeof path) {
+  if (!path_in(g, l.tree, l.length, name, path)) {
     return -1;
   }
-  int fd = above_std(open(path, O_RDONLY | O_CLOEXEC));
+  int fd = open_kept(g, path);
   if (fd < 0 && errno != ENOENT && errno != ENOTDIR) {
     *error = errno;
   }
@@ -44,14 +69,9 @@ ssize_t read_again(int fd, char* text, size_t size) {
   return n;
 }
 
-void no_limit(GroupLevel& l) {
-  l.quota_us = -1;
-  l.period_us = 0;
-}
-
-// What the level's files say now. A period of its own file is seldom changed, and
-// read when all is to be or the quota is another.
-void level_read(GroupLevel& l, bool all) {
+// What the level's files say now; true: that is new. A period of its own file is
+// seldom changed, and read when all is to be or the quota is another.
+bool level_read(GroupLevel& l, bool all) {
   char text[128];
   i64 quota = -1, period = l.period_us;
   ssize_t n = read_again(l.quota_fd, text, sizeof text);
@@ -63,76 +83,74 @@ void level_read(GroupLevel& l, bool all) {
     n = read_again(l.period_fd, text, sizeof text);
     ok = n >= 0 && number_parse(text, &period);
   }
-  if (n < 0) {
-    l.error = static_cast<int>(-n);
+  l.error = n < 0 ? static_cast<int>(-n) : 0;
+  if (!ok) {
+    quota = -1;
+    period = 0;
   }
-  no_limit(l);
-  if (ok) {
-    l.quota_us = quota;
-    l.period_us = period;
+  if (quota == l.quota_us && period == l.period_us) {
+    return false;
   }
+  l.quota_us = quota;
+  l.period_us = period;
+  l.milli = milli_of(quota, period);
+  return true;
 }
 
-void level_open(CpuGroups& g, u8 tree, u32 length) {
-  GroupLevel l{tree, length, -1, -1, -1, 0, -1, 0};
+// False: it has no file of a limit.
+bool level_open(CpuGroups& g, u8 tree, u32 length) {
+  GroupLevel l{tree, length, -1, -1, -1, 0, -1, 0, 0};
   l.quota_fd = level_file(g, l, kQuotaFile[tree], &l.error);
   if (tree == kV1 && l.quota_fd >= 0) {
     l.period_fd = level_file(g, l, "cpu.cfs_period_us", &l.error);
+    if (l.period_fd < 0) {
+      close_fd(l.quota_fd);
+    }
   }
   if (l.quota_fd >= 0) {
     level_read(l, true);
   }
-  if (l.quota_fd >= 0 || l.error) {
+  bool known = l.quota_fd >= 0 || l.error;
+  if (known) {
     g.levels[g.count++] = l;
   }
+  return known;
 }
 
-// Calls fn(length) for each directory from our group up to the mount's root, until it
-// returns false.
-template <class Fn>
-void each_dir(const GroupDir& dir, Fn fn) {
+// Can the topmost directory that is shown have no limit at all? The kernel gives the
+// root of a hierarchy none; of a container's mount it may be another's.
+bool is_root(const CpuGroups& g, u8 tree) {
+  u32 top = g.trees[tree].top;
+  return tree == kV2 ? !is_there(g, tree, top, "cgroup.type") && errno == ENOENT
+                     : is_there(g, tree, top, "release_agent");
+}
+
+// From our group up to the mount's root.
+void tree_open(CpuGroups& g, u8 tree) {
+  const GroupDir& dir = g.trees[tree];
   if (!dir.found) {
     return;
   }
   u32 length = static_cast<u32>(strlen(dir.path));
-  while (fn(length) && length > dir.top) {
-    while (dir.path[--length] != '/') {}
+  for (bool more = true; more && g.count < kGroupLevels;) {
+    bool known = level_open(g, tree, length);
+    more = length > dir.top;
+    if (!more && is_root(g, tree)) {
+      if (known && tree == kV1) {
+        close_fd(g.levels[g.count - 1].quota_fd);
+      }
+    } else if (!known && tree == kV2) {
+      g.without = length;
+    }
+    while (more && dir.path[--length] != '/') {}
   }
 }
 
-void tree_open(CpuGroups& g, u8 tree) {
-  each_dir(g.trees[tree], [&](u32 length) {
-    level_open(g, tree, length);
-    return g.count < kGroupLevels;
-  });
-}
-
-// Is there a limit's file where there was none? The controller of CPUs can be switched
-// on while processes run.
-bool appeared(const CpuGroups& g, u8 tree) {
-  u32 known = 0;  // the levels of a tree stand in the same order
-  bool found = false;
-  each_dir(g.trees[tree], [&](u32 length) {
-    while (known < g.count &&
-           (g.levels[known].tree != tree || g.levels[known].length > length)) {
-      ++known;
-    }
-    if (known == g.count || g.levels[known].length != length) {
-      char path[2 * kGroupPath];
-      snprintf(path, sizeof path, "%s%.*s/%s", g.root, static_cast<int>(length),
-               g.trees[tree].path, kQuotaFile[tree]);
-      found = access(path, F_OK) == 0;
-    }
-    return !found && g.count < kGroupLevels;
-  });
-  return found;
-}
-
-int open_file(const char* root, const char* name, int* error) {
+int open_own(CpuGroups& g, const char* name) {
   char path[kGroupPath];
-  snprintf(path, sizeof path, "%s%s", root, name);
-  int fd = above_std(open(path, O_RDONLY | O_CLOEXEC));
-  *error = fd < 0 ? errno : *error;
+  snprintf(path, sizeof path, "%s%s", g.root, name);
+  int fd = open_kept(g, path);
+  g.error = fd < 0 ? errno : g.error;
   return fd;
 }
 
@@ -153,25 +171,22 @@ char* read_whole(int fd) {
   return text;
 }
 
-u64 hash_of(const char* text) {  // FNV-1a
-  u64 h = 0xcbf29ce484222325u;
-  for (; *text; ++text) {
-    h = (h ^ static_cast<unsigned char>(*text)) * 0x100000001b3u;
+// Hash of what /proc/self/cgroup says now, to its end: a move in one hierarchy changes
+// one line. 0: it says nothing.
+u64 self_now(int fd) {
+  char text[1024];
+  u64 h = 0xcbf29ce484222325u;  // FNV-1a
+  off_t at = 0;
+  for (ssize_t n = sizeof text; n == sizeof text; at += n) {
+    n = fd < 0 ? -1 : pread(fd, text, sizeof text, at);
+    if (n < 0 || (n == 0 && at == 0)) {
+      return 0;
+    }
+    for (ssize_t i = 0; i < n; ++i) {
+      h = (h ^ static_cast<unsigned char>(text[i])) * 0x100000001b3u;
+    }
   }
   return h;
-}
-
-// Hash of what /proc/self/cgroup says now; 0: it says nothing.
-u64 self_now(int fd) {
-  char text[kGroupPath];
-  return fd >= 0 && read_again(fd, text, sizeof text) > 0 ? hash_of(text) : 0;
-}
-
-void close_fd(int& fd) {
-  if (fd >= 0) {
-    close(fd);
-  }
-  fd = -1;
 }
 
 }  // namespace
@@ -179,12 +194,13 @@ void close_fd(int& fd) {
 void groups_open(CpuGroups& g, const char* root) {
   ErrnoKeep keep;
   g.root = root;
-  g.rereads = g.count = 0;
+  g.rereads = g.count = g.without = 0;
   g.error = 0;
+  g.starved = false;
   g.trees[kV2].found = g.trees[kV1].found = false;
-  g.self_fd = open_file(root, "/proc/self/cgroup", &g.error);
+  g.self_fd = open_own(g, "/proc/self/cgroup");
   g.self_hash = self_now(g.self_fd);
-  int fd = open_file(root, "/proc/self/mountinfo", &g.error);
+  int fd = open_own(g, "/proc/self/mountinfo");
   char* self = g.self_fd >= 0 ? read_whole(g.self_fd) : nullptr;
   char* mounts = self && fd >= 0 ? read_whole(fd) : nullptr;
   if (mounts) {
@@ -216,27 +232,26 @@ bool groups_reread(CpuGroups& g, bool all) {
   // What is dear and seldom changes has its turn: where we are takes 3 us with ten
   // hierarchies, a file that is not there 2.
   u32 turn = g.rereads++ % kGroupTurns;
-  if (((all || turn == 0) && self_now(g.self_fd) != g.self_hash) ||
-      ((all || turn == kGroupTurns / 2) &&
-       (appeared(g, kV2) || appeared(g, kV1)))) {
-    groups_close(g);
-    groups_open(g, g.root);
-    return true;
-  }
+  bool each = all || turn == 0;
+  bool anew = (each && (g.starved || self_now(g.self_fd) != g.self_hash)) ||
+              ((all || turn == kGroupTurns / 2) && g.without &&
+               is_there(g, kV2, g.without, kQuotaFile[kV2]));
   const GroupLevel* tightest;
   groups_limit(g, &tightest);
   bool changed = false;
-  for (u32 i = 0; i < g.count; ++i) {
+  for (u32 i = 0; i < g.count && !anew; ++i) {
     GroupLevel& l = g.levels[i];
     bool own = i == 0 || g.levels[i - 1].tree != l.tree;
-    if (l.quota_fd < 0 || !(all || turn == 0 || own || &l == tightest)) {
-      continue;
+    if (l.quota_fd >= 0 && (each || own || &l == tightest)) {
+      changed |= level_read(l, each);
+      anew = l.error == ENODEV;  // we were moved, and it was removed
     }
-    i64 quota = l.quota_us, period = l.period_us;
-    level_read(l, all || turn == 0);
-    changed |= quota != l.quota_us || period != l.period_us;
   }
-  return changed;
+  if (anew) {
+    groups_close(g);
+    groups_open(g, g.root);
+  }
+  return changed || anew;
 }
 
 u32 groups_limit(const CpuGroups& g, const GroupLevel** whose) {
@@ -244,9 +259,8 @@ u32 groups_limit(const CpuGroups& g, const GroupLevel** whose) {
   *whose = nullptr;
   for (u32 i = 0; i < g.count; ++i) {
     const GroupLevel& l = g.levels[i];
-    u32 here = milli_of(l.quota_us, l.period_us);
-    if (here && (!least || here < least)) {
-      least = here;
+    if (l.milli && (!least || l.milli < least)) {
+      least = l.milli;
       *whose = &l;
     }
   }
@@ -255,26 +269,17 @@ u32 groups_limit(const CpuGroups& g, const GroupLevel** whose) {
 
 Throttled level_throttled(CpuGroups& g, GroupLevel& l) {
   ErrnoKeep keep;
-  Throttled out{};
-  if (!milli_of(l.quota_us, l.period_us)) {
-    return out;
+  if (!l.milli) {
+    return Throttled{};
   }
   if (l.stat_fd < 0) {
     l.stat_fd = level_file(g, l, "cpu.stat", &l.error);
   }
   char text[1024];
   if (l.stat_fd < 0 || read_again(l.stat_fd, text, sizeof text) <= 0) {
-    return out;
+    return Throttled{};
   }
-  stat_parse(text, "nr_periods", &out.periods);
-  stat_parse(text, "nr_throttled", &out.throttled);
-  u64 us = 0;
-  if (stat_parse(text, "throttled_usec", &us)) {
-    out.ns = us * 1000;
-  } else {
-    stat_parse(text, "throttled_time", &out.ns);
-  }
-  return out;
+  return throttled_parse(text);
 }
 
 Throttled groups_throttled(CpuGroups& g) {

@@ -1,7 +1,6 @@
 // What the kernel's texts on control groups say. Sources: proc_pid_mountinfo(5),
 // Documentation/admin-guide/cgroup-v2.rst, Documentation/scheduler/sched-bwc.rst.
 // SPDX-License-Identifier: MIT
-#include <stdlib.h>
 #include <string.h>
 
 #include "os/cgroup.hpp"
@@ -173,10 +172,16 @@ void groups_find(const char* mounts, const char* self, GroupDir trees[kTrees]) {
 }
 
 bool number_parse(const char* text, i64* out) {
-  char* end;
-  long long n = strtoll(text, &end, 10);
-  *out = n;
-  return end != text && (*end == 0 || *end == '\n' || *end == ' ');
+  constexpr u64 kMost = INT64_MAX;
+  bool below = *text == '-';
+  const char* first = text + below;
+  const char* p = first;
+  u64 n = 0;
+  for (; *p >= '0' && *p <= '9'; ++p) {
+    n = n > (kMost - 9) / 10 ? kMost : n * 10 + static_cast<u64>(*p - '0');
+  }
+  *out = below ? -static_cast<i64>(n) : static_cast<i64>(n);
+  return p != first && (*p == 0 || *p == '\n' || *p == ' ');
 }
 
 bool cpu_max_parse(const char* text, i64* quota_us, i64* period_us) {
@@ -191,18 +196,27 @@ bool cpu_max_parse(const char* text, i64* quota_us, i64* period_us) {
   return number_parse(text, quota_us);
 }
 
-bool stat_parse(const char* text, const char* key, u64* out) {
-  size_t n = strlen(key);
-  for (const char* line = text; line; line = strchr(line, '\n')) {
-    line += *line == '\n';
+Throttled throttled_parse(const char* text) {
+  Throttled out{};
+  Span rest{text, strlen(text)}, line;
+  while (cut(rest, '\n', line)) {
+    Span key;
     i64 value;
-    if (strncmp(line, key, n) == 0 && line[n] == ' ' &&
-        number_parse(line + n + 1, &value)) {
-      *out = static_cast<u64>(max(value, i64{0}));
-      return true;
+    if (!cut(line, ' ', key) || !line.p || !number_parse(line.p, &value)) {
+      continue;
+    }
+    u64 n = static_cast<u64>(max(value, i64{0}));
+    if (key.is("nr_periods")) {
+      out.periods = n;
+    } else if (key.is("nr_throttled")) {
+      out.throttled = n;
+    } else if (key.is("throttled_time")) {
+      out.ns = n;
+    } else if (key.is("throttled_usec")) {
+      out.ns = n * 1000;
     }
   }
-  return false;
+  return out;
 }
 
 u32 milli_of(i64 quota_us, i64 period_us) {

@@ -101,6 +101,27 @@ TEST_CASE("governor: what was throttled is that of the time of the runtime") {
   CHECK(is(1012, 107));
 }
 
+TEST_CASE("governor: throttling after a long calm is seen at the second look") {
+  for (u32 calm = 0; calm < 20; ++calm) {
+    Place p("50000 100000\n", true);
+    auto stat = [&](const char* n) {
+      p.tree.put("/sys/fs/cgroup/a/cpu.stat",
+                 std::string("nr_periods 100\nnr_throttled ") + n +
+                     "\nthrottled_usec 10\n");
+    };
+    stat("3");
+    p.look();
+    for (u32 i = 0; i < calm; ++i) {
+      p.look();
+    }
+    u64 before = governed(p.g).throttled.throttled;
+    stat("7");
+    p.look();
+    p.look();
+    CHECK(governed(p.g).throttled.throttled == before + 4);
+  }
+}
+
 TEST_CASE("governor: what the program has said stays") {
   Place told("50000 100000\n", false);
   CHECK(told.look() == 3);
@@ -121,27 +142,33 @@ TEST_CASE("governor: a cap holds whatever is granted") {
 }
 
 TEST_CASE("governor: a mask that changes counts, a first one does not") {
-  u64 all[kCpuWords], one[kCpuWords] = {};
+  u64 all[kCpuWords], one[2][kCpuWords] = {};
   REQUIRE(os::affinity_get(0, all, kCpuWords) == 0);
-  u32 cpus = static_cast<u32>(os::cpus_allowed());
-  Place p("max 100000\n", true);
-  for (u32 i = 0; i < kCpuWords && !one[i]; ++i) {
-    one[i] = i < kCpuWords ? all[i] & (~all[i] + 1) : 0;
-    if (one[i]) {
-      break;
+  u32 cpus = static_cast<u32>(os::cpus_allowed()), found = 0;
+  for (u32 cpu = 0; cpu < kCpus && found < 2; ++cpu) {
+    if (all[cpu / 64] >> cpu % 64 & 1) {
+      one[found++][cpu / 64] = u64{1} << cpu % 64;
     }
   }
+  u64* other = one[found - 1];
+  auto look = [](Place& p, const u64* mask) {
+    REQUIRE(os::affinity_set(0, mask, kCpuWords) == 0);
+    p.look();  // the first of all only says when to look
+    return p.look();
+  };
   // The thread that looks was pinned before: as many as the maker had.
-  REQUIRE(os::affinity_set(0, one, kCpuWords) == 0);
-  u32 first = p.look();
-  REQUIRE(os::affinity_set(0, all, kCpuWords) == 0);
-  u32 wide = p.look();
-  REQUIRE(os::affinity_set(0, one, kCpuWords) == 0);
-  u32 narrow = p.look();
+  Place p("max 100000\n", true);
+  u32 first = look(p, one[0]), wide = look(p, all), narrow = look(p, one[0]);
+  CHECK(look(p, all) == cpus);
+  // To another CPU: its own mask, as narrow as before.
+  Place moved("max 100000\n", true);
+  u32 before = look(moved, one[0]), after = look(moved, other);
   REQUIRE(os::affinity_set(0, all, kCpuWords) == 0);
   CHECK(first == cpus);
   CHECK(wide == cpus);
   CHECK(narrow == 1);
+  CHECK(before == cpus);
+  CHECK(after == 1);
 }
 
 TEST_CASE("governor: a long look is put off while Gs wait, but not for ever") {

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <sstream>
+#include <sys/resource.h>
 
 #include "layouts.hpp"
 #include "os/cgroup.hpp"
@@ -132,23 +133,108 @@ TEST_CASE("place: a limit that changes is seen through the open files") {
   os::groups_close(*g);
 }
 
+// From the root down, as the kernel wants it.
 TEST_CASE("place: a controller that is switched on later is seen") {
-  for (const char* where : {"/a/b", "/a"}) {
+  for (bool whole : {true, false}) {  // is the root the hierarchy's own?
     Tree tree;
     tree.put("/proc/self/mountinfo", kV2);
     tree.put("/proc/self/cgroup", "0::/a/b\n");
     tree.put("/sys/fs/cgroup/a/b/cgroup.procs", "1\n");
+    if (!whole) {
+      tree.put("/sys/fs/cgroup/cgroup.type", "domain\n");
+    }
     auto g = std::make_unique<os::CpuGroups>();
     os::groups_open(*g, tree.root());
     const os::GroupLevel* whose;
     CHECK(os::groups_limit(*g, &whose) == 0);
-    CHECK(!os::groups_reread(*g));
-    std::string group = std::string("/sys/fs/cgroup") + where;
-    tree.put(group + "/cpu.max", "50000 100000\n");
-    CHECK(seen_in_a_round(*g));
+    u32 quota = 100'000, limit = 1000;
+    for (const char* where : {"", "/a", "/a/b"}) {
+      if (whole && !*where) {
+        continue;  // never has one
+      }
+      CHECK(!seen_in_a_round(*g));
+      std::string group = std::string("/sys/fs/cgroup") + where;
+      tree.put(group + "/cpu.max", std::to_string(quota) + " 100000\n");
+      CHECK(seen_in_a_round(*g));
+      CHECK(os::groups_limit(*g, &whose) == limit);
+      CHECK(below(*g, whose) == group);
+      quota /= 2;
+      limit /= 2;
+    }
+    CHECK(!seen_in_a_round(*g));
+    os::groups_close(*g);
+  }
+}
+
+TEST_CASE("place: a group that is not the first of a long list is seen") {
+  Tree tree;
+  std::string others;
+  for (int i = 12; i > 1; --i) {
+    others += std::to_string(i) + ":name=x:/" + std::string(120, 'p') + "\n";
+  }
+  tree.put("/proc/self/mountinfo",
+           "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n");
+  tree.put("/proc/self/cgroup", others + "1:cpu:/a\n");
+  tree.put("/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "50000\n");
+  tree.put("/sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000\n");
+  tree.put("/sys/fs/cgroup/cpu/b/cpu.cfs_quota_us", "20000\n");
+  tree.put("/sys/fs/cgroup/cpu/b/cpu.cfs_period_us", "100000\n");
+  auto g = std::make_unique<os::CpuGroups>();
+  os::groups_open(*g, tree.root());
+  const os::GroupLevel* whose;
+  CHECK(os::groups_limit(*g, &whose) == 500);
+  CHECK(!seen_in_a_round(*g));
+  tree.put("/proc/self/cgroup", others + "1:cpu:/b\n");
+  CHECK(seen_in_a_round(*g));
+  CHECK(os::groups_limit(*g, &whose) == 200);
+  os::groups_close(*g);
+}
+
+// Of the first version, too, the root of a hierarchy has no limit; a container's has.
+TEST_CASE("place: the root of a hierarchy is told from that of a mount") {
+  for (bool whole : {true, false}) {
+    Tree tree;
+    std::string root = "/sys/fs/cgroup/cpu";
+    tree.put("/proc/self/mountinfo",
+             "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n");
+    tree.put("/proc/self/cgroup", "1:cpu:/\n");
+    tree.put(root + "/cpu.cfs_quota_us", "-1\n");
+    tree.put(root + "/cpu.cfs_period_us", "100000\n");
+    if (whole) {
+      tree.put(root + "/release_agent", "\n");
+    }
+    auto g = std::make_unique<os::CpuGroups>();
+    os::groups_open(*g, tree.root());
+    CHECK(g->count == 1);
+    tree.put(root + "/cpu.cfs_quota_us", "50000\n");
+    CHECK(os::groups_reread(*g, true) == !whole);
+    os::groups_close(*g);
+  }
+}
+
+TEST_CASE("place: groups are found when there are descriptors again") {
+  Tree tree;
+  tree.put("/proc/self/mountinfo", kV2);
+  tree.put("/proc/self/cgroup", "0::/a\n");
+  tree.put("/sys/fs/cgroup/a/cpu.max", "50000 100000\n");
+  rlimit limit;
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  REQUIRE(next > 2);
+  close(next);
+  for (int spare : {0, 1, 2, 3}) {
+    INFO(spare);
+    auto g = std::make_unique<os::CpuGroups>();
+    rlimit few{static_cast<rlim_t>(next + spare), limit.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    os::groups_open(*g, tree.root());
+    (void)seen_in_a_round(*g);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const os::GroupLevel* whose;
+    CHECK((os::groups_limit(*g, &whose) == 500) == (spare > 1));
+    (void)seen_in_a_round(*g);
     CHECK(os::groups_limit(*g, &whose) == 500);
-    CHECK(below(*g, whose) == group);
-    CHECK(!os::groups_reread(*g));
+    CHECK(g->error == 0);
     os::groups_close(*g);
   }
 }
