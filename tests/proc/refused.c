@@ -3,10 +3,14 @@
  * the report names what was refused. */
 #include "../support/check.h"
 
+#include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -186,13 +190,120 @@ CHILD(open) {
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* A file system of its own over the folder, in a name space of its own. */
-static void cover(const char* folder, const char* mode) {
-  if (unshare(CLONE_NEWNS) != 0 ||
-      mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-      mount("none", folder, "tmpfs", 0, mode) != 0)
-    child_skip("no mount name space may be made here");
+static void put(const char* path, const char* text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  REQUIRE(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+  close(fd);
 }
+/* A mount name space, below a user name space where one needs that for it. */
+static int apart(void) {
+  char map[2][32];
+  snprintf(map[0], sizeof map[0], "%d %d 1", (int)geteuid(), (int)geteuid());
+  snprintf(map[1], sizeof map[1], "%d %d 1", (int)getegid(), (int)getegid());
+  if (unshare(CLONE_NEWNS) == 0)
+    return 1;
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+    return 0;
+  put("/proc/self/setgroups", "deny");
+  put("/proc/self/uid_map", map[0]);
+  put("/proc/self/gid_map", map[1]);
+  return 1;
+}
+/* No right to pass by a file's mode, not even root's. */
+static void give_up_rights(void) {
+  struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct none[2];
+  memset(none, 0, sizeof none);
+  REQUIRE_EQ(syscall(SYS_capset, &head, none), 0);
+}
+/* A file system of its own over the folder. */
+static void cover(const char* folder, int closed) {
+  if (!apart() || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+      mount("none", folder, "tmpfs", 0, closed ? "mode=0" : "mode=755") != 0)
+    child_skip("no mount name space may be made here");
+  if (closed)
+    give_up_rights();
+}
+
+/* The other way, which nobody needs rights for: a thread of our own is asked about
+ * each file that is opened, and lets all others be. */
+static struct {
+  const char* folder;
+  int error, listener;
+} hidden;
+static int is_hidden(const struct seccomp_data* d) {
+  size_t n = strlen(hidden.folder);
+  int at = d->nr == SYS_openat || d->nr == SYS_faccessat ||
+           d->nr == SYS_faccessat2 || d->nr == SYS_readlinkat ||
+           d->nr == SYS_newfstatat;
+  const char* path = (const char*)(uintptr_t)d->args[at];
+  return strncmp(path, hidden.folder, n) == 0 &&
+         (path[n] == '/' || path[n] == 0);
+}
+static void* hides(void* arg) {
+  struct seccomp_notif asked;
+  (void)arg;
+  for (;;) {
+    memset(&asked, 0, sizeof asked);
+    if (ioctl(hidden.listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0) {
+      if (errno == EINTR || errno == ENOENT)
+        continue;
+      return NULL;
+    }
+    int error = is_hidden(&asked.data) ? hidden.error : 0;
+    struct seccomp_notif_resp answer = {
+        asked.id, 0, error, error ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+    (void)ioctl(hidden.listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+  }
+}
+static word may_listen;
+static void* hides_when_told(void* arg) {
+  while (!get(&may_listen))
+    usleep(1000);
+  return hides(arg);
+}
+static void hide(const char* folder, int error) {
+  static const int calls[] = {
+      SYS_openat, SYS_faccessat, SYS_faccessat2, SYS_readlinkat, SYS_newfstatat,
+#ifdef SYS_open
+      SYS_open,   SYS_access,    SYS_readlink,   SYS_stat,       SYS_lstat,
+#endif
+  };
+  enum { N = CHECK_COUNT(calls) };
+  struct sock_filter code[N + 3] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+  pthread_t thread;
+  for (int i = 0; i < (int)N; i++)
+    code[1 + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+                                               (uint32_t)calls[i],
+                                               (unsigned char)(N - i), 0);
+  code[N + 1] =
+      (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  code[N + 2] =
+      (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+  struct sock_fprog program = {N + 3, code};
+  hidden.folder = folder;
+  hidden.error = -error;
+  /* Before the filter, which those that begin later inherit. */
+  REQUIRE_EQ(pthread_create(&thread, NULL, hides_when_told, NULL), 0);
+  REQUIRE_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  hidden.listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                                 SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+  if (hidden.listener < 0)
+    child_skip("no seccomp filter that asks a thread here");
+  add(&may_listen, 1);
+  errno = 0;
+  CHECK_EQ(open(folder, O_RDONLY | O_CLOEXEC), -1);
+  CHECK_EQ(errno, error);
+}
+/* By one way or the other: 'm' mount, 'f' filter; closed or gone. */
+static void without(const char* folder, const char* how, int closed) {
+  if (*how == 'm')
+    cover(folder, closed);
+  else
+    hide(folder, closed ? EACCES : ENOENT);
+}
+static int is_closed(const char* how) { return strstr(how, "closed") != NULL; }
 /* Of the files that the report reads, one below the folder. */
 static int files_say(thrum_rt* rt, int error) {
   return figure(rt, "\"quota\"", "], \"error\"") == error &&
@@ -200,12 +311,9 @@ static int files_say(thrum_rt* rt, int error) {
          figure(rt, "\"autogroup\"", "\"error\"") == error;
 }
 CHILD(no_proc) {
-  int closed = strcmp(arg, "closed") == 0;
-  cover("/proc", closed ? "mode=0" : "mode=755");
-  if (closed)
-    become_nobody();
+  without("/proc", arg, is_closed(arg));
   thrum_rt* rt = works();
-  CHECK(files_say(rt, closed ? -EACCES : -ENOENT));
+  CHECK(files_say(rt, is_closed(arg) ? -EACCES : -ENOENT));
   rt_end(rt);
 }
 static int groups_are_mounted(void) {
@@ -220,10 +328,8 @@ static int groups_are_mounted(void) {
   return found;
 }
 CHILD(no_sys) {
-  int closed = strcmp(arg, "closed") == 0, groups = groups_are_mounted();
-  cover("/sys", closed ? "mode=0" : "mode=755");
-  if (closed)
-    become_nobody();
+  int closed = is_closed(arg), groups = groups_are_mounted();
+  without("/sys", arg, closed);
   thrum_rt* rt = works();
   const char* quota = part_of(rt, "\"quota\"");
   /* No limit can be seen; of a refusal each level tells. */
@@ -244,14 +350,20 @@ static void expect(const char* part, const char* arg) {
 TEST(nothing) { expect("open", NULL); }
 TEST(by_privileges) { expect("nobody", NULL); }
 TEST(by_seccomp) { expect("filter", NULL); }
-TEST(proc_gone) { expect("no_proc", "gone"); }
-TEST(proc_closed) { expect("no_proc", "closed"); }
-TEST(sys_gone) { expect("no_sys", "gone"); }
-TEST(sys_closed) { expect("no_sys", "closed"); }
+TEST(proc_gone) { expect("no_proc", "mounted gone"); }
+TEST(proc_closed) { expect("no_proc", "mounted closed"); }
+TEST(sys_gone) { expect("no_sys", "mounted gone"); }
+TEST(sys_closed) { expect("no_sys", "mounted closed"); }
+TEST(proc_gone_filter) { expect("no_proc", "filter gone"); }
+TEST(proc_closed_filter) { expect("no_proc", "filter closed"); }
+TEST(sys_gone_filter) { expect("no_sys", "filter gone"); }
+TEST(sys_closed_filter) { expect("no_sys", "filter closed"); }
 
 static const struct check_case cases[] = {
-    CASE(nothing),     CASE(by_privileges), CASE(by_seccomp), CASE(proc_gone),
-    CASE(proc_closed), CASE(sys_gone),      CASE(sys_closed)};
+    CASE(nothing),         CASE(by_privileges),    CASE(by_seccomp),
+    CASE(proc_gone),       CASE(proc_closed),      CASE(sys_gone),
+    CASE(sys_closed),      CASE(proc_gone_filter), CASE(proc_closed_filter),
+    CASE(sys_gone_filter), CASE(sys_closed_filter)};
 static const struct child_part parts[] = {
     PART(nobody), PART(filter), PART(open), PART(no_proc), PART(no_sys)};
 CHILD_MAIN(cases, parts)
