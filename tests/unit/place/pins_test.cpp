@@ -191,9 +191,14 @@ TEST_CASE("pins: followed when the process may have other CPUs") {
   CHECK(there.load() == 2);
   p.look();  // all of them again
   CHECK(back);
-  Atomic<u32> lasts{0};
-  p.on_each_p([&] { lasts.fetch_add(own_cpus() == one(last)); });
-  CHECK(lasts.load() == 1);
+  Atomic<u32> away{0};
+  Atomic<u64> cpus{0};
+  p.on_each_p([&] {
+    away.fetch_add(!at_home(p.rt) || own_cpus().count() != 1);
+    cpus.fetch_or(u64{1} << own_cpus().next(0) % 64);
+  });
+  CHECK(away.load() == 0);
+  CHECK(__builtin_popcountll(cpus.load()) == 2);
 }
 
 TEST_CASE("pins: within what thrum_pin_threads says") {
