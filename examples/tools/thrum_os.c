@@ -56,11 +56,14 @@ static const char* put_list(const char* at) {
   return *at ? at + 1 : at;
 }
 
-/* The JSON of a report as lines: names, values, deeper parts indented. */
+/* The JSON of a report as lines: names, values, deeper parts indented, each object
+ * of a list below a dash. */
 static void put_text(const char* at) {
   int depth = -1;
+  char before = ':';
   while (*at) {
-    switch (*at) {
+    char c = *at;
+    switch (c) {
       case '[':
         if (at[1] != '{') {
           at = put_list(at);
@@ -70,6 +73,9 @@ static void put_text(const char* at) {
         at++;
         break;
       case '{':
+        if (before != ':') {
+          putchar('-');
+        }
         new_line(++depth);
         at++;
         break;
@@ -88,6 +94,7 @@ static void put_text(const char* at) {
       default:
         putchar(*at++);
     }
+    before = strchr("[,:", c) ? c : before;
   }
   putchar('\n');
 }

@@ -26,6 +26,11 @@ static thrum_rt* make(void) {
   return rt;
 }
 
+static double number_behind(const char* text, const char* key) {
+  const char* at = text ? strstr(text, key) : NULL;
+  return at ? strtod(at + strlen(key), NULL) : 0;
+}
+
 int main(int argc, char** argv) {
   const bench_flag flags[] = {
       {"seconds", "how long", &seconds, 1, 3600, NULL, NULL},
@@ -80,9 +85,11 @@ int main(int argc, char** argv) {
   char report[16384];
   thrum_os_report(rt, report, sizeof report);
   const char* pacing = strstr(report, "\"pacing\"");
-  if (pacing && !lab_json) {
-    printf("  %.*s\n", (int)strcspn(pacing, "}"), pacing);
-  }
+  lab_number("share", "of the quota thrum aims at", "",
+             number_behind(pacing, "\"share\": "));
+  lab_int("pauses", "pauses", (int64_t)number_behind(pacing, "\"pauses\": "));
+  lab_number("paused_ms", "paused, ms in sum", "",
+             number_behind(pacing, "\"paused_ns\": ") / 1e6);
   lab_end();
   lab_stop(rt);
   return 0;
