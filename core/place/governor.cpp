@@ -170,17 +170,17 @@ void read_throttled(Governor* g, bool same) {
 }
 
 // With the lock held: what was throttled, and whether to pace. What was not throttled
-// for long is asked at every second look: no other file is as dear.
-void follow_quota(Governor* g, Runtime* rt, const os::GroupLevel* whose,
-                  bool same, i64 now) {
+// for long is asked at every second look: no other file is as dear. procs: from now on.
+void follow_quota(Governor* g, const os::GroupLevel* whose, bool same,
+                  u32 procs, i64 now) {
   g->rests = same && g->smooth >= kSmooth && !g->rests;
   if (!g->rests) {
     read_throttled(g, same);
   }
   u32 quota = g->opts.paces ? g->budget.quota_milli : 0;
   bool begins = quota && !g->pace.quota_milli;
-  pace_set(g->pace, quota, whose ? whose->period_us * 1000 : 0,
-           rt->procs.load(relaxed), now, begins ? os::cpu_ns() : 0);
+  pace_set(g->pace, quota, whose ? whose->period_us * 1000 : 0, procs, now,
+           begins ? os::cpu_ns() : 0);
 }
 
 // moved: to another cpuset, so perhaps to another group as well. Until then the CPUs
@@ -193,10 +193,12 @@ void follow(Governor* g, Runtime* rt, bool moved, i64 now) {
     bool changed = os::groups_reread(g->groups, moved);
     const os::GroupLevel* whose;
     b = budget_of(cpus, os::groups_limit(g->groups, &whose), g->opts.cap);
-    bool same = b.procs == g->budget.procs;
+    bool sets = b.procs != g->budget.procs && g->opts.follows &&
+                !rt->procs_told.load(relaxed);
     g->budget = b;
-    follow_quota(g, rt, whose, !changed, now);
-    if (same || !g->opts.follows || rt->procs_told.load(relaxed)) {
+    follow_quota(g, whose, !changed, sets ? b.procs : rt->procs.load(relaxed),
+                 now);
+    if (!sets) {
       return;
     }
     ++g->changes;

@@ -19,7 +19,7 @@ struct Place {
 
   Place(const char* quota, bool follows, u32 cap = 0) {
     GovernOpts opts;
-    opts.follows = follows;
+    opts.follows = opts.paces = follows;
     opts.cap = cap;
     tree.put("/proc/self/mountinfo",
              "30 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
@@ -58,6 +58,18 @@ TEST_CASE("governor: the number of Ps follows the quota, up and down") {
   CHECK(p.look() == 1);
   CHECK(p.look() == 1);
   CHECK(governed(p.g).changes == (cpus > 1 ? 2u : 0u));
+}
+
+TEST_CASE("governor: pacing knows at once for how many Ps") {
+  if (os::cpus_allowed() < 2) {
+    UNIT_SKIP("one CPU only");
+  }
+  Place p("50000 100000\n", true);
+  p.look();
+  CHECK(governed(p.g).pace.quota_milli == 500);
+  p.set("150000 100000\n");  // for one P it would be no bound
+  CHECK(p.look() == 2);
+  CHECK(governed(p.g).pace.quota_milli == 1500);
 }
 
 TEST_CASE("governor: what was throttled is that of the time of the runtime") {

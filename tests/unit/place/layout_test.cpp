@@ -3,6 +3,7 @@
 #include <memory>
 #include <sstream>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "layouts.hpp"
 #include "os/cgroup.hpp"
@@ -188,6 +189,55 @@ TEST_CASE("place: a group that is not the first of a long list is seen") {
   CHECK(seen_in_a_round(*g));
   CHECK(os::groups_limit(*g, &whose) == 200);
   os::groups_close(*g);
+}
+
+bool write_to(const std::string& path, const char* text) {
+  int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
+  close(fd);
+  return ok;
+}
+
+// Real groups, of a child: from one to another, and the first is removed.
+int moved_child(const std::string& from, const std::string& to) {
+  if (!write_to(from + "/cpu.cfs_quota_us", "50000") ||
+      !write_to(to + "/cpu.cfs_quota_us", "20000") ||
+      !write_to(from + "/cgroup.procs", "0")) {
+    return 77;
+  }
+  auto g = std::make_unique<os::CpuGroups>();
+  os::groups_open(*g, "");
+  (void)os::groups_reread(*g);
+  const os::GroupLevel* whose;
+  if (os::groups_limit(*g, &whose) != 500 ||
+      !write_to(to + "/cgroup.procs", "0") || rmdir(from.c_str()) != 0) {
+    return 77;
+  }
+  bool seen = os::groups_reread(*g) && os::groups_limit(*g, &whose) == 200;
+  os::groups_close(*g);
+  return seen ? 0 : 1;
+}
+
+TEST_CASE("place: a group that is removed behind us is left at once") {
+  std::string base =
+      "/sys/fs/cgroup/cpu/thrum-unit-" + std::to_string(getpid());
+  std::string from = base + "a", to = base + "b";
+  int code = 77;
+  if (mkdir(from.c_str(), 0755) == 0 && mkdir(to.c_str(), 0755) == 0) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      _exit(moved_child(from, to));
+    }
+    int status = 0;
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+  }
+  rmdir(from.c_str());
+  rmdir(to.c_str());
+  if (code == 77) {
+    UNIT_SKIP("no control groups of the first version may be made here");
+  }
+  CHECK(code == 0);
 }
 
 // Of the first version, too, the root of a hierarchy has no limit; a container's has.
