@@ -121,6 +121,8 @@ struct P {
   Atomic<u64> spawned, exited, steals, handoffs;  // likewise
   Atomic<u64> waits[kWhys];                       // likewise: begun, by reason
   Atomic<u64> retakes;  // sysmon writes: taken from undeclared blockers
+  Atomic<u64>
+      claimed;  // sysmon writes: the dispatch that its last claim is for
 
   P* next_idle;  // Runtime.lock
 

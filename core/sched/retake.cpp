@@ -89,6 +89,7 @@ bool retake(Runtime* rt, P* p, M* m, const Look& seen) {
   m->slice = os::slice_set(tid, kLongSlice);
   // Before it is taken: the G counts as one that may wake others.
   rt->blocking.fetch_add(1, seq_cst);
+  p->claimed.store(seen.dispatches, relaxed);
   bool taken = m->door.take(kTaken, os::fence_all, [&] {
     return p->m.load(relaxed) == m &&
            p->state.load(relaxed) == PState::running &&
@@ -123,9 +124,12 @@ void enter_apart(M* m) {
     os::slice_set(0, m->slice);
     w |= kApart;
     m->door.change(kTaken, kApart);
-  } else if (kept && m->p) {
-    // Its slice is over all the same: no runnext pair goes on for ever.
-    m->p->attention.fetch_or(kAttnSlice, relaxed);
+  } else if (P* p = m->p;
+             kept && p &&
+             p->claimed.load(relaxed) == p->dispatches.load(relaxed)) {
+    // Its slice is over all the same: no runnext pair goes on for ever. But not that
+    // of a G that the claim was not for.
+    p->attention.fetch_or(kAttnSlice, relaxed);
   }
   Runtime* rt = m->rt;
   if ((w & kApart) && m->cur && !m->cur->body->rare()->block_depth &&
