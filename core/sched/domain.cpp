@@ -259,6 +259,16 @@ void domain_left_behind(M*& m) {
 
 namespace {
 
+// A claim on the domain that m holds is one on its slice, too.
+bool claim(Runtime* rt, M* m) {
+  for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
+    if (P* p = rt->ps[i]; p->m.load(relaxed) == m) {
+      p->claimed.store(p->dispatches.load(relaxed), relaxed);
+    }
+  }
+  return m->door.take(kDomainTaken, os::fence_all, [] { return true; });
+}
+
 // Nobody has been dispatched for long, others wait, and the G is outside thrum:
 // the domain goes, whatever becomes of the P.
 // Returns when to look again.
@@ -276,7 +286,7 @@ i64 look_at(Runtime* rt, Domain* d, i64 now) {
       return kForever;  // domain_ready prompts
     }
     if (d->hold != Hold::held || !m || now - d->since < limit ||
-        !m->door.take(kDomainTaken, os::fence_all, [] { return true; })) {
+        !claim(rt, m)) {
       return now + limit / 2;
     }
     d->holder = nullptr;
