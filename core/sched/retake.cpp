@@ -82,6 +82,7 @@ bool retake(Runtime* rt, P* p, M* m, const Look& seen) {
     say_capped(rt);
     return false;
   }
+  p->claimed.store(seen.dispatches, relaxed);
   u64 site = m->door.site.load(relaxed);
   bool declared = m->door.word.load(relaxed) & kDeclared;
   // While it has no P it would rather run in long pieces and be passed by.
@@ -89,7 +90,6 @@ bool retake(Runtime* rt, P* p, M* m, const Look& seen) {
   m->slice = os::slice_set(tid, kLongSlice);
   // Before it is taken: the G counts as one that may wake others.
   rt->blocking.fetch_add(1, seq_cst);
-  p->claimed.store(seen.dispatches, relaxed);
   bool taken = m->door.take(kTaken, os::fence_all, [&] {
     return p->m.load(relaxed) == m &&
            p->state.load(relaxed) == PState::running &&
