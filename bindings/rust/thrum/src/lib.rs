@@ -79,6 +79,7 @@ mod join;
 mod local;
 pub mod net;
 mod offload;
+mod os_thread;
 mod packet;
 mod park;
 pub mod process;

@@ -3,10 +3,10 @@
 //! SPDX-License-Identifier: MIT
 
 use crate::future::block_on;
+use crate::os_thread;
 use crate::packet::Packet;
 use crate::park::Shield;
 use crate::sys;
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
@@ -99,14 +99,9 @@ fn find(rt: *mut sys::thrum_rt) -> Option<Arc<Shared>> {
     pools.iter().find(|(key, _)| *key == rt as usize).map(|(_, pool)| pool.clone())
 }
 
-thread_local! {
-    /// Whose thread of the pool this is.
-    static SERVES: Cell<usize> = const { Cell::new(0) };
-}
-
 /// Whether a green thread of that runtime may wait for the calling thread.
 pub(crate) fn serves(rt: *mut sys::thrum_rt) -> bool {
-    SERVES.get() == rt as usize
+    os_thread::serves() == rt as usize
 }
 
 /// A runtime begins.
@@ -188,7 +183,7 @@ impl Shared {
     }
 
     fn serve(&self) {
-        SERVES.set(self.key);
+        os_thread::set_serves(self.key);
         let mut state = self.lock();
         loop {
             if let Some(run) = state.queue.pop_front() {

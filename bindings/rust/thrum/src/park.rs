@@ -4,8 +4,8 @@
 //! SPDX-License-Identifier: MIT
 
 use crate::cancel::{Cancelled, LimitPassed};
+use crate::os_thread;
 use crate::sys;
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::thread::panicking;
@@ -98,11 +98,6 @@ fn unwinding<C: Code>(deadline: i64, mut call: impl FnMut(i64) -> C) -> C {
     }
 }
 
-thread_local! {
-    /// Green threads of this OS thread that wait while [`panicking`] is true.
-    static WAITING: Cell<u32> = const { Cell::new(0) };
-}
-
 /// A wait that nothing ends early. A green thread that moved meanwhile would leave its
 /// count of panics behind.
 struct Unwinding {
@@ -115,13 +110,13 @@ struct Unwinding {
 impl Unwinding {
     fn begin() -> Unwinding {
         let _still = crate::spawn::is_migratable().then(lock_thread);
-        Unwinding { _shield: Shield::new(), _still, alone: WAITING.get() == 0 }
+        Unwinding { _shield: Shield::new(), _still, alone: os_thread::waiting() == 0 }
     }
 
     fn wait<C>(self, call: impl FnOnce() -> C) -> C {
-        WAITING.set(WAITING.get() + 1);
+        os_thread::set_waiting(os_thread::waiting() + 1);
         let code = call();
-        WAITING.set(WAITING.get() - 1);
+        os_thread::set_waiting(os_thread::waiting() - 1);
         code
     }
 }
