@@ -50,6 +50,23 @@ bool spin(M* m) {
   return false;
 }
 
+constexpr i64 kSoon = 1'000'000;
+
+// Before M sleeps, who else wants this CPU goes first: most likely they make what M
+// would be woken for (a client on the same machine), and each sleep and wake costs
+// more, to both, than what little it would find. Each time: where somebody sleeps, the
+// others find little and sleep as well.
+bool yield_first(M* m) {
+  Runtime* rt = m->rt;
+  i64 timer = earliest_timer(rt);
+  if (timer != kForever && timer < os::now_ns() + kSoon) {
+    return false;  // the kernel is more punctual
+  }
+  stop_spinning(m);  // it may be away for a slice of the kernel's
+  os::thread_yield();
+  return source_poll(rt, m) || has_work(rt) || pinned_waits(m);
+}
+
 // Found work: the next idle P may be worth waking, if it was found by looking.
 void found(M* m) {
   if (m->spinning) {
@@ -288,7 +305,7 @@ G* find_runnable(M* m, bool may_wait) {
       if (give_wanted(m)) {
         continue;
       }
-      if (spin(m)) {
+      if (rt->source.load(relaxed) ? yield_first(m) : spin(m)) {
         continue;
       }
     }
