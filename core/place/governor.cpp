@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "place/governor.hpp"
 
-#include <errno.h>
 #include <string.h>
 
 #include "mem/heap.hpp"

@@ -20,6 +20,7 @@ const char* const fuzz_seeds[] = {
     "150000 100000\n",
     "max 100000\n",
     "-1\n",
+    "9223372036854775800\n",
     "nr_periods 25\nnr_throttled 7\nthrottled_usec 71\n",
     "0-3,8,10-1023\n",
     "10 16 22 32\n",

@@ -172,15 +172,16 @@ void groups_find(const char* mounts, const char* self, GroupDir trees[kTrees]) {
 }
 
 bool number_parse(const char* text, i64* out) {
-  constexpr u64 kMost = INT64_MAX;
   bool below = *text == '-';
+  u64 most = u64{INT64_MAX} + below;
   const char* first = text + below;
   const char* p = first;
   u64 n = 0;
   for (; *p >= '0' && *p <= '9'; ++p) {
-    n = n > (kMost - 9) / 10 ? kMost : n * 10 + static_cast<u64>(*p - '0');
+    u64 digit = static_cast<u64>(*p - '0');
+    n = n > (most - digit) / 10 ? most : n * 10 + digit;
   }
-  *out = below ? -static_cast<i64>(n) : static_cast<i64>(n);
+  *out = static_cast<i64>(below ? 0 - n : n);
   return p != first && (*p == 0 || *p == '\n' || *p == ' ');
 }
 
