@@ -8,6 +8,7 @@ use crate::park::{deadline, park, FORKED, TRY};
 use crate::spawn::Shared;
 use crate::sys;
 use std::future::{poll_fn, Future};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
@@ -23,7 +24,9 @@ pub struct JoinHandle<T>(pub(crate) Handle<'static, T>);
 /// What [`JoinHandle`] and the handles of a scope are made of.
 pub(crate) struct Handle<'a, T> {
     /// Ours once the green thread has ended; see Packet::leave.
-    shared: NonNull<Shared<'a, T>>,
+    shared: NonNull<Shared<T>>,
+    /// What the green thread may borrow.
+    borrows: PhantomData<*mut &'a ()>,
     /// To be called while the green thread has not ended.
     rt: *mut sys::thrum_rt,
     pub(crate) g: sys::thrum_g,
@@ -36,12 +39,8 @@ unsafe impl<T: Send> Send for Handle<'_, T> {}
 unsafe impl<T: Send> Sync for Handle<'_, T> {}
 
 impl<'a, T> Handle<'a, T> {
-    pub(crate) fn new(
-        shared: NonNull<Shared<'a, T>>,
-        rt: *mut sys::thrum_rt,
-        g: sys::thrum_g,
-    ) -> Self {
-        Handle { shared, rt, g }
+    pub(crate) fn new(shared: NonNull<Shared<T>>, rt: *mut sys::thrum_rt, g: sys::thrum_g) -> Self {
+        Handle { shared, borrows: PhantomData, rt, g }
     }
 
     fn packet(&self) -> &Packet<T> {

@@ -4,11 +4,11 @@
 //! SPDX-License-Identifier: MIT
 
 use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::task::Waker;
-use std::thread;
+use std::{ptr, thread};
 
 /// The result is there; set once, by the green thread.
 const DONE: usize = 1;
@@ -16,14 +16,19 @@ const DONE: usize = 1;
 const WAKER: usize = 2;
 /// There is no handle any more; set once.
 const LEFT: usize = 4;
+/// The result was taken; set after DONE, by the handle, which nobody else has then.
+const TAKEN: usize = 8;
 /// One thread is inside [`Packet::unless_done`].
-const GUARDED: usize = 8;
+const GUARDED: usize = 16;
 
+/// Small: a thousand of them are to fit in a CPU's nearest cache.
 pub(crate) struct Packet<T> {
     state: AtomicUsize,
-    waker: Mutex<Option<Waker>>,
-    /// The green thread's until DONE (release), then the handle's (acquire).
-    result: UnsafeCell<Option<thread::Result<T>>>,
+    /// Null, or a box.
+    waker: AtomicPtr<Waker>,
+    /// The green thread's until DONE (release), then the handle's (acquire); there while
+    /// DONE and not TAKEN.
+    result: UnsafeCell<MaybeUninit<thread::Result<T>>>,
 }
 
 // SAFETY: the result goes from one owner to the next, in the order of DONE.
@@ -33,8 +38,8 @@ impl<T> Packet<T> {
     pub(crate) fn new() -> Self {
         Packet {
             state: AtomicUsize::new(0),
-            waker: Mutex::new(None),
-            result: UnsafeCell::new(None),
+            waker: AtomicPtr::new(ptr::null_mut()),
+            result: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
 
@@ -50,7 +55,7 @@ impl<T> Packet<T> {
     #[inline]
     pub(crate) unsafe fn finish(&self, result: thread::Result<T>) -> bool {
         // SAFETY: before DONE the result is ours, and nothing is there.
-        unsafe { self.result.get().write(Some(result)) };
+        unsafe { (*self.result.get()).write(result) };
         // Release: the result.
         match self.state.compare_exchange(0, DONE, Ordering::Release, Ordering::Acquire) {
             Ok(_) => false,
@@ -70,7 +75,7 @@ impl<T> Packet<T> {
             } else if state & WAKER != 0 {
                 // What is registered later sets the bit again, and is taken then.
                 state = self.state.fetch_and(!WAKER, Ordering::AcqRel) & !WAKER;
-                waker = self.lock_waker().take().or(waker);
+                waker = self.swap_waker(ptr::null_mut()).or(waker);
             } else {
                 // Release: the result. Acquire: what the handle did before it went.
                 let done = state | DONE;
@@ -114,11 +119,13 @@ impl<T> Packet<T> {
     /// # Safety
     /// Of those who share the packet only one handle takes.
     pub(crate) unsafe fn take(&self) -> Option<thread::Result<T>> {
-        if !self.is_done() {
+        let state = self.state.load(Ordering::Acquire);
+        if state & (DONE | TAKEN) != DONE {
             return None;
         }
-        // SAFETY: after DONE the result is the handle's.
-        unsafe { (*self.result.get()).take() }
+        self.state.store(state | TAKEN, Ordering::Relaxed);
+        // SAFETY: after DONE the result is the handle's, once.
+        Some(unsafe { (*self.result.get()).assume_init_read() })
     }
 
     /// Whether a result that nobody took is a panic, but for those of `but`.
@@ -126,23 +133,37 @@ impl<T> Packet<T> {
     /// # Safety
     /// Called by who has the packet alone.
     pub(crate) unsafe fn left_panic(&self, but: fn(&(dyn std::any::Any + Send)) -> bool) -> bool {
-        // SAFETY: nobody else is there.
-        match unsafe { &*self.result.get() } {
-            Some(Err(payload)) => !but(&**payload),
-            _ => false,
+        if self.state.load(Ordering::Relaxed) & (DONE | TAKEN) != DONE {
+            return false;
+        }
+        // SAFETY: nobody else is there, and the result is.
+        match unsafe { (*self.result.get()).assume_init_ref() } {
+            Err(payload) => !but(&**payload),
+            Ok(_) => false,
         }
     }
 
     /// Has `waker` woken at the end; false: it has ended already.
     pub(crate) fn register(&self, waker: &Waker) -> bool {
-        let fresh = waker.clone();
-        // A waker's drop is foreign code: not under the lock.
-        let _former = self.lock_waker().replace(fresh);
+        let _former = self.swap_waker(Box::into_raw(Box::new(waker.clone())));
         self.state.fetch_or(WAKER, Ordering::AcqRel) & DONE == 0
     }
 
-    fn lock_waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn swap_waker(&self, to: *mut Waker) -> Option<Box<Waker>> {
+        // AcqRel: the waker in its box.
+        let former = self.waker.swap(to, Ordering::AcqRel);
+        // SAFETY: a box of register's, which nobody else has any more.
+        (!former.is_null()).then(|| unsafe { Box::from_raw(former) })
+    }
+}
+
+impl<T> Drop for Packet<T> {
+    fn drop(&mut self) {
+        let _waker = self.swap_waker(ptr::null_mut());
+        if *self.state.get_mut() & (DONE | TAKEN) == DONE {
+            // SAFETY: it is there, and goes once.
+            unsafe { self.result.get_mut().assume_init_drop() };
+        }
     }
 }
 

@@ -199,7 +199,7 @@ impl Runtime {
         // SAFETY: what f borrows stays, for this returns after its end.
         let begun = unsafe {
             let rt = self.rt.as_ptr();
-            SpawnBuilder::new().begin(rt, rt, sys::THRUM_PIN_STARTED, None, f)
+            SpawnBuilder::new().begin(rt, rt, sys::THRUM_PIN_STARTED, (), f)
         };
         let mut handle = expect(begun);
         let g = handle.g;

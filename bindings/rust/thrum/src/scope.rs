@@ -107,7 +107,7 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: what goes along is Send, and the scope waits for its end; the
         // scope's own green thread keeps the runtime.
         let begun = unsafe {
-            let ends = Some(&self.data as &dyn Ends);
+            let ends = &self.data;
             let rt = self.data.rt;
             Builder::new().begin(rt, rt, sys::THRUM_PIN_STARTED, ends, f)
         };
@@ -117,7 +117,7 @@ impl<'scope> Scope<'scope, '_> {
                 ScopedJoinHandle(handle)
             }
             Err(error) => {
-                self.data.ended();
+                (&self.data).ended();
                 expect(Err(error))
             }
         }
@@ -237,12 +237,12 @@ impl Data {
     }
 }
 
-impl Ends for Data {
-    fn panicked(&self) {
+impl Ends for &Data {
+    fn panicked(self) {
         self.panicked.store(true, Ordering::Relaxed);
     }
 
-    fn ended(&self) {
+    fn ended(self) {
         // SAFETY: the last touch: the scope may go as soon as the count is seen.
         must(unsafe { sys::thrum_wg_done(self.running.get()) });
     }

@@ -249,7 +249,7 @@ impl Builder {
         // SAFETY: a plain call.
         let home = if rt.is_null() { unsafe { sys::thrum_rt_current() } } else { rt };
         // SAFETY: the caller's promise.
-        let handle = unsafe { self.begin(rt, home, affinity, None, f) }?;
+        let handle = unsafe { self.begin(rt, home, affinity, (), f) }?;
         Ok(JoinHandle(handle))
     }
 
@@ -258,20 +258,21 @@ impl Builder {
     ///
     /// # Safety
     /// As [`Builder::spawn_on`]; and what `f` borrows outlives the green thread.
-    pub(crate) unsafe fn begin<'a, F, T>(
+    pub(crate) unsafe fn begin<'a, F, T, E>(
         &self,
         rt: *mut sys::thrum_rt,
         home: *mut sys::thrum_rt,
         affinity: u32,
-        ends: Option<&'a dyn Ends>,
+        ends: E,
         f: F,
     ) -> io::Result<Handle<'a, T>>
     where
         F: FnOnce() -> T + 'a,
         T: 'a,
+        E: Ends + 'a,
     {
-        let shared = Shared { packet: Packet::new(), free: free::<F, T>, ends };
-        let start = Start { shared, f: UnsafeCell::new(ManuallyDrop::new(f)) };
+        let shared = Shared { packet: Packet::new(), free: free::<F, T, E> };
+        let start = Start { shared, ends, f: UnsafeCell::new(ManuallyDrop::new(f)) };
         let start = NonNull::from(Box::leak(Box::new(start)));
         let opts = sys::thrum_spawn_opts {
             struct_size: mem::size_of::<sys::thrum_spawn_opts>() as u32,
@@ -285,7 +286,7 @@ impl Builder {
         };
         let (mut g, arg) = (0, start.as_ptr().cast());
         // SAFETY: run knows what arg is.
-        let code = unsafe { sys::thrum_spawn(rt, &opts, Some(run::<F, T>), arg, &mut g) };
+        let code = unsafe { sys::thrum_spawn(rt, &opts, Some(run::<F, T, E>), arg, &mut g) };
         if code < 0 {
             // SAFETY: it was not taken, so neither was f.
             let start = unsafe { Box::from_raw(start.as_ptr()) };
@@ -297,59 +298,58 @@ impl Builder {
 }
 
 /// Who is told of a green thread's end.
-pub(crate) trait Ends {
+pub(crate) trait Ends: Copy {
     /// Its panic was taken by nobody.
-    fn panicked(&self);
+    fn panicked(self) {}
     /// It has ended: nothing that was borrowed is used again.
-    fn ended(&self);
+    fn ended(self) {}
 }
 
+/// Nobody.
+impl Ends for () {}
+
 /// What a handle knows of a [`Start`], which begins with it.
-pub(crate) struct Shared<'a, T> {
+pub(crate) struct Shared<T> {
     pub(crate) packet: Packet<T>,
     /// Frees the Start; for who has it alone.
-    pub(crate) free: unsafe fn(NonNull<Shared<'a, T>>),
-    ends: Option<&'a dyn Ends>,
+    pub(crate) free: unsafe fn(NonNull<Shared<T>>),
 }
 
 #[repr(C)]
-struct Start<'a, F, T> {
-    shared: Shared<'a, T>,
+struct Start<F, T, E> {
+    shared: Shared<T>,
+    ends: E,
     /// The green thread's; taken as it begins.
     f: UnsafeCell<ManuallyDrop<F>>,
 }
 
 /// # Safety
-/// `shared` is that of a `Start<F, T>` whose function was taken, and nobody else has it
+/// `shared` is that of a `Start<F, T, E>` whose function was taken, and nobody else has it
 /// any more.
-unsafe fn free<'a, F, T>(shared: NonNull<Shared<'a, T>>) {
+unsafe fn free<F, T, E: Ends>(shared: NonNull<Shared<T>>) {
     // SAFETY: as promised; both are at one address.
-    let start = unsafe { Box::from_raw(shared.cast::<Start<'a, F, T>>().as_ptr()) };
-    let Shared { packet, ends, .. } = &start.shared;
-    let Some(ends) = ends else { return };
+    let start = unsafe { Box::from_raw(shared.cast::<Start<F, T, E>>().as_ptr()) };
     // SAFETY: nobody else has it any more.
-    if unsafe { packet.left_panic(|payload| payload.is::<Cancelled>()) } {
-        ends.panicked();
+    if unsafe { start.shared.packet.left_panic(|payload| payload.is::<Cancelled>()) } {
+        start.ends.panicked();
     }
 }
 
 /// The first frame of each green thread, also of one whose runtime is stopping by now:
 /// what has a drop in thrum_spawn_opts costs a third more. No unwinding leaves it.
-unsafe extern "C" fn run<F: FnOnce() -> T, T>(arg: *mut c_void) {
-    let start = arg as *mut Start<'_, F, T>;
+unsafe extern "C" fn run<F: FnOnce() -> T, T, E: Ends>(arg: *mut c_void) {
+    let start = arg as *mut Start<F, T, E>;
     // SAFETY: it is there until finish says whose it is; run alone takes f, once.
-    let (f, ends) = unsafe { (ManuallyDrop::take(&mut *(*start).f.get()), (*start).shared.ends) };
+    let (f, ends) = unsafe { (ManuallyDrop::take(&mut *(*start).f.get()), (*start).ends) };
     let result = catch_unwind(AssertUnwindSafe(f));
     // SAFETY: once, here.
     if unsafe { (*start).shared.packet.finish(result) } {
         // Nobody is left to catch what a result's drop throws: no cancel may.
         let _shield = Shield::new();
         // SAFETY: nobody else has it.
-        unsafe { free::<F, T>(NonNull::new_unchecked(start).cast()) };
+        unsafe { free::<F, T, E>(NonNull::new_unchecked(start).cast()) };
     }
-    if let Some(ends) = ends {
-        ends.ended();
-    }
+    ends.ended();
 }
 
 // ---- which may migrate --------------------------------------------------------
