@@ -159,7 +159,9 @@ impl<T> Packet<T> {
 
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
-        let _waker = self.swap_waker(ptr::null_mut());
+        let waker = *self.waker.get_mut();
+        // SAFETY: a box of register's, which nobody else has any more.
+        let _waker = (!waker.is_null()).then(|| unsafe { Box::from_raw(waker) });
         if *self.state.get_mut() & (DONE | TAKEN) == DONE {
             // SAFETY: it is there, and goes once.
             unsafe { self.result.get_mut().assume_init_drop() };
