@@ -2,8 +2,10 @@
 //!
 //! SPDX-License-Identifier: MIT
 
+use std::collections::hash_map::DefaultHasher;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 fn main() {
@@ -39,7 +41,8 @@ fn installed() -> Option<String> {
 
 /// Builds the static library in OUT_DIR; what to link with it.
 fn built() -> String {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    // Two checkouts may share a target directory, this program and OUT_DIR in it.
+    let top = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../..");
     let top = match top.join("capi/meson.build").canonicalize() {
         Ok(found) => found.ancestors().nth(2).unwrap().to_path_buf(),
         Err(_) => panic!("no thrum that pkg-config knows, and no source tree around this crate"),
@@ -47,7 +50,10 @@ fn built() -> String {
     for part in ["core", "capi", "meson.build", "meson_options.txt"] {
         println!("cargo:rerun-if-changed={}", top.join(part).display());
     }
-    let dir = PathBuf::from(env::var_os("OUT_DIR").unwrap()).join("meson");
+    let mut of = DefaultHasher::new();
+    top.hash(&mut of);
+    let name = format!("meson-{:016x}", of.finish());
+    let dir = PathBuf::from(env::var_os("OUT_DIR").unwrap()).join(name);
     if !dir.join("build.ninja").exists() {
         let options = ["-Dtests=false", "-Dexamples=false", "-Dbindings=disabled"];
         run(Command::new("meson").arg("setup").args(options).arg(&dir).arg(&top));
