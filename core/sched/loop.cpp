@@ -50,7 +50,7 @@ bool spin(M* m) {
   return false;
 }
 
-constexpr i64 kSoon = 1'000'000;
+constexpr i64 kSoon = 1'000'000;  // ns
 
 // Before M sleeps, who else wants this CPU goes first: most likely they make what M
 // would be woken for (a client on the same machine), and each sleep and wake costs

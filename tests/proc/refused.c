@@ -129,24 +129,35 @@ CHILD(nobody) {
 
 /* ---- seccomp ------------------------------------------------------------------------------ */
 
+/* A program that gives n calls this answer, and lets all others through. */
+struct filter {
+  struct sock_filter code[16];
+  struct sock_fprog program;
+};
+static void filter_of(struct filter* f, const int* calls, int n,
+                      uint32_t answer) {
+  struct sock_filter* at = f->code;
+  REQUIRE(n + 3 <= (int)CHECK_COUNT(f->code));
+  *at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                       offsetof(struct seccomp_data, nr));
+  for (int i = 0; i < n; i++)
+    *at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+                                         (uint32_t)calls[i],
+                                         (unsigned char)(n - i), 0);
+  *at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  *at = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, answer);
+  f->program = (struct sock_fprog){(unsigned short)(n + 3), f->code};
+}
+
 /* These calls answer EPERM from here on, all others are let through. */
 static const int refused_calls[] = {SYS_sched_setattr, SYS_sched_setaffinity,
                                     SYS_membarrier, SYS_process_madvise};
 static void refuse(void) {
   enum { N = CHECK_COUNT(refused_calls) };
-  struct sock_filter code[N + 3] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
-  for (int i = 0; i < (int)N; i++)
-    code[1 + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-                                               (uint32_t)refused_calls[i],
-                                               (unsigned char)(N - i), 0);
-  code[N + 1] =
-      (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-  code[N + 2] =
-      (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-  struct sock_fprog program = {N + 3, code};
+  struct filter f;
+  filter_of(&f, refused_calls, N, SECCOMP_RET_ERRNO | EPERM);
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &f.program) != 0)
     child_skip("no seccomp filter here");
   for (int i = 0; i < (int)N; i++) {
     errno = 0;
@@ -276,26 +287,16 @@ static void hide(const char* folder, int error) {
       SYS_open,   SYS_access,    SYS_readlink,   SYS_stat,       SYS_lstat,
 #endif
   };
-  enum { N = CHECK_COUNT(calls) };
-  struct sock_filter code[N + 3] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+  struct filter f;
   pthread_t thread;
-  for (int i = 0; i < (int)N; i++)
-    code[1 + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-                                               (uint32_t)calls[i],
-                                               (unsigned char)(N - i), 0);
-  code[N + 1] =
-      (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-  code[N + 2] =
-      (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
-  struct sock_fprog program = {N + 3, code};
+  filter_of(&f, calls, CHECK_COUNT(calls), SECCOMP_RET_USER_NOTIF);
   hidden.folder = folder;
   hidden.error = -error;
   /* Before the filter, which those that begin later inherit. */
   REQUIRE_EQ(pthread_create(&thread, NULL, hides_when_told, NULL), 0);
   REQUIRE_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
   hidden.listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                                 SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+                                 SECCOMP_FILTER_FLAG_NEW_LISTENER, &f.program);
   if (hidden.listener < 0)
     child_skip("no seccomp filter that asks a thread here");
   add(&may_listen, 1);
