@@ -158,10 +158,16 @@ TEST(a_childs_signals_are_its_own) {
 
 /* Who waits for the loop while the runtime stops is refused, or lets go with it. */
 static word gate; /* 1: sigaction waits in there, 2: it does */
+/* A sanitizer's own, which must know of every handler: one that the kernel calls
+ * behind TSan's back interrupts it anywhere, and has it wait for itself. */
+extern int __interceptor_sigaction(int, const struct sigaction*,
+                                   struct sigaction*) __attribute__((weak));
 int sigaction(int signo, const struct sigaction* act, struct sigaction* old) {
   int (*real)(int, const struct sigaction*, struct sigaction*) =
-      (int (*)(int, const struct sigaction*, struct sigaction*))dlsym(
-          RTLD_NEXT, "sigaction");
+      __interceptor_sigaction;
+  if (!real)
+    real = (int (*)(int, const struct sigaction*, struct sigaction*))dlsym(
+        RTLD_NEXT, "sigaction");
   if (signo == SIGUSR2 && act && get(&gate) == 1) {
     set(&gate, 2);
     while (get(&gate))
