@@ -42,6 +42,9 @@ void source_stop(Runtime* rt) {
 
 void source_free(Runtime* rt) {
   if (Source* s = rt->source.load(acquire)) {
+    if (s->share >= 0) {
+      os::fd_close(s->share);
+    }
     s->free(s);
   }
 }
@@ -53,41 +56,40 @@ bool watcher_noted(Runtime* rt) {
 
 namespace {
 
-// The kernel's own figure of how long a thread has waited for a CPU, before a sleep and
-// after it; of one sleep in kNetEvery.
-struct Wakeup {
-  int fd = -1;  // -1: it is not measured
-  os::CpuShare before;
+bool share_read(Source* s, os::CpuShare* out) {
+  if (os::share_read(s->share, out)) {
+    return true;
+  }
+  os::fd_close(s->share);
+  s->share = -1;
+  return false;
+}
 
-  explicit Wakeup(M* m) {
-    if (kProbes && m->watches++ % kNetEvery == 0) {
-      fd = os::share_open(m->tid.load(relaxed));
-      if (fd >= 0 && !os::share_read(fd, &before)) {
-        end();
-      }
-    }
+// The kernel's own figure of how long m's thread has waited for a CPU, before a sleep
+// of it; of one sleep in kNetEvery. False: it is not measured.
+bool share_before(Source* s, M* m, os::CpuShare* out) {
+  if (!kProbes || m->watches++ % kNetEvery != 0) {
+    return false;
   }
-  void end() {
-    if (fd >= 0) {
-      os::fd_close(fd);
-      fd = -1;
-    }
+  u32 tid = m->tid.load(relaxed);
+  if (s->share >= 0 && s->share_tid != tid) {
+    os::fd_close(s->share);
+    s->share = -1;
   }
-  // kForever: nothing is known.
-  i64 delay() {
-    os::CpuShare now;
-    bool known = fd >= 0 && os::share_read(fd, &now);
-    end();
-    return known ? static_cast<i64>(now.delayed - before.delayed) : kForever;
+  if (s->share < 0) {
+    s->share = os::share_open(tid);
+    s->share_tid = tid;
   }
-};
+  return s->share >= 0 && share_read(s, out);
+}
 
 }  // namespace
 
 bool watch(M* m, i64 deadline) {
   Source* s = m->rt->source.load(acquire);
   bool came = false;
-  Wakeup wakeup(m);
+  os::CpuShare before;
+  bool measured = share_before(s, m, &before);
   m->watching.store(1, seq_cst);  // Dekker with note_wake
   if (!m->note.load(seq_cst)) {
     // In two parts where it gets long, as in idle_wait.
@@ -99,8 +101,10 @@ bool watch(M* m, i64 deadline) {
     }
   }
   m->watching.store(0, relaxed);
-  i64 delay = wakeup.delay();
-  m->woken_late = came ? delay : kForever;
+  os::CpuShare now;
+  measured = measured && share_read(s, &now) && came;
+  m->woken_late =
+      measured ? static_cast<i64>(now.delayed - before.delayed) : kForever;
   if (m->note.load(acquire)) {
     m->note.store(0, relaxed);
   }

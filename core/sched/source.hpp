@@ -24,6 +24,12 @@ struct Source {
   // The runtime's Gs have ended: threads that wait get kECLOSED.
   void (*stop)(Source* s);
   void (*free)(Source* s);  // nobody waits or will
+
+  // schedstat of the M that has watched last; the watcher's, from one to the next
+  // under the runtime's lock. One, and kept: a file that is open during some sleeps only
+  // looks like a leak from outside.
+  int share = -1;
+  u32 share_tid = 0;
 };
 
 void source_set(Runtime* rt, Source* s);  // once, under source_lock

@@ -79,7 +79,54 @@ static void by_parts(void* arg) {
 }
 TEST(an_event_reaches_its_g_in_four_parts) { on_threads(by_parts, NULL); }
 
+/* What the kernel says of a sleep is looked up in a file, which stays open. A host
+ * that counts its descriptors does not see one come and go with the sleeps. */
+static int schedstats(void) {
+  DIR* d = opendir("/proc/self/fd");
+  int n = 0;
+  REQUIRE(d != NULL);
+  for (struct dirent* e; (e = readdir(d));) {
+    char to[256];
+    ssize_t k = readlinkat(dirfd(d), e->d_name, to, sizeof to - 1);
+    to[k > 0 ? k : 0] = 0;
+    n += strstr(to, "/schedstat") != NULL;
+  }
+  closedir(d);
+  return n;
+}
+static void* counts(void* arg) {
+  int fd = *(int*)arg;
+  int before = schedstats();
+  int more = 0;
+  for (int i = 0; i < 200; i++) {
+    char c = 1;
+    int now = schedstats(); /* takes long: who waits for the byte sleeps */
+    more += now > before;
+    before = now;
+    if (write(fd, &c, 1) != 1 || read(fd, &c, 1) != 1)
+      break;
+  }
+  CHECK_LE(more, 1);
+  close(fd);
+  return NULL;
+}
+static void steady(void* arg) {
+  (void)arg;
+  thrum_conn* c;
+  int fd = tcp_to_raw(NULL, &c);
+  CHECK_EQ(fcntl(fd, F_SETFL, 0), 0);
+  pthread_t other;
+  REQUIRE_EQ(pthread_create(&other, NULL, counts, &fd), 0);
+  char byte;
+  while (thrum_read(c, &byte, 1, SOON) == 1 &&
+         thrum_write(c, &byte, 1, SOON) == 1) {}
+  thrum_conn_release(c);
+  pthread_join(other, NULL);
+}
+TEST(a_sleep_opens_nothing) { in_rt(RT_SEQ, steady, NULL); }
+
 static const struct check_case cases[] = {
+    CASE(a_sleep_opens_nothing),
     CASE(an_event_reaches_its_g_in_four_parts),
 };
 NET_MAIN(cases)
