@@ -68,6 +68,7 @@
 #[doc(hidden)]
 #[path = "select.rs"]
 pub mod __select;
+mod block;
 mod blocking;
 mod cancel;
 mod chan;

@@ -2,6 +2,7 @@
 //!
 //! SPDX-License-Identifier: MIT
 
+use crate::block::Block;
 use crate::cancel::{cancelled, Cancelled};
 use crate::error::io_error;
 use crate::join::{Handle, JoinHandle};
@@ -273,7 +274,7 @@ impl Builder {
     {
         let shared = Shared { packet: Packet::new(), free: free::<F, T, E> };
         let start = Start { shared, ends, f: UnsafeCell::new(ManuallyDrop::new(f)) };
-        let start = NonNull::from(Box::leak(Box::new(start)));
+        let start = Block::new(start).into_raw();
         let opts = sys::thrum_spawn_opts {
             struct_size: mem::size_of::<sys::thrum_spawn_opts>() as u32,
             affinity,
@@ -289,7 +290,7 @@ impl Builder {
         let code = unsafe { sys::thrum_spawn(rt, &opts, Some(run::<F, T, E>), arg, &mut g) };
         if code < 0 {
             // SAFETY: it was not taken, so neither was f.
-            let start = unsafe { Box::from_raw(start.as_ptr()) };
+            let start = unsafe { Block::from_raw(start) }.into_inner();
             drop(ManuallyDrop::into_inner(start.f.into_inner()));
             return Err(io_error(code.into()));
         }
@@ -328,7 +329,7 @@ struct Start<F, T, E> {
 /// any more.
 unsafe fn free<F, T, E: Ends>(shared: NonNull<Shared<T>>) {
     // SAFETY: as promised; both are at one address.
-    let start = unsafe { Box::from_raw(shared.cast::<Start<F, T, E>>().as_ptr()) };
+    let start = unsafe { Block::from_raw(shared.cast::<Start<F, T, E>>()) };
     // SAFETY: nobody else has it any more.
     if unsafe { start.shared.packet.left_panic(|payload| payload.is::<Cancelled>()) } {
         start.ends.panicked();
