@@ -3,6 +3,8 @@
  * pumps it, sees to the descriptors. */
 #include "../support/check.h"
 
+#include <thrum/observe.h>
+
 #include "../support/net.h"
 
 /* ---- threads ------------------------------------------------------------- */
@@ -296,9 +298,11 @@ TEST(hosted_wake_fd) {
     k.deadline = thrum_after(3 * MS);
     k.g = go_in(rt, do_read, &k);
     pump_until_idle(rt);
-    CHECK(k.result == THRUM_ETIMEDOUT || thrum_next_wake(rt) == k.deadline);
-    CHECK(readable(wake, 20000));
-    while (thrum_pump(rt, THRUM_FOREVER) != 0) {}
+    if (thrum_live(rt) > 0) { /* it is not over yet */
+      CHECK_EQ(thrum_next_wake(rt), k.deadline);
+      CHECK(readable(wake, 20000));
+      while (thrum_pump(rt, THRUM_FOREVER) != 0) {}
+    }
     CHECK_EQ(k.result, THRUM_ETIMEDOUT);
     CHECK(!readable(wake, 0));
   }

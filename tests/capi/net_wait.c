@@ -26,6 +26,7 @@ static void readable(void* arg) {
       rc = thrum_conn_wait(c, THRUM_READABLE, LATE(MS));
     CHECK_EQ(rc, THRUM_ETIMEDOUT);
     raw_write(fd, "d", 1);
+    is_there(thrum_conn_fd(c));
     /* what has come counts, also where the wait would be over */
     CHECK_EQ(thrum_conn_wait(c, THRUM_READABLE, PAST), 0);
     CHECK_EQ(thrum_read(c, buf, sizeof buf, THRUM_TRY), 1);

@@ -436,7 +436,9 @@ TEST(a_waiting_g_is_not_run_by_the_child) {
   struct waiter w = {NULL, 0, 0, 0};
   int v = 7;
   int threads = check_threads();
-  thrum_rt* rt = rt_make(RT_P2);
+  /* Who keeps an M keeps its P, too: nobody makes another M. */
+  struct rt_kind endless = {"[2 P, endless slice]", 2, 0, 0, 3600 * SECOND};
+  thrum_rt* rt = rt_make(endless);
   REQUIRE_EQ(thrum_chan_new(sizeof v, 0, &w.ch), 0);
   thrum_g g = go_in(rt, receives, &w), busy[2];
   wait_parked(rt, g);

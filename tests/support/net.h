@@ -123,6 +123,13 @@ static inline void raw_reset(int fd) {
   REQUIRE_EQ(setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l), 0);
   close(fd);
 }
+/* What was sent is there in a moment, not at once: where the kernel has much to
+ * do, a thread of its own carries it from socket to socket. For calls that must
+ * not wait. */
+static inline void is_there(int fd) {
+  struct pollfd p = {fd, POLLIN, 0};
+  REQUIRE_EQ(poll(&p, 1, 20000), 1);
+}
 static inline int is_open(int fd) { return fcntl(fd, F_GETFD) >= 0; }
 static inline int has_v6(void) {
   struct sockaddr_in6 at;

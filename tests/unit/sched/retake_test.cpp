@@ -94,7 +94,7 @@ TEST_CASE("retake: a due timer counts as work") {
       (void)sleep_ns(kMs);
       set(word);
     });
-    wait_parked(h);
+    let_run();  // it sleeps
     block_until(word);
     (void)join(h);
   });
