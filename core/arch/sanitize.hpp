@@ -22,6 +22,8 @@ void* __tsan_get_current_fiber(void);
 void* __tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void* fiber);
 void __tsan_switch_to_fiber(void* fiber, unsigned flags);
+void __tsan_acquire(void* address);
+void __tsan_release(void* address);
 }
 #endif
 #if defined(THRUM_VALGRIND)
@@ -128,7 +130,15 @@ THRUM_INLINE void note_leave(StackNote& from, StackNote& to, bool last) {
   __sanitizer_start_switch_fiber(last ? nullptr : &from.fake, to.lo, to.size);
 #endif
 #if defined(THRUM_TSAN)
-  __tsan_switch_to_fiber(to.fiber, 0);
+  // A signal that has come is kept for the fiber that it came on, until that does
+  // something atomic: for good, if it ends or waits for the signal. So that is the
+  // last it does, and noting the order, which takes far longer, comes before.
+  constexpr unsigned kNoOrder = 1;
+  void* next = to.fiber;
+  __tsan_release(next);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  __tsan_switch_to_fiber(next, kNoOrder);
+  __tsan_acquire(next);
 #endif
 }
 
