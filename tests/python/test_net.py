@@ -1,5 +1,6 @@
 """thrum.net: streams, files, listeners, datagrams, TLS."""
 
+import io
 import itertools
 import os
 import socket
@@ -147,12 +148,21 @@ def test_bad_input(rt):
             net.connect(("127.0.0.1", 70000))
         with pytest.raises(FileNotFoundError):
             net.connect("/nowhere/at/all")
-        with pytest.raises(TypeError):
-            net.connect(7)
+        for address in 7, None, ("127.0.0.1",):
+            with pytest.raises(TypeError, match="or a path"):
+                net.connect(address)
+        with pytest.raises(FileNotFoundError, match="'./127.0.0.1:80'"):
+            net.connect("127.0.0.1:80")
+        with pytest.raises(ValueError, match="99999 is no port"):
+            net.resolve("127.0.0.1", 99999)
         with net.listen(("127.0.0.1", 0)) as listener:
             with pytest.raises(OSError, match="in use"):
                 net.listen(("127.0.0.1", listener.port))
             with net.connect(("", listener.port)) as stream:
+                for call in (lambda: stream.recv(1, socket.MSG_PEEK),
+                             lambda: stream.sendall(b"", socket.MSG_NOSIGNAL)):
+                    with pytest.raises(TypeError, match="not <MsgFlag.MSG_"):
+                        call()
                 with pytest.raises(ValueError):
                     stream.recv(-1)
                 with pytest.raises(TypeError):
@@ -180,6 +190,17 @@ def test_files(rt, server, tmp_path):
                 out.write(b"x" * 1000 + b"\n")
                 out.flush()
                 assert into.readline() == b"x" * 1000 + b"\n"
+            for mode, size, kind in (("rb", -1, io.BufferedReader),
+                                     ("b", None, io.BufferedReader),
+                                     ("rwb", 0, io.RawIOBase),
+                                     ("w", 1, io.TextIOWrapper)):
+                with stream.makefile(mode, size) as file:
+                    assert isinstance(file, kind)
+                    assert file.readable() == (mode != "w")
+            assert stream.makefile("rw").mode == "rw"
+            for mode, size in ("x", None), ("r+", None), ("r", 0):
+                with pytest.raises(ValueError):
+                    stream.makefile(mode, size)
             path = tmp_path / "data"
             path.write_bytes(bytes(range(256)) * 2000)
             with path.open("rb") as file:
@@ -187,6 +208,8 @@ def test_files(rt, server, tmp_path):
                 got = stream.recv_exactly(256 * 1999)
                 assert sends.result() == 256 * 1999
             assert got == bytes(range(256)) * 1999
+            assert stream.sendfile(io.BytesIO(b"0123456"), 1, 4) == 4
+            assert stream.recv_exactly(4) == b"1234"
         stream = net.connect(server)
         file = stream.makefile("rb")
         stream.close()  # the file goes on
@@ -214,19 +237,23 @@ def test_unix_sockets(rt, tmp_path):
 
 
 def test_an_error_of_one_connection_is_reported(rt, monkeypatch):
-    told = []
-    monkeypatch.setattr(thrum, "excepthook",
-                        lambda task, error: told.append(error))
+    told, names = [], []
+    monkeypatch.setattr(thrum, "excepthook", lambda task, error: (
+        told.append(error), names.append(task.name)))
+
+    def fails(stream):
+        return 1 / 0
 
     def main():
         with net.listen(("127.0.0.1", 0)) as listener:
-            server = go(listener.serve, lambda stream: 1 / 0)
+            server = go(listener.serve, fails)
             for _ in range(2):
                 with net.connect(("127.0.0.1", listener.port)) as stream:
                     assert stream.recv(1) == b""
         server.join()
     rt.run(main)
     assert [type(e) for e in told] == [ZeroDivisionError] * 2
+    assert names == [fails.__qualname__] * 2
 
 
 def test_serve_waits_for_descriptors(script):
@@ -265,7 +292,17 @@ def test_adopt_and_poll(rt):
             stream.sendall(b"x")
             assert net.poll_fd(b, 1) & 1
             stream.wait(2)
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 9000)
+            assert stream.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 18000
+            assert len(stream.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)) == 8
+        with pytest.raises(thrum.ClosedError):
+            stream.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         b.close()
+        with open("/proc/self/status") as file:
+            for call in (lambda: net.poll_fd(file, 1),
+                         lambda: net.Stream.adopt(file.fileno())):
+                with pytest.raises(PermissionError, match="always ready"):
+                    call()
         with pytest.raises(OSError):
             net.Stream.adopt(-1)
         with pytest.raises(OverflowError):
@@ -349,7 +386,9 @@ def test_tls(rt, certificate):
         data = os.urandom(n)
         with net.connect(("127.0.0.1", port)) as plain:
             with plain.tls(theirs, server_hostname="localhost") as stream:
-                assert stream.version() == "TLSv1.3"
+                assert stream.version() == "TLSv1.3" and stream.cipher()
+                assert stream.peer == ("127.0.0.1", port) == stream.getpeername()
+                assert stream.local == plain.local
                 sends = go(stream.sendall, data)  # beside the receive
                 assert stream.recv_exactly(n) == data
                 sends.join()
@@ -357,6 +396,8 @@ def test_tls(rt, certificate):
                     file.write(b"line\n")
                     file.flush()
                     assert file.readline() == b"line\n"
+                assert stream.sendfile(io.BytesIO(b"file")) == 4
+                assert stream.recv_exactly(4) == b"file"
                 stream.shutdown()
                 assert stream.recv(1) == b""
 
@@ -369,6 +410,9 @@ def test_tls(rt, certificate):
             with net.connect(("127.0.0.1", listener.port)) as plain:
                 with pytest.raises(ssl.SSLCertVerificationError):
                     plain.tls(theirs, server_hostname="other.example")
+            with net.connect(("127.0.0.1", listener.port)) as plain:
+                with pytest.raises(ValueError, match="needs server_hostname"):
+                    plain.tls(theirs)  # nobody would look at the name
         server.join()
 
     told = []

@@ -72,7 +72,8 @@ static PyObject* conn_adopt(PyObject* type, PyObject* number) {
     return NULL;
   }
   int code = thrum_conn_adopt(rt->rt, fd, &conn);
-  return code < 0 ? raise_code(s, code) : conn_of((PyTypeObject*)type, conn);
+  return code < 0 ? raise_of_fd(s, code, fd)
+                  : conn_of((PyTypeObject*)type, conn);
 }
 
 static void conn_dealloc(PyObject* self) {

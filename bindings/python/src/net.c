@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "net.h"
+#include <errno.h>
 
 struct state* net_state(PyTypeObject* type) {
   PyObject* module = PyType_GetModuleByDef(type, &core_module);
@@ -83,6 +84,23 @@ static int poll_call(void* object, void* arg, int64_t deadline) {
   return thrum_poll_fd(w->rt, w->fd, w->events, deadline);
 }
 
+PyObject* raise_of_fd(struct state* s, int code, int fd) {
+  if (code != THRUM_EPERM) {
+    return raise_code(s, code);
+  }
+  PyObject* error = PyObject_CallFunction(
+      PyExc_PermissionError, "iN", EPERM,
+      PyUnicode_FromFormat(
+          "nobody can wait for descriptor %d: what it is, a file "
+          "perhaps, is always ready",
+          fd));
+  if (error) {
+    PyErr_SetObject(PyExc_PermissionError, error);
+    Py_DECREF(error);
+  }
+  return NULL;
+}
+
 static PyObject* poll_fd(PyObject* module, PyObject* const* args, Py_ssize_t n,
                          PyObject* kwnames) {
   struct state* s = PyModule_GetState(module);
@@ -102,7 +120,7 @@ static PyObject* poll_fd(PyObject* module, PyObject* const* args, Py_ssize_t n,
   Py_INCREF(rt);
   int code = wait_call(poll_call, &w, NULL, deadline);
   Py_DECREF(rt);
-  return code < 0 ? raise_code(s, code) : PyLong_FromLong(code);
+  return code < 0 ? raise_of_fd(s, code, w.fd) : PyLong_FromLong(code);
 }
 
 /* ---- Into the module ---------------------------------------------------------------------- */

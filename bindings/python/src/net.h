@@ -33,6 +33,8 @@ HIDDEN struct state* net_state(PyTypeObject* type);
 HIDDEN PyObject* net_raise(PyObject* self, int code);
 /* None, or what a code raises. */
 HIDDEN PyObject* net_done(PyObject* self, int code);
+/* What a code raises that the descriptor may be to blame for. */
+HIDDEN PyObject* raise_of_fd(struct state* s, int code, int fd);
 /* (host, port), or the path of a Unix socket. */
 HIDDEN PyObject* addr_object(const thrum_addr* addr);
 HIDDEN int addr_literal(const char* host, int port, thrum_addr* out);

@@ -230,8 +230,22 @@ PyObject* raise_code(struct state* s, int code) {
   return NULL;
 }
 
+/* Where a call of sockets takes flags there is a timeout here, and flags are ints. */
+static int are_flags(PyObject* seconds) {
+  return PyLong_Check(seconds) && !PyLong_CheckExact(seconds) &&
+         strcmp(Py_TYPE(seconds)->tp_name, "MsgFlag") == 0;
+}
+
 /* Saturates; rounds up, so that no wait is shorter than asked for. */
 int nanoseconds(PyObject* seconds, int64_t* ns) {
+  if (are_flags(seconds)) {
+    PyErr_Format(
+        PyExc_TypeError,
+        "a timeout in seconds is expected, not %R: who needs flags takes "
+        "socket.socket and thrum.patch()",
+        seconds);
+    return -1;
+  }
   double value = PyFloat_AsDouble(seconds);
   if (value == -1.0 && PyErr_Occurred()) {
     return -1;

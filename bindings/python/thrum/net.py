@@ -32,32 +32,35 @@ from typing import IO, Any, Callable, Iterator, Literal, Union
 from . import _core
 from ._core import ClosedError, Mutex, poll_fd
 from ._scope import scope
+from ._stream import CHUNK, Buffer, ByteStream
 
 __all__ = ["Address", "Datagrams", "Listener", "Stream", "TLSStream", "connect",
            "datagrams", "listen", "poll_fd", "resolve"]
 
 Address = Union[tuple[str, int], str, "os.PathLike[str]"]
-Buffer = Union[bytes, bytearray, memoryview]
-_CHUNK = 65536
 
 
 def _split(address: Address) -> tuple[str | None, int]:
     """For _core: a host and its port, or a path and -1."""
-    if isinstance(address, tuple):
+    if isinstance(address, tuple) and len(address) >= 2:
         host, port = address[:2]
         if not isinstance(port, int):
             raise TypeError(f"a port is an int, not {type(port).__name__}")
         if not 0 <= port < 65536:
             raise ValueError(f"{port} is no port")
         return host or None, port
-    path = os.fspath(address)
+    if not isinstance(address, (str, bytes, os.PathLike)):
+        raise TypeError(f"an address is (host, port) or a path, not {address!r}")
+    path = os.fsdecode(address)
     return path if path[:1] == "@" or "/" in path else f"./{path}", -1
 
 
-def _no_name(error: OSError, host: str | None) -> OSError:
-    """What the socket module would raise for a name that does not exist."""
+def _told(error: OSError, host: str | None, port: int = 0) -> OSError:
+    """With the path; what the socket module would raise for an unknown name."""
     if error.errno == 61:  # ENODATA, which no call on a socket gives
         return _socket.gaierror(_socket.EAI_NONAME, f"no address of {host!r}")
+    if port < 0:
+        error.filename = host
     return error
 
 
@@ -68,119 +71,14 @@ def resolve(host: str, port: int = 0,
     >>> thrum.run(net.resolve, "127.0.0.1", 80)
     [('127.0.0.1', 80)]
     """
+    _split((host, port))
     try:
         return _core.resolve(host, port, timeout)
     except OSError as error:
-        raise _no_name(error, host) from None
+        raise _told(error, host) from None
 
 
-class _Raw(io.RawIOBase):
-    """What io's buffers stand on."""
-
-    def __init__(self, stream: _Stream, mode: str) -> None:
-        self._stream = stream
-        self._reads, self._writes = "r" in mode, "w" in mode
-        stream._files += 1
-
-    def readable(self) -> bool:
-        return self._reads
-
-    def writable(self) -> bool:
-        return self._writes
-
-    def readinto(self, buffer: Any) -> int:
-        return self._stream.recv_into(buffer)
-
-    def write(self, data: Any) -> int:
-        return self._stream.send(data)
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            self._stream._file_closed()
-
-
-class _Stream:
-    """What a plain and a TLS stream have in common."""
-
-    _files = 0
-    _wanted_closed = False
-
-    def recv(self, n: int, timeout: float | None = None) -> bytes:
-        raise NotImplementedError
-
-    def recv_into(self, buffer: Any, timeout: float | None = None) -> int:
-        raise NotImplementedError
-
-    def send(self, data: Buffer, timeout: float | None = None) -> int:
-        raise NotImplementedError
-
-    def sendall(self, data: Buffer, timeout: float | None = None) -> None:
-        raise NotImplementedError
-
-    def fileno(self) -> int:
-        raise NotImplementedError
-
-    def _close(self) -> None:
-        raise NotImplementedError
-
-    def recv_exactly(self, n: int, timeout: float | None = None) -> bytes:
-        """n bytes; EOFError if the stream ends before."""
-        end = None if timeout is None else _core.now() + timeout * 1e9
-        pieces = bytearray(n)
-        room = memoryview(pieces)
-        while room:
-            left = None if end is None else max(end - _core.now(), 0) / 1e9
-            got = self.recv_into(room, left)
-            if not got:
-                raise EOFError(f"{len(room)} of {n} bytes are missing")
-            room = room[got:]
-        return bytes(pieces)
-
-    def recv_all(self) -> bytes:
-        """Everything up to the end of the stream."""
-        return b"".join(iter(lambda: self.recv(_CHUNK), b""))
-
-    def makefile(self, mode: str = "r", buffering: int | None = None,
-                 **text: Any) -> IO[Any]:
-        """A file, as of sockets. It belongs to one Task at a time.
-
-        The stream itself closes when it and all its files are closed.
-        """
-        raw = _Raw(self, mode)
-        if buffering == 0:
-            return raw  # type: ignore[return-value]
-        size = buffering or io.DEFAULT_BUFFER_SIZE
-        buffer: Any
-        if raw.readable() and raw.writable():
-            buffer = io.BufferedRWPair(raw, raw, size)
-        elif raw.writable():
-            buffer = io.BufferedWriter(raw, size)
-        else:
-            buffer = io.BufferedReader(raw, size)
-        return buffer if "b" in mode else io.TextIOWrapper(buffer, **text)
-
-    def close(self) -> None:
-        """Ends it, once its files are closed; waits on it raise ClosedError."""
-        self._wanted_closed = True
-        if self._files <= 0:
-            self._close()
-
-    def _file_closed(self) -> None:
-        self._files -= 1
-        if self._wanted_closed:
-            self.close()
-
-    def __exit__(self, kind: type[BaseException] | None,
-                 error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        self.close()
-
-
-class Stream(_core.Conn, _Stream):
+class Stream(_core.Conn, ByteStream):
     """A connection: TCP, a Unix socket, a pipe. Made by connect() and listeners.
 
     >>> def main():
@@ -206,7 +104,7 @@ class Stream(_core.Conn, _Stream):
     sendall = _core.Conn.sendall
     fileno = _core.Conn.fileno
     _close = _core.Conn.close
-    close = _Stream.close
+    close = ByteStream.close
 
     @property
     def local(self) -> Any:
@@ -216,14 +114,6 @@ class Stream(_core.Conn, _Stream):
     @property
     def peer(self) -> Any:
         """The other end's address."""
-        return self.address(True)
-
-    def getsockname(self) -> Any:
-        """As of sockets: local."""
-        return self.address(False)
-
-    def getpeername(self) -> Any:
-        """As of sockets: peer."""
         return self.address(True)
 
     def shutdown(self, how: int = _socket.SHUT_WR) -> None:
@@ -237,15 +127,14 @@ class Stream(_core.Conn, _Stream):
 
     def sendfile(self, file: IO[bytes], offset: int = 0,
                  count: int | None = None) -> int:
-        """Sends a part of a file without a copy in Python: bytes sent."""
+        """Sends a part of a file: bytes sent. By the kernel, if it is one of its."""
+        try:
+            fd = file.fileno()
+        except (AttributeError, io.UnsupportedOperation):
+            return super().sendfile(file, offset, count)
         if count is None:
-            count = max(os.fstat(file.fileno()).st_size - offset, 0)
-        return self.sendfile_fd(file.fileno(), offset, count)
-
-    def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
-        """As of sockets."""
-        with _socket.socket(fileno=os.dup(self.fileno())) as other:
-            other.setsockopt(level, option, value)
+            count = max(os.fstat(fd).st_size - offset, 0)
+        return self.sendfile_fd(fd, offset, count)
 
     def tls(self, context: ssl.SSLContext | None = None, *,
             server_hostname: str | None = None, server_side: bool = False,
@@ -256,7 +145,7 @@ class Stream(_core.Conn, _Stream):
         return TLSStream(self, context, server_hostname, server_side, timeout)
 
 
-class TLSStream(_Stream):
+class TLSStream(ByteStream):
     """TLS over a Stream, by ssl.MemoryBIO. Made by Stream.tls().
 
     >>> def fetch(host):
@@ -270,6 +159,10 @@ class TLSStream(_Stream):
     def __init__(self, stream: Stream, context: ssl.SSLContext,
                  server_hostname: str | None = None, server_side: bool = False,
                  timeout: float | None = None) -> None:
+        if context.check_hostname and not (server_hostname or server_side):
+            # which ssl asks of sockets alone
+            raise ValueError("tls() needs server_hostname=, which the context's "
+                             "check_hostname compares with the certificate")
         self._stream = stream
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._in, self._out, server_side,
@@ -290,7 +183,7 @@ class TLSStream(_Stream):
         """More from the peer, unless somebody else has fed since."""
         with self._reads:
             if self._fed == fed:
-                data = self._stream.recv(_CHUNK, timeout)
+                data = self._stream.recv(CHUNK, timeout)
                 self._in.write(data) if data else self._in.write_eof()
                 self._fed += 1
 
@@ -364,6 +257,16 @@ class TLSStream(_Stream):
         """Of the Stream below; -1: it is closed."""
         return self._stream.fileno()
 
+    @property
+    def local(self) -> Any:
+        """This end's address."""
+        return self._stream.local
+
+    @property
+    def peer(self) -> Any:
+        """The other end's address."""
+        return self._stream.peer
+
     def settimeout(self, seconds: float | None) -> None:
         """Of calls that name none."""
         self._stream.settimeout(seconds)
@@ -380,12 +283,19 @@ class TLSStream(_Stream):
         """As of ssl."""
         return self._ssl.getpeercert(binary_form)
 
+    def cipher(self) -> tuple[str, str, int] | None:
+        """As of ssl."""
+        return self._ssl.cipher()
+
     def selected_alpn_protocol(self) -> str | None:
         """As of ssl."""
         return self._ssl.selected_alpn_protocol()
 
     def __enter__(self) -> TLSStream:
         return self
+
+    def __repr__(self) -> str:
+        return f"<thrum.net.TLSStream fd={self.fileno()}>"
 
 
 class Listener(_core.Listener):
@@ -418,6 +328,7 @@ class Listener(_core.Listener):
                 assert task is not None
                 excepthook(task, error)
 
+        one.__qualname__ = getattr(handle, "__qualname__", repr(handle))
         with scope() as tasks:
             while True:
                 try:
@@ -439,6 +350,9 @@ class Listener(_core.Listener):
 
     def __enter__(self) -> Listener:
         return self
+
+    def __repr__(self) -> str:
+        return f"<thrum.net.Listener {self.address}>"
 
     def __exit__(self, kind: type[BaseException] | None,
                  error: BaseException | None,
@@ -475,6 +389,9 @@ class Datagrams(_core.Datagrams):
     def __enter__(self) -> Datagrams:
         return self
 
+    def __repr__(self) -> str:
+        return f"<thrum.net.Datagrams {self.address}>"
+
     def __exit__(self, kind: type[BaseException] | None,
                  error: BaseException | None,
                  trace: TracebackType | None) -> None:
@@ -496,7 +413,7 @@ def connect(address: Address, timeout: float | None = None) -> Stream:
         stream: Stream = Stream.dial(host, port, timeout)
         return stream
     except OSError as error:
-        raise _no_name(error, host) from None
+        raise _told(error, host, port) from None
 
 
 def listen(address: Address, backlog: int = 0, *,
@@ -516,7 +433,7 @@ def listen(address: Address, backlog: int = 0, *,
             host = resolve(host, port)[0][0] if host else "::"
         listener: Listener = Listener.listen(Stream, host, port, backlog, flags)
     except OSError as error:
-        raise _no_name(error, host) from None
+        raise _told(error, host, port) from None
     listener.address = (host or "", listener.port) if port >= 0 else address
     return listener
 
