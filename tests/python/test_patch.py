@@ -253,6 +253,67 @@ u.close(); v.close(); a.close(); b.close()
 """)
 
 
+def test_flags_of_sockets(patched):
+    patched("""
+a, b = socket.socketpair()
+def would_block(call, *args):
+    try:
+        call(*args)
+    except BlockingIOError:
+        return True
+beside(lambda: would_block(a.recv, 1, socket.MSG_DONTWAIT))
+assert would_block(a.recv, 1, socket.MSG_DONTWAIT)
+assert would_block(a.recvfrom, 1, socket.MSG_DONTWAIT)
+assert would_block(a.sendall, bytes(10_000_000), socket.MSG_DONTWAIT)
+a.setblocking(False)
+assert would_block(a.sendall, bytes(10_000_000))
+a.setblocking(True)
+a.close(); b.close()
+a, b = socket.socketpair()
+def in_parts(call):
+    b.send(b"he")
+    return beside(call, lambda: (thrum.sleep(0.001), b.send(b"llo")))
+room = bytearray(8)
+assert in_parts(lambda: a.recv(5, socket.MSG_WAITALL)) == b"hello"
+assert in_parts(lambda: a.recvfrom(5, socket.MSG_WAITALL)) == (b"hello", None)
+assert in_parts(lambda: a.recv_into(room, 5, socket.MSG_WAITALL)) == 5
+assert in_parts(lambda: a.recvfrom_into(room, nbytes=5, flags=socket.MSG_WAITALL)
+                ) == (5, None)
+assert room == b"hello\\0\\0\\0"
+b.send(b"he")
+assert a.recv(5, socket.MSG_WAITALL | socket.MSG_PEEK) == b"he"
+b.close()
+assert a.recv(5, socket.MSG_WAITALL) == b"he"
+for wrong, kind in ((lambda: a.recv(-1, socket.MSG_WAITALL), ValueError),
+                    (lambda: a.recv_into(room, 9, socket.MSG_WAITALL), ValueError),
+                    (lambda: a.settimeout("1"), TypeError),
+                    (lambda: a.settimeout(float("nan")), ValueError),
+                    (lambda: a.setblocking("no"), TypeError)):
+    try:
+        wrong()
+        raise AssertionError("it is taken")
+    except kind:
+        pass
+a.close()
+""")
+
+
+def test_sendfile_of_sockets(patched):
+    patched("""
+import tempfile
+a, b = socket.socketpair()
+with tempfile.TemporaryFile() as file:
+    file.write(bytes(range(256)) * 8000)
+    task = thrum.go(a.sendfile, file)
+    got = bytearray()
+    while len(got) < 256 * 8000:
+        got += b.recv(1 << 20)
+    assert task.result() == len(got) and got == bytes(range(256)) * 8000
+    assert a.sendfile(file, 0, 10) == 10 and b.recv(20) == bytes(range(10))
+a.close(); b.close()
+""")
+
+
 def test_select(patched):
     patched("""
 a, b = socket.socketpair()

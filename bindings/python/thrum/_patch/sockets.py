@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import ssl
+from operator import index
 from typing import Any, Callable
 
 from .. import _core
@@ -26,8 +27,8 @@ class _Parks:
 
     def settimeout(self, value: float | None) -> None:
         if value is not None:
-            value = float(value)
-            if value < 0:
+            value = value if isinstance(value, float) else float(index(value))
+            if not value >= 0:
                 raise ValueError("Timeout value out of range")
         self._thrum_timeout = value
 
@@ -35,7 +36,7 @@ class _Parks:
         return self._thrum_timeout
 
     def setblocking(self, flag: bool) -> None:
-        self._thrum_timeout = None if flag else 0.0
+        self._thrum_timeout = None if index(flag) else 0.0
 
     def getblocking(self) -> bool:
         return self._thrum_timeout != 0.0
@@ -43,11 +44,17 @@ class _Parks:
     timeout = property(gettimeout)
 
     def _accept(self) -> Any:
-        return self._until(super()._accept, READ)  # type: ignore[misc]
+        return self._until(super()._accept, READ, 0)  # type: ignore[misc]
 
-    def _until(self, call: Callable[..., Any], events: int, *args: Any) -> Any:
-        """The call, again and again, until it need not wait."""
+    def _limit(self, flags: int) -> float | None:
+        """The timeout; with one MSG_DONTWAIT means nothing, as in the module."""
         limit = self._thrum_timeout
+        return 0.0 if limit is None and flags & socket.MSG_DONTWAIT else limit
+
+    def _until(self, call: Callable[..., Any], events: int, flags: int,
+               *args: Any) -> Any:
+        """The call, again and again, until it need not wait."""
+        limit = self._limit(flags)
         end = end_of(limit)
         while True:
             try:
@@ -66,6 +73,11 @@ class _Parks:
             fd = self.fileno()  # type: ignore[attr-defined]
             if not wait_fd(fd, events, left_of(end)):
                 raise TimeoutError("timed out")
+
+
+def _flags_of(args: tuple[Any, ...]) -> int:
+    """Of recvmsg, recvmsg_into and sendmsg."""
+    return args[2] if len(args) > 2 else 0
 
 
 class Socket(_Parks, socket.socket):
@@ -95,48 +107,89 @@ class Socket(_Parks, socket.socket):
             error = self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return error
 
-    def recv(self, *args: Any) -> Any:
-        return self._until(super().recv, READ, *args)
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        if self._whole(flags):
+            return self._recv_whole(bufsize, flags)
+        got: bytes = self._until(super().recv, READ, flags, bufsize, flags)
+        return got
 
-    def recv_into(self, *args: Any) -> Any:
-        return self._until(super().recv_into, READ, *args)
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        if self._whole(flags):
+            return self._recv_whole_into(buffer, nbytes, flags)
+        got: int = self._until(super().recv_into, READ, flags, buffer, nbytes, flags)
+        return got
 
-    def recvfrom(self, *args: Any) -> Any:
-        return self._until(super().recvfrom, READ, *args)
+    def recvfrom(self, bufsize: int, flags: int = 0, /) -> Any:
+        if self._whole(flags):
+            return self._recv_whole(bufsize, flags), None
+        return self._until(super().recvfrom, READ, flags, bufsize, flags)
 
-    def recvfrom_into(self, *args: Any) -> Any:
-        return self._until(super().recvfrom_into, READ, *args)
+    def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> Any:
+        if self._whole(flags):
+            return self._recv_whole_into(buffer, nbytes, flags), None
+        return self._until(super().recvfrom_into, READ, flags, buffer, nbytes, flags)
 
     def recvmsg(self, *args: Any) -> Any:
-        return self._until(super().recvmsg, READ, *args)
+        return self._until(super().recvmsg, READ, _flags_of(args), *args)
 
     def recvmsg_into(self, *args: Any) -> Any:
-        return self._until(super().recvmsg_into, READ, *args)
+        return self._until(super().recvmsg_into, READ, _flags_of(args), *args)
 
-    def send(self, *args: Any) -> Any:
-        return self._until(super().send, WRITE, *args)
+    def _whole(self, flags: int) -> bool:
+        """MSG_WAITALL, which says nothing to a descriptor that never blocks."""
+        return (flags & (socket.MSG_WAITALL | socket.MSG_PEEK) == socket.MSG_WAITALL
+                and self._limit(flags) is None
+                and self.type == socket.SOCK_STREAM)
 
-    def sendto(self, *args: Any) -> Any:
-        return self._until(super().sendto, WRITE, *args)
+    def _recv_whole(self, bufsize: int, flags: int) -> bytes:
+        if bufsize < 0:
+            raise ValueError("negative buffersize in recv")
+        pieces = bytearray(bufsize)
+        return bytes(pieces[:self._recv_whole_into(pieces, 0, flags)])
+
+    def _recv_whole_into(self, buffer: Any, nbytes: int, flags: int) -> int:
+        with memoryview(buffer) as view, view.cast("B") as room:
+            if not 0 <= nbytes <= len(room):
+                raise ValueError("buffer too small for requested bytes")
+            at, size = 0, nbytes or len(room)
+            while at < size:
+                try:
+                    got = self._until(super().recv_into, READ, flags,
+                                      room[at:size], 0, flags)
+                except OSError:
+                    if at:
+                        break
+                    raise
+                if not got:
+                    break
+                at += got
+            return at
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        sent: int = self._until(super().send, WRITE, flags, data, flags)
+        return sent
+
+    def sendto(self, data: Any, *to: Any) -> int:
+        flags = to[0] if len(to) == 2 else 0
+        sent: int = self._until(super().sendto, WRITE, flags, data, *to)
+        return sent
 
     def sendmsg(self, *args: Any) -> Any:
-        return self._until(super().sendmsg, WRITE, *args)
+        return self._until(super().sendmsg, WRITE, _flags_of(args), *args)
 
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        send, end = super().send, end_of(self._thrum_timeout)
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        send, limit = super().send, self._limit(flags)
+        end = end_of(limit)
         with memoryview(data) as view, view.cast("B") as left:
             at = 0
             while at < len(left):
                 try:
                     at += send(left[at:], flags)
                 except BlockingIOError:
-                    if (self._thrum_timeout == 0.0 or
-                            not wait_fd(self.fileno(), WRITE, left_of(end))):
+                    if limit == 0.0:
+                        raise
+                    if not wait_fd(self.fileno(), WRITE, left_of(end)):
                         raise TimeoutError("timed out") from None
-
-    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        return self._sendfile_use_send(  # type: ignore[attr-defined,no-any-return]
-            file, offset, count)
 
     def dup(self) -> Any:
         made = super().dup()
@@ -151,20 +204,20 @@ class SSLSocket(ssl.SSLSocket, Socket):
     def do_handshake(self, block: bool = False) -> None:
         self._check_connected()  # type: ignore[attr-defined]
         self._until(
-            self._sslobj.do_handshake, READ)  # type: ignore[attr-defined]
+            self._sslobj.do_handshake, READ, 0)  # type: ignore[attr-defined]
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
-        return self._until(super().read, READ, len, buffer)
+        return self._until(super().read, READ, 0, len, buffer)
 
     def write(self, data: Any) -> int:
-        sent: int = self._until(super().write, WRITE, data)
+        sent: int = self._until(super().write, WRITE, 0, data)
         return sent
 
     def send(self, data: Any, flags: int = 0) -> Any:
-        return self._until(super().send, WRITE, data, flags)
+        return self._until(super().send, WRITE, 0, data, flags)
 
     def unwrap(self) -> Any:
-        return self._until(super().unwrap, READ)
+        return self._until(super().unwrap, READ, 0)
 
 
 def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
