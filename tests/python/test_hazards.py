@@ -200,6 +200,59 @@ def test_finalizers_at_the_end_of_a_task_must_not_wait(script):
     assert "RuntimeError" in err and "must not wait" in err
 
 
+OTHER = """
+try:
+    import _interpreters
+except ImportError:
+    import _xxsubinterpreters as _interpreters
+
+def in_another(code):
+    other = _interpreters.create()
+    try:
+        error = _interpreters.run_string(other, code)  # since 3.13 it returns it
+        return "" if error is None else error.formatted
+    except Exception as error:
+        return str(error)
+    finally:
+        _interpreters.destroy(other)
+"""
+
+
+def test_another_interpreter_that_a_task_runs_is_no_task(script):
+    code, out, err = script(OTHER + """
+import ctypes, thrum
+seen = []
+@ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+def native(_):
+    seen.append(thrum.current_task())
+def main():
+    thrum.go_native(native, None).join()
+    for call in "sleep(0.001)", "Channel().recv()", "Runtime()", "run(print)":
+        print(in_another("import thrum; thrum." + call))
+    print(in_another("import thrum; assert not thrum.current_task()"))
+    thrum.go_native(native, None).join()
+    thrum.sleep(0.001)
+    assert all(seen) and len(seen) == 2
+thrum.run(main)
+""")
+    assert (code, err) == (0, "")
+    waits, more, runtime, run, none = out.splitlines()
+    assert "in another interpreter" in waits and "in another interpreter" in more
+    assert "let a thread run it" in runtime and "let a thread run it" in run
+    assert none == ""
+
+
+def test_an_interpreter_ends_after_its_runtime(script):
+    assert script(OTHER + """
+print(in_another('''
+import thrum
+print(thrum.run(pow, 2, 3))
+with thrum.Runtime() as rt:
+    print(rt.go(pow, 2, 4).result(), flush=True)
+'''))
+""") == (0, "8\n16\n\n", "")
+
+
 def test_offload_runs_beside_the_others(rt):
     def main():
         gate = threading.Event()

@@ -105,6 +105,12 @@ static PyObject* runtime_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
       (seconds && nanoseconds(seconds, &handover) < 0)) {
     return NULL;
   }
+  if (thrum_self() && !green_here()) { /* it could not be stopped before its end */
+    PyErr_SetString(PyExc_RuntimeError,
+                    "a Task of another interpreter runs this one: let a thread "
+                    "run it, or use Runtime(interpreters=N) there");
+    return NULL;
+  }
   if (!thrum_self()) {
     PyList_SetSlice(s->dropped, 0, PyList_GET_SIZE(s->dropped), NULL);
   }
@@ -337,6 +343,9 @@ int stop_until(Runtime* rt, int64_t deadline) {
   if (code == 0) {
     interps_end(rt);
     list_remove(rt);
+    if (!rt->state->runtimes) { /* an interpreter is not to end with any left */
+      tstate_free_spares(rt->state);
+    }
   }
   return code == THRUM_EAGAIN ? INTERRUPTED : code;
 }

@@ -6,12 +6,13 @@
 #include <structmember.h>
 #include <unistd.h>
 
-static _Atomic(uint32_t) green_key;
+#define NO_KEY UINT32_MAX
+static _Atomic(uint32_t) green_key = NO_KEY;
 
 /* Several interpreters may import this at once: the first key counts. */
 int green_key_make(void) {
-  uint32_t none = 0, key;
-  if (atomic_load_explicit(&green_key, memory_order_relaxed)) {
+  uint32_t none = NO_KEY, key;
+  if (atomic_load_explicit(&green_key, memory_order_relaxed) != NO_KEY) {
     return 0;
   }
   int code = thrum_local_new(NULL, &key);

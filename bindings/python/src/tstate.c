@@ -30,10 +30,19 @@ static PyThreadState* current(void) {
 }
 
 /* Most calls come from Python, and the carrier, which has just switched to it, is
- * nearer than what the G keeps. A native G has its green without the carrier's. */
+ * nearer than what the G keeps. A native G has its green without the carrier's. In
+ * another interpreter that a Task runs nothing is a Task. */
 struct green* green_here(void) {
   struct carrier* c = here;
-  return c && c->green && c->active == current() ? c->green : green_of_g();
+  PyThreadState* ts = current();
+  if (c && c->green && c->active == ts) {
+    return c->green;
+  }
+  struct green* g = green_of_g();
+  return g && g->task && ts &&
+                 PyThreadState_GetInterpreter(ts) != g->task->runtime->state->interp
+             ? NULL
+             : g;
 }
 
 int finalizing(void) {

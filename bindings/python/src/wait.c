@@ -97,7 +97,8 @@ void bell_forget(void) {
 int raise_no_wait(void) {
   PyErr_SetString(PyExc_RuntimeError,
                   "this must not wait: it is offloaded, at the very end of a "
-                  "Task, or a native green thread");
+                  "Task, in another interpreter that a Task runs, or a native "
+                  "green thread");
   return INTERRUPTED;
 }
 
