@@ -2,17 +2,21 @@
 """An echo server in Python, 64 connections of 64 bytes each way: thrum beside
 gevent, uvloop's and asyncio's streams, and a thread each.
 
-usage: bench_echo.py [--runs N] [--procs N] LOAD     LOAD: path of bench_echo_load
+usage: bench_echo.py [--rounds N] [--ms N] [--procs N] LOAD
+       LOAD: path of bench_echo_load
 
 The load is tests/bench/echo_load.c on the CPUs that are left. Every run is a fresh
-process of this Python; sides alternate. Prints medians of round trips per second
-with their range, and of the server's CPU time for each.
+process of this Python. A round has a short run of each side, in random order, and
+what is compared is runs of one round: machines have phases in which all is slower.
+Prints medians of round trips per second with their range, of the server's CPU time
+for each, and of the rounds' ratios with their quartiles.
 """
 
 import argparse
 import importlib.util
 import json
 import platform
+import random
 import statistics
 import subprocess
 import sys
@@ -92,10 +96,11 @@ def threading_server(procs):
 SIDES = ["thrum", "gevent", "uvloop", "asyncio", "threading"]
 
 
-def one(load, side, procs):
+def one(load, side, procs, ms):
     line = f"{sys.executable} {__file__} --side {side}"
     done = subprocess.run([load, "--server", line, "--procs", str(procs),
-                           "--conns", "64"], capture_output=True, text=True)
+                           "--conns", "64", "--warm-ms", str(ms // 4),
+                           "--run-ms", str(ms)], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{side}: {done.stdout}{done.stderr}")
     return json.loads(done.stdout)
@@ -103,7 +108,8 @@ def one(load, side, procs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--ms", type=int, default=700, help="of a run")
     parser.add_argument("--procs", type=int, default=1)
     parser.add_argument("--side")
     parser.add_argument("load", nargs="?")
@@ -117,19 +123,20 @@ def main():
     for side in set(SIDES) - set(sides):
         print(f"{side:10} skipped: it is not installed")
     runs = {side: [] for side in sides}
-    for _ in range(asked.runs):
-        for side in sides:
-            runs[side].append(one(asked.load, side, asked.procs))
-    def middle(side, key):
-        return statistics.median(run[key] for run in runs[side])
+    for _ in range(asked.rounds):
+        for side in random.sample(sides, len(sides)):
+            runs[side].append(one(asked.load, side, asked.procs, asked.ms))
 
     for side in sides:
         rates = [run["requests_per_s"] for run in runs[side]]
-        ratio = middle("thrum", "requests_per_s") / statistics.median(rates)
+        ratios = [ours["requests_per_s"] / rate
+                  for ours, rate in zip(runs["thrum"], rates)]
+        low, _, high = statistics.quantiles(ratios, method="inclusive")
         print(f"{side:10} {statistics.median(rates):9.0f} /s  "
               f"[{min(rates):.0f}-{max(rates):.0f}]  "
-              f"{middle(side, 'server_us'):6.1f} us CPU each  "
-              f"thrum is {ratio:.2f}x")
+              f"{statistics.median(run['server_us'] for run in runs[side]):6.1f} "
+              f"us CPU each  thrum is {statistics.median(ratios):.2f}x  "
+              f"[{low:.2f}-{high:.2f}]")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ static PyObject* runtime_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
       (seconds && nanoseconds(seconds, &handover) < 0)) {
     return NULL;
   }
-  if (thrum_self() && !green_here()) { /* it could not be stopped before its end */
+  if (thrum_self() &&
+      !green_here()) { /* it could not be stopped before its end */
     PyErr_SetString(PyExc_RuntimeError,
                     "a Task of another interpreter runs this one: let a thread "
                     "run it, or use Runtime(interpreters=N) there");

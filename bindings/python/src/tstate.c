@@ -40,7 +40,8 @@ struct green* green_here(void) {
   }
   struct green* g = green_of_g();
   return g && g->task && ts &&
-                 PyThreadState_GetInterpreter(ts) != g->task->runtime->state->interp
+                 PyThreadState_GetInterpreter(ts) !=
+                     g->task->runtime->state->interp
              ? NULL
              : g;
 }
