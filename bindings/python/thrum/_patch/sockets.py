@@ -36,7 +36,7 @@ class _Parks:
         return self._thrum_timeout
 
     def setblocking(self, flag: bool) -> None:
-        self._thrum_timeout = None if index(flag) else 0.0
+        self._thrum_timeout = None if flag else 0.0
 
     def getblocking(self) -> bool:
         return self._thrum_timeout != 0.0
