@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include "net.h"
-#include <errno.h>
 
 struct state* net_state(PyTypeObject* type) {
   PyObject* module = PyType_GetModuleByDef(type, &core_module);
@@ -89,7 +88,7 @@ PyObject* raise_of_fd(struct state* s, int code, int fd) {
     return raise_code(s, code);
   }
   PyObject* error = PyObject_CallFunction(
-      PyExc_PermissionError, "iN", EPERM,
+      PyExc_PermissionError, "iN", -code,
       PyUnicode_FromFormat(
           "nobody can wait for descriptor %d: what it is, a file "
           "perhaps, is always ready",
