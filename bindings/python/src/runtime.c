@@ -105,8 +105,7 @@ static PyObject* runtime_new(PyTypeObject* type, PyObject* args, PyObject* kw) {
       (seconds && nanoseconds(seconds, &handover) < 0)) {
     return NULL;
   }
-  if (thrum_self() &&
-      !green_here()) { /* it could not be stopped before its end */
+  if (green_of_g() && !green_here()) { /* the Task could not stop it */
     PyErr_SetString(PyExc_RuntimeError,
                     "a Task of another interpreter runs this one: let a thread "
                     "run it, or use Runtime(interpreters=N) there");
