@@ -97,7 +97,7 @@ def test_objects_give_themselves_back(rt):
         for _ in range(5):
             one()
         for _ in range(1000):  # a G may be closing one yet
-            if fds() <= before:
+            if fds() <= before + 1:  # who watches keeps one
                 return True
             thrum.sleep(0.001)
     assert rt.run(main)
