@@ -18,9 +18,29 @@ IDENT = "it wants the number of the OS thread, and get_ident() is the Task's"
 NATIVE = "it wants an OS thread for each thread"
 TYPE = "the types of locks and of the dummy thread are thrum's, written in Python"
 DUMMY = "a dummy thread ends with its Task, as it does with its thread since 3.13"
+FLAG = "the descriptor of a socket never blocks; the timeout is kept in Python"
 JOIN = "until 3.12 the join of a dummy thread fails an assertion"
 KNOWN = {
     "test.test_queue": {},
+    "test.test_socket": {
+        "GeneralModuleTests.test_sendall_interrupted": SIGNAL,
+        "GeneralModuleTests.test_sendall_interrupted_with_timeout": SIGNAL,
+        "InterruptedRecvTimeoutTest.testInterruptedRecvIntoTimeout": SIGNAL,
+        "InterruptedRecvTimeoutTest.testInterruptedRecvTimeout": SIGNAL,
+        "InterruptedRecvTimeoutTest.testInterruptedRecvfromIntoTimeout": SIGNAL,
+        "InterruptedRecvTimeoutTest.testInterruptedRecvfromTimeout": SIGNAL,
+        "InterruptedRecvTimeoutTest.testInterruptedRecvmsgIntoTimeout": SIGNAL,
+        "InterruptedRecvTimeoutTest.testInterruptedRecvmsgTimeout": SIGNAL,
+        "InterruptedSendTimeoutTest.testInterruptedSendTimeout": SIGNAL,
+        "InterruptedSendTimeoutTest.testInterruptedSendmsgTimeout": SIGNAL,
+        "InterruptedSendTimeoutTest.testInterruptedSendtoTimeout": SIGNAL,
+        "TCPTimeoutTest.testInterruptedTimeout": SIGNAL,
+        "NonBlockingTCPTests.testSetBlocking": FLAG,
+        "NonblockConstantTest.test_SOCK_NONBLOCK": FLAG,
+        "TestExceptions.test_setblocking_invalidfd": FLAG,
+        **({"NonBlockingTCPTests.testSetBlocking_overflow": FLAG}
+           if sys.version_info < (3, 12) else {}),
+    },
     "test.test_socketserver": {"SocketWriterTest.test_write": SIGNAL},
     "test.test_subprocess": {
         "POSIXProcessTestCase.test_kill": SIGNAL,
@@ -52,8 +72,9 @@ KNOWN = {
 }
 # What is not run: it interrupts the main thread, which cancels this run; since 3.13
 # CPython aborts, with thrum or without, when a thread that is not the main one ends
-# an interpreter in which a thread was started.
-LEFT_OUT = ["InterruptMainTests"] + ([] if OLD else ["SubinterpThreadingTests"])
+# an interpreter in which a thread was started. VSOCK is a matter of the machine's.
+LEFT_OUT = (["InterruptMainTests", "ThreadedVSOCKSocketStreamTest"] +
+            ([] if OLD else ["SubinterpThreadingTests"]))
 
 # (Where this runs in the background of a shell, SIGINT is ignored: some of the
 # programs that the tests start then go on for ever.)

@@ -227,6 +227,5 @@ def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
 
 def patch() -> None:
     setattr(socket, "socket", Socket)
-    setattr(socket, "SocketType", Socket)
     setattr(socket, "getaddrinfo", getaddrinfo)
     setattr(ssl.SSLContext, "sslsocket_class", SSLSocket)
