@@ -69,6 +69,8 @@ KNOWN = {
     },
     "test.test_threading_local": {},
     "test.test_sched": {},
+    "test.test_ssl": {},
+    "test.test_epoll": {},
 }
 # What is not run: it interrupts the main thread, which cancels this run; since 3.13
 # CPython aborts, with thrum or without, when a thread that is not the main one ends

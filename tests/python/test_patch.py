@@ -90,6 +90,23 @@ assert beside(lambda: threading.Barrier(1).wait()) == 0
 """)
 
 
+def test_a_cached_property_may_wait(patched):
+    patched("""
+import functools
+made = []
+class Slow:
+    @functools.cached_property
+    def value(self):
+        made.append(1)
+        time.sleep(0.001)
+        return 5
+slow = Slow()
+tasks = [thrum.go(lambda: slow.value) for _ in range(3)]
+assert [task.result() for task in tasks] == [5, 5, 5]
+assert len(made) == (1 if sys.version_info < (3, 12) else 3)
+""")
+
+
 def test_threads_are_tasks(patched):
     patched("""
 seen = []

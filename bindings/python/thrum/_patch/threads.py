@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import functools
 import os
 import queue
 import sys
@@ -320,7 +321,8 @@ def patch() -> None:
     setattr(threading, "_DummyThread", TaskThread)
     setattr(_thread, "allocate_lock", Lock)
     setattr(_thread, "allocate", Lock)
-    setattr(_thread, "RLock", RLock)
+    for module in (_thread, functools):  # until 3.12 cached_property takes it there
+        setattr(module, "RLock", RLock)
     setattr(_thread, "start_new_thread", start_new_thread)
     setattr(threading, "_start_new_thread", start_new_thread)
     if sys.version_info >= (3, 13):
