@@ -83,27 +83,44 @@ LEFT_OUT = (["InterruptMainTests", "ThreadedVSOCKSocketStreamTest"] +
 PROGRAM = r"""
 import signal
 import sys
-import thrum
 signal.signal(signal.SIGINT, signal.default_int_handler)
-thrum.patch()
+how, name, left_out, only = sys.argv[1], sys.argv[2], sys.argv[3].split(), sys.argv[4:]
+if how == "patched":
+    import thrum
+    thrum.patch()
 import unittest
+
+def brief(case):
+    return ".".join(case.id().split(" ")[0].split(".")[-2:])
 
 def cases(suite):
     for one in suite:
         if isinstance(one, unittest.TestSuite):
             yield from cases(one)
-        elif type(one).__name__ not in sys.argv[2:]:
+        elif type(one).__name__ not in left_out and (
+                not only or brief(one) in only):
             yield one
 
 def main():
-    suite = unittest.defaultTestLoader.loadTestsFromName(sys.argv[1])
+    suite = unittest.defaultTestLoader.loadTestsFromName(name)
     suite = unittest.TestSuite(cases(suite))
     result = unittest.TextTestRunner(sys.stderr, verbosity=0).run(suite)
     print("\n=", result.testsRun)
     for case, _ in result.failures + result.errors:
-        print("=", ".".join(case.id().split(" ")[0].split(".")[-2:]))
-thrum.run(main)
+        print("=", brief(case))
+thrum.run(main) if how == "patched" else main()
 """
+
+
+def run(how, name, *only):
+    """How many tests there were, which failed, and what was said."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, how, name, " ".join(LEFT_OUT), *only],
+        timeout=300, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    count, *failed = [line[2:] for line in done.stdout.splitlines()
+                      if line.startswith("= ")]
+    return int(count), set(failed), done.stderr
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -112,10 +129,12 @@ def test_module(name):
             importlib.util.find_spec(name) is None):
         pytest.skip("this Python came without its tests")
     faulthandler.dump_traceback_later(330, exit=True)  # not after a minute
-    done = subprocess.run([sys.executable, "-c", PROGRAM, name, *LEFT_OUT],
-                          timeout=300, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    count, *failed = [line[2:] for line in done.stdout.splitlines()
-                      if line.startswith("= ")]
-    assert int(count) > 5
-    assert set(failed) == set(KNOWN[name]), done.stderr
+    count, failed, said = run("patched", name)
+    assert count > 5
+    if others := failed - set(KNOWN[name]):
+        # Some of CPython's need what a machine may lack, or are timed.
+        failed -= run("plain", name, *others)[1]
+    if others := failed - set(KNOWN[name]):
+        _, again, said = run("patched", name, *others)
+        failed -= others - again
+    assert failed == set(KNOWN[name]), said
