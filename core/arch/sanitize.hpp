@@ -25,6 +25,10 @@ void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 void __tsan_acquire(void* address);
 void __tsan_release(void* address);
 }
+namespace thrum::os {
+u64 signals_hold();  // all of the calling thread's; what was held before
+void signals_let(u64 before);
+}  // namespace thrum::os
 #endif
 #if defined(THRUM_VALGRIND)
 #include <valgrind/valgrind.h>
@@ -76,11 +80,14 @@ inline void note_stack(StackNote& n, void* lo, size_t size) {
   __asan_unpoison_memory_region(lo, size);
 #endif
 #if defined(THRUM_TSAN)
-  // A new one for each G: an ended G leaves its frames on TSan's own stack.
+  // A new one for each G: an ended G leaves its frames on TSan's own stack. The
+  // thread is either for a moment: a signal that came then would go with it.
+  u64 held = os::signals_hold();
   if (n.fiber) {
     __tsan_destroy_fiber(n.fiber);
   }
   n.fiber = __tsan_create_fiber(0);
+  os::signals_let(held);
 #endif
 #if defined(THRUM_VALGRIND)
   if (!n.id) {
@@ -93,7 +100,9 @@ inline void note_forget(StackNote& n) {
   (void)n;
 #if defined(THRUM_TSAN)
   if (n.fiber) {
+    u64 held = os::signals_hold();
     __tsan_destroy_fiber(n.fiber);
+    os::signals_let(held);
     n.fiber = nullptr;
   }
 #endif

@@ -49,6 +49,110 @@ static void one_signal(void* arg) {
 }
 TEST(signals_come_to_channels) { on_net(one_signal, NULL); }
 
+/* Also by a thread that sleeps for as long as nothing comes. */
+struct sends {
+  thrum_chan* ch;
+  word got, sent, over;
+};
+static int takes_it(int tid) {
+  char path[64], line[128];
+  unsigned long long blocked = ~0ull;
+  snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
+  FILE* f = fopen(path, "re");
+  while (f && fgets(line, sizeof line, f) &&
+         sscanf(line, "SigBlk: %llx", &blocked) != 1) {}
+  if (f)
+    fclose(f);
+  return tid != thread_id() && !(blocked >> (SIGUSR1 - 1) & 1);
+}
+static void* to_each_thread(void* arg) {
+  struct sends* s = arg;
+  DIR* tasks = opendir("/proc/self/task");
+  REQUIRE(tasks != NULL);
+  for (struct dirent* e; (e = readdir(tasks)) != NULL && !get(&s->over);) {
+    int tid = atoi(e->d_name);
+    usleep(150000); /* longer than sysmon looks for what comes from outside */
+    if (tid > 0 && takes_it(tid) &&
+        syscall(SYS_tgkill, getpid(), tid, SIGUSR1) == 0)
+      add(&s->sent, 1);
+    while (get(&s->got) < get(&s->sent) && !get(&s->over))
+      check_pause();
+  }
+  closedir(tasks);
+  CHECK_EQ(thrum_chan_close(s->ch), 0);
+  return NULL;
+}
+static void by_any_thread(void* arg) {
+  struct sends s = {NULL, 0, 0, 0};
+  pthread_t t;
+  int32_t got;
+  (void)arg;
+  REQUIRE_EQ(thrum_chan_new(4, 1, &s.ch), 0);
+  CHECK_EQ(thrum_signal_notify(NULL, SIGUSR1, s.ch), 0);
+  REQUIRE_EQ(pthread_create(&t, NULL, to_each_thread, &s), 0);
+  while (thrum_chan_recv(s.ch, &got, SOON) == 0)
+    add(&s.got, 1);
+  set(&s.over, 1);
+  pthread_join(t, NULL);
+  CHECK(s.sent > 0);
+  CHECK_EQ(s.got, s.sent);
+  CHECK_EQ(thrum_signal_stop(NULL, s.ch), 1);
+  thrum_chan_release(s.ch);
+}
+TEST(signals_come_by_any_thread) { in_rt(RT_P2, by_any_thread, NULL); }
+
+/* And while Gs begin and end all the time: TSan has them as threads of its own, which
+ * take with them what came for them. */
+struct amid {
+  thrum_chan* ch;
+  word got, over;
+};
+static void counts_them(void* arg) {
+  struct amid* a = arg;
+  int32_t got;
+  while (thrum_chan_recv(a->ch, &got, THRUM_FOREVER) == 0)
+    add(&a->got, 1);
+}
+static void* sends_some(void* arg) {
+  struct amid* a = arg;
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, NULL);
+  for (int i = 0; i < 20; i++) {
+    kill(getpid(), SIGUSR1);
+    while (get(&a->got) <= i)
+      check_pause();
+  }
+  set(&a->over, 1);
+  return NULL;
+}
+static void ends_at_once(void* arg) { (void)arg; }
+static void amid_ends(void* arg) {
+  struct amid a = {NULL, 0, 0};
+  pthread_t t;
+  (void)arg;
+  REQUIRE_EQ(thrum_chan_new(4, 1, &a.ch), 0);
+  CHECK_EQ(thrum_signal_notify(NULL, SIGUSR1, a.ch), 0);
+  thrum_g counts = go(counts_them, &a);
+  REQUIRE_EQ(pthread_create(&t, NULL, sends_some, &a), 0);
+  while (!get(&a.over)) {
+    thrum_g g[20];
+    for (int i = 0; i < 20; i++)
+      g[i] = go(ends_at_once, NULL);
+    for (int i = 0; i < 20; i++)
+      join_g(g[i]);
+  }
+  pthread_join(t, NULL);
+  CHECK_EQ(thrum_signal_stop(NULL, a.ch), 1);
+  CHECK_EQ(thrum_chan_close(a.ch), 0);
+  join_g(counts);
+  thrum_chan_release(a.ch);
+}
+TEST(signals_come_while_gs_end) {
+  in_rt(RT_P1, amid_ends, NULL);
+  in_rt(RT_P2, amid_ends, NULL);
+}
+
 /* A full channel drops: of five it keeps the first. */
 static void fill_up(void* arg) {
   thrum_chan *ch, *all;
@@ -548,6 +652,8 @@ TEST(a_childs_copy_of_a_process) {
 
 static const struct check_case cases[] = {
     CASE(signals_come_to_channels),
+    CASE(signals_come_by_any_thread),
+    CASE(signals_come_while_gs_end),
     CASE(a_full_channel_drops),
     CASE(afterwards_it_is_as_before),
     CASE(a_childs_signals_are_its_own),

@@ -170,4 +170,16 @@ bool holds_libc(u64 lo, u64 hi) {
   return false;
 }
 
+#if defined(THRUM_TSAN)
+u64 signals_hold() {
+  u64 all = ~u64{0}, before = 0;
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+  return before;
+}
+
+void signals_let(u64 before) {
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
+}
+#endif
+
 }  // namespace thrum::os

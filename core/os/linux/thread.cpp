@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch/sanitize.hpp"
 #include "os/linux/file.hpp"
 #include "os/os.hpp"
 #include "os/posix/errno.hpp"
@@ -71,7 +72,9 @@ void futex_wait(Atomic<u32>* word, u32 expected, i64 deadline) {
   ErrnoKeep keep;
   timespec ts;
   timespec* at = nullptr;
-  if (deadline != kForever) {
+  // Without a deadline the kernel goes on with the sleep after a handler, and a
+  // signal that TSan has put off would be so until somebody wakes the thread.
+  if (deadline != kForever || kSignalsLate) {
     ts.tv_sec = static_cast<time_t>(deadline / 1'000'000'000);
     ts.tv_nsec = static_cast<long>(deadline % 1'000'000'000);
     at = &ts;
