@@ -140,13 +140,15 @@ THRUM_INLINE void note_leave(StackNote& from, StackNote& to, bool last) {
 #endif
 #if defined(THRUM_TSAN)
   // A signal that has come is kept for the fiber that it came on, until that does
-  // something atomic: for good, if it ends or waits for the signal. So that is the
-  // last it does, and noting the order, which takes far longer, comes before.
+  // something atomic: for good, if it ends or waits for the signal. So none comes
+  // from that on until the other is on.
   constexpr unsigned kNoOrder = 1;
   void* next = to.fiber;
   __tsan_release(next);
+  u64 held = os::signals_hold();
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   __tsan_switch_to_fiber(next, kNoOrder);
+  os::signals_let(held);
   __tsan_acquire(next);
 #endif
 }
