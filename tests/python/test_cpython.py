@@ -131,10 +131,8 @@ def test_module(name):
     faulthandler.dump_traceback_later(330, exit=True)  # not after a minute
     count, failed, said = run("patched", name)
     assert count > 5
-    if others := failed - set(KNOWN[name]):
-        # Some of CPython's need what a machine may lack, or are timed.
-        failed -= run("plain", name, *others)[1]
-    if others := failed - set(KNOWN[name]):
-        _, again, said = run("patched", name, *others)
-        failed -= others - again
-    assert failed == set(KNOWN[name]), said
+    others = failed - set(KNOWN[name])
+    lacks = run("plain", name, *others)[1] if others else set()
+    assert failed - lacks == set(KNOWN[name]), said
+    if lacks:
+        pytest.skip("fail here without thrum as well: " + " ".join(sorted(lacks)))
