@@ -20,6 +20,14 @@ struct Signal {
   Signal* next;        // held
 };
 
+// An event that has not been handled yet.
+struct Noted {
+  PollFd* fd;
+  int status;  // below 0: an error
+  int events;
+};
+constexpr u32 kNotes = 64;
+
 struct Poller : Source {
   Runtime* rt;              // const
   Atomic<bool> edge;        // held writes: descriptors are edge-triggered
@@ -30,6 +38,8 @@ struct Poller : Source {
   PollFd* dead;             // held: closed
   Signal* signals;          // held: all that are delivered
   Signal* dead_signals;     // held: closed
+  Noted noted[kNotes];      // held: by the turn that is on
+  u32 noted_n;              // held
   bool anew;           // held: an event has had one started, for the next turn
   Waiter* woken;       // held: by the turn that is on, in order
   Waiter** woken_end;  // held

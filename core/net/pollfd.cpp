@@ -144,8 +144,9 @@ int turn_take(M*& m, PollFd* f, Dir d, i64 deadline) {
     f->word.unlock(v);
     return err;
   }
-  int err = wait_queued(m, f->word, v + kFdCall, f->turns[static_cast<u8>(d)],
-                        w, 0, nullptr, false, [](u64 now) { return now; });
+  int err = wait_queued(m, f->word, (v | kFdRare) + kFdCall,
+                        f->turns[static_cast<u8>(d)], w, 0, nullptr, false,
+                        [](u64 now) { return now; });
   if (err) {
     call_end(m, f);
   }
@@ -154,7 +155,9 @@ int turn_take(M*& m, PollFd* f, Dir d, i64 deadline) {
 
 void turn_give(M* m, PollFd* f, Dir d) {
   u64 v = f->word.lock_marked() - kFdCall;
-  Waiter* next = pop_claimed(f->turns[static_cast<u8>(d)]);
+  Waiter* next = THRUM_UNLIKELY(v & kFdRare)
+                     ? pop_claimed(f->turns[static_cast<u8>(d)])
+                     : nullptr;
   if (THRUM_LIKELY(!next)) {
     v &= ~of(d, kFdTurn);
   } else {
@@ -179,7 +182,8 @@ int fd_wait(M*& m, PollFd* f, Dir d, i64 deadline, const u32* seen) {
       f->word.unlock(v & ~of(d, kFdReady));
       return 0;
     }
-    if (int err = f->refused) {
+    if (THRUM_UNLIKELY(v & kFdRare) && f->refused) {
+      int err = f->refused;
       f->refused = 0;
       f->word.unlock(v);
       return err;
@@ -191,6 +195,7 @@ int fd_wait(M*& m, PollFd* f, Dir d, i64 deadline, const u32* seen) {
     }
     u64 arms = of(poller_edge(f->poller) ? Dir::either : d, kFdArmed);
     if (THRUM_LIKELY((v & arms) == arms)) {
+      v |= d == Dir::either ? kFdRare : 0;
       trace(m, poller_rt(f->poller), Event::net_block, g_of(m),
             static_cast<u64>(f->fd));
       int err = wait_queued(m, f->word, v, f->queue(d), w, 0, nullptr, false,
@@ -230,7 +235,9 @@ Waiter* fd_event(PollFd* f, int events, bool over, bool edge) {
       v &= ~of(d, kFdArmed);  // it would come again and again
     }
   }
-  append(woken, claim_list(f->either, UINT64_MAX, 0));
+  if (THRUM_UNLIKELY(v & kFdRare)) {
+    append(woken, claim_list(f->either, UINT64_MAX, 0));
+  }
   if (over) {
     v |= kFdHangup;
   }
@@ -241,7 +248,8 @@ Waiter* fd_event(PollFd* f, int events, bool over, bool edge) {
 Waiter* fd_refused(PollFd* f, int err) {
   u64 v = f->word.lock_marked();
   f->refused = err;
-  f->word.unlock(v & ~(of(Dir::read, kFdArmed) | of(Dir::write, kFdArmed)));
+  v &= ~(of(Dir::read, kFdArmed) | of(Dir::write, kFdArmed));
+  f->word.unlock(v | kFdRare);
   return fd_event(f, os::kReadable | os::kWritable, true, true);
 }
 

@@ -34,6 +34,8 @@ constexpr u64 kFdArmed = 32;    // << Dir: events of this kind come
 constexpr u64 kFdHangup = 128;  // the peer has ended its half, or all is over,
                                 // or urgent data came: short reads say nothing
 constexpr u64 kFdClosed = 256;  // no more calls
+constexpr u64 kFdRare =
+    512;  // more than `waits` has been used, ever: look there
 constexpr u64 kFdCall = 1 << 16;  // calls inside, 24 bits
 constexpr u64 kFdCalls = 0xffffffu * kFdCall;
 constexpr u64 kFdRef = u64{1} << 40;  // handles, and one while it is open
@@ -42,8 +44,15 @@ inline u64 of(Dir d, u64 bit) {
   return d == Dir::either ? bit | bit << 1 : bit << static_cast<u8>(d);
 }
 
-struct alignas(kCacheLine) PollFd {
-  // What each call touches, in one line.
+// What an event and a call touch are the two lines of one pair (CPUs fetch such a
+// pair together): the end of libuv's handle, and what follows it.
+struct alignas(2 * kCacheLine) PollFd {
+  PollFd* next;       // the list of those that want something, or are closed
+  PollFd* next_edge;  // loop: armed anew
+  PollFd* next_open;  // the poller's open_lock: all that are open
+  PollFd* prev_open;  // likewise
+  alignas(void*) unsigned char handle[160];  // loop: libuv's, a uv_poll_t
+
   WordLock word;
   Poller* poller;      // const
   WaitQueue waits[2];  // word
@@ -53,26 +62,24 @@ struct alignas(kCacheLine) PollFd {
   bool foreign;        // const: a descriptor of the host's, which may block
   bool drained;        // the turn to read: the last read was short
   bool watched;        // loop: `handle` is in use
-
   bool pipe;           // const: no socket, but a pipe or terminal
   bool listens;        // const: refuses from the moment of its close on
   u32 events;          // word: how many have come
-  int refused;         // word: why it cannot be armed, for the next wait
+
+  // Only if kFdRare:
   WaitQueue either;    // word: those who wait for any event
   WaitQueue turns[2];  // word
-  int told;            // loop: for what it was started
-  Atomic<u32> wants;   // atomic: of the loop, see poller.cpp
-  PollFd* next;        // the list of those that want something, or are closed
-  PollFd* next_edge;   // loop: armed anew
-  PollFd* next_open;   // the poller's open_lock: all that are open
-  PollFd* prev_open;   // likewise
-  alignas(void*) unsigned char handle[160];  // loop: libuv's, a uv_poll_t
+  int refused;         // word: why it cannot be armed, for the next wait
+
+  int told;           // loop: for what it was started
+  Atomic<u32> wants;  // atomic: of the loop, see poller.cpp
 
   WaitQueue& queue(Dir d) {
     return d == Dir::either ? either : waits[static_cast<u8>(d)];
   }
 };
-static_assert(offsetof(PollFd, watched) < kCacheLine);
+static_assert(offsetof(PollFd, word) % (2 * kCacheLine) == kCacheLine &&
+              offsetof(PollFd, either) == offsetof(PollFd, word) + kCacheLine);
 
 // Takes over `fd`, which is non-blocking; for `size` bytes that begin with a PollFd,
 // zeroed. It begins with one handle. On failure *out is null, and fd is the caller's.

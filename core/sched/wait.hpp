@@ -85,6 +85,14 @@ inline Wake* wake_of(M* m, ThreadWake& own) {
   return &own;
 }
 
+// What a wake touches, as a guess: a thread's node lies in no body.
+THRUM_INLINE void prefetch_waiter(const Waiter* w) {
+  if (w) {
+    prefetch_body(reinterpret_cast<const Body*>(
+        reinterpret_cast<const char*>(w) - offsetof(Body, waiter)));
+  }
+}
+
 // A node for one wait of the caller: its G's, or `own`.
 inline Waiter* waiter_of(M* m, Waiter& own) {
   G* g = g_of(m);
