@@ -133,6 +133,7 @@ struct M {
   G* locked;             // owner: the G it belongs to while kSlowLocked
   bool locked_asleep;    // Runtime.lock: sleeps without a P until it is ready
   Fifo<G> own;           // owner: ready Gs that run only here
+  u32 own_fetched;       // owner: how many of them, the first, are in the cache
   Atomic<u32> own_n;     // owner writes: how many
   Fifo<G> pinned;        // Runtime.lock: likewise, on their way to `own`
   Atomic<u32> pinned_n;  // Runtime.lock writes: how many
