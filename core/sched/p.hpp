@@ -35,17 +35,24 @@ constexpr u32 kSlotBatch = 64;   // slots moved between a P and the runtime
 
 // The part of a stack that its G touches when it goes on: its frames, and the
 // line below for what is called first. There a cold store would be waited for by
-// the next locked instruction. `lines`: 4 hold those of most waits; 9 also the
-// guest's own, of a socket's read, and with it those of the write that follows.
+// the next locked instruction. Of a socket's call the frames are deeper, and those of
+// the next one, an answer, lie as high as the guest's.
 //
 // Inlined by force, like its callers: GCC takes a function that only prefetches
 // for one without effect and drops its calls (100,000 sleepers then take 1.3
 // times as long).
-THRUM_INLINE void prefetch_context(const Body* b, int lines = 4) {
+THRUM_INLINE void prefetch_context(const Body* b) {
+  constexpr int kLine = static_cast<int>(kCacheLine);
   char* sp = static_cast<char*>(b->sp);
-#pragma GCC unroll 10
-  for (int i = -1; i < lines; ++i) {
-    __builtin_prefetch(sp + i * static_cast<int>(kCacheLine));
+  __builtin_prefetch(sp - kLine);
+  __builtin_prefetch(sp);
+  __builtin_prefetch(sp + kLine);
+  __builtin_prefetch(sp + 2 * kLine);
+  __builtin_prefetch(sp + 3 * kLine);
+  if (b->why.load(relaxed) >= Why::net_read) {
+    for (int line = 4; line < 9; ++line) {
+      __builtin_prefetch(sp + line * kLine);
+    }
   }
 }
 

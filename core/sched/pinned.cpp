@@ -77,24 +77,24 @@ void own_push(M* m, G* g) {
   m->own_n.store(m->own.count, relaxed);
 }
 
-// As P::prefetch_ahead, but several at a time: each stack is a page of its own, and a
-// CPU finds two pages at once as fast as one. First the bodies of those behind, then,
-// the next time, what these point to. A few are warm anyway.
+// As P::prefetch_ahead, but for several at once: each stack is a page of its own, and a
+// CPU finds two as fast as one. First the bodies of those behind, then, the next time,
+// what these point to. A few are warm anyway.
 void fetch_own(M* m) {
-  constexpr u32 kAtOnce = 8;
+  constexpr u32 kFetch = 8;
   constexpr u32 kFew = 64;
   if (!kReadAhead || m->bound.load(relaxed) < kFew) {
     return;
   }
   u32 n = 0;
   G* g = m->own.head;
-  for (; g && n < kAtOnce; g = g->next, ++n) {
+  for (; g && n < kFetch; g = g->next, ++n) {
     if (const Body* b = g->body) {
-      prefetch_context(b, 9);
+      prefetch_context(b);
     }
   }
   m->own_fetched = n;
-  for (n = 0; g && n < kAtOnce; g = g->next, ++n) {
+  for (n = 0; g && n < kFetch; g = g->next, ++n) {
     prefetch_body(g->body);
   }
 }
