@@ -42,10 +42,13 @@ bool good_events(int events) {
   return events && !(events & ~(THRUM_READABLE | THRUM_WRITABLE));
 }
 
-// Why a call on this object may not begin; 0.
+// Why a call on this object may not begin, with arguments that are good; 0.
 template <class T>
-int refused(T* object) {
-  return !object ? int{kEINVAL} : of_parent(core(object)->fd) ? kEFORKED : 0;
+int refused(T* object, bool good = true) {
+  return !object                       ? kEINVAL
+         : of_parent(core(object)->fd) ? kEFORKED
+         : good                        ? 0
+                                       : int{kEINVAL};
 }
 
 template <class T>
@@ -102,6 +105,13 @@ THRUM_INLINE int64_t transfer(thrum_conn* c, Buf* buf, size_t n,
   return io(e.m, core(c), buf, n, deadline_ns);
 }
 
+// Dir::either: not one of the two.
+Dir way(int events) {
+  return events == THRUM_READABLE   ? Dir::read
+         : events == THRUM_WRITABLE ? Dir::write
+                                    : Dir::either;
+}
+
 bool good_bufs(const thrum_buf* bufs, uint32_t n) {
   if (!bufs || n == 0 || n > kMostBufs) {
     return false;
@@ -114,6 +124,18 @@ bool good_bufs(const thrum_buf* bufs, uint32_t n) {
     }
   }
   return sum <= INT64_MAX;
+}
+
+// Of several pieces.
+template <class Io>
+THRUM_INLINE int64_t transfer_all(thrum_conn* c, const thrum_buf* bufs,
+                                  uint32_t n, int64_t deadline_ns, Io io) {
+  if (int err = refused(c, good_bufs(bufs, n))) {
+    return err;
+  }
+  EnterParking e(deadline_ns);
+  return io(e.m, core(c), reinterpret_cast<const os::Span*>(bufs), n,
+            deadline_ns);
 }
 
 int queue_of(int backlog) { return backlog > 0 ? backlog : kMostBacklog; }
@@ -276,16 +298,29 @@ int thrum_conn_adopt(thrum_rt* rt, int fd, thrum_conn** out) {
 }
 
 int thrum_conn_wait(thrum_conn* c, int events, int64_t deadline_ns) {
-  if (int err = refused(c)) {
+  Dir d = way(events);
+  if (int err = refused(c, d != Dir::either)) {
     return err;
   }
-  if (events != THRUM_READABLE && events != THRUM_WRITABLE) {
-    return kEINVAL;
-  }
   EnterParking e(deadline_ns);
-  return stream_wait(e.m, core(c),
-                     events == THRUM_READABLE ? Dir::read : Dir::write,
-                     deadline_ns);
+  return stream_wait(e.m, core(c), d, deadline_ns);
+}
+
+int thrum_conn_set_timeout(thrum_conn* c, int events, int64_t ns) {
+  Dir d = way(events);
+  if (int err = refused(c, d != Dir::either && ns >= 0)) {
+    return err;
+  }
+  Enter e;
+  fd_set_timeout(&core(c)->fd, d, ns);
+  return 0;
+}
+
+int64_t thrum_conn_timeout(const thrum_conn* c, int events) {
+  Dir d = way(events);
+  return c && d != Dir::either
+             ? fd_timeout(&reinterpret_cast<const Stream*>(c)->fd, d)
+             : kEINVAL;
 }
 
 int64_t thrum_read(thrum_conn* c, void* buf, size_t n, int64_t deadline_ns) {
@@ -304,28 +339,12 @@ int64_t thrum_write_some(thrum_conn* c, const void* buf, size_t n,
 
 int64_t thrum_readv(thrum_conn* c, const thrum_buf* bufs, uint32_t n,
                     int64_t deadline_ns) {
-  if (int err = refused(c)) {
-    return err;
-  }
-  if (!good_bufs(bufs, n)) {
-    return kEINVAL;
-  }
-  EnterParking e(deadline_ns);
-  return stream_readv(e.m, core(c), reinterpret_cast<const os::Span*>(bufs), n,
-                      deadline_ns);
+  return transfer_all(c, bufs, n, deadline_ns, stream_readv);
 }
 
 int64_t thrum_writev(thrum_conn* c, const thrum_buf* bufs, uint32_t n,
                      int64_t deadline_ns) {
-  if (int err = refused(c)) {
-    return err;
-  }
-  if (!good_bufs(bufs, n)) {
-    return kEINVAL;
-  }
-  EnterParking e(deadline_ns);
-  return stream_writev(e.m, core(c), reinterpret_cast<const os::Span*>(bufs), n,
-                       deadline_ns);
+  return transfer_all(c, bufs, n, deadline_ns, stream_writev);
 }
 
 int64_t thrum_sendfile(thrum_conn* c, int file_fd, int64_t offset, size_t n,
@@ -409,11 +428,8 @@ int thrum_udp_connect(thrum_udp* u, const thrum_addr* to) {
 
 int64_t thrum_udp_send(thrum_udp* u, const void* buf, size_t n,
                        const thrum_addr* to, int64_t deadline_ns) {
-  if (int err = refused(u)) {
+  if (int err = refused(u, buf || n == 0)) {
     return err;
-  }
-  if (!buf && n) {
-    return kEINVAL;
   }
   EnterParking e(deadline_ns);
   return datagram_send(e.m, core(u), buf, n, core(to), deadline_ns);
@@ -421,11 +437,8 @@ int64_t thrum_udp_send(thrum_udp* u, const void* buf, size_t n,
 
 int64_t thrum_udp_recv(thrum_udp* u, void* buf, size_t n, thrum_addr* from,
                        int64_t deadline_ns) {
-  if (int err = refused(u)) {
+  if (int err = refused(u, buf || n == 0)) {
     return err;
-  }
-  if (!buf && n) {
-    return kEINVAL;
   }
   EnterParking e(deadline_ns);
   return datagram_recv(e.m, core(u), buf, n, core(from), deadline_ns);
@@ -465,11 +478,8 @@ int thrum_fd_new(thrum_rt* rt, int fd, thrum_fd** out) {
 }
 
 int thrum_fd_wait(thrum_fd* f, int events, int64_t deadline_ns) {
-  if (int err = refused(f)) {
+  if (int err = refused(f, good_events(events))) {
     return err;
-  }
-  if (!good_events(events)) {
-    return kEINVAL;
   }
   EnterParking e(deadline_ns);
   return foreign_wait(e.m, core(f), events, deadline_ns);

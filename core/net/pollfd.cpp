@@ -5,6 +5,7 @@
 #include "net/poller.hpp"
 #include "sched/metrics.hpp"
 #include "sync/sync.hpp"
+#include "time/sleep.hpp"
 
 namespace thrum {
 
@@ -129,11 +130,21 @@ void call_end(M* m, PollFd* f) {
   }
 }
 
-int turn_take(M*& m, PollFd* f, Dir d, i64 deadline) {
+void fd_set_timeout(PollFd* f, Dir d, i64 ns) {
+  u64 v = f->word.lock_marked();
+  f->timeouts[static_cast<u8>(d)].store(ns, relaxed);
+  f->word.unlock(v | kFdRare);
+}
+
+int turn_take(M*& m, PollFd* f, Dir d, i64& deadline) {
   u64 v = f->word.lock_marked();
   if (THRUM_UNLIKELY(v & kFdClosed)) {
     f->word.unlock(v);
     return kECLOSED;
+  }
+  if (THRUM_UNLIKELY(v & kFdRare) && deadline == kForever) {
+    i64 ns = fd_timeout(f, d);
+    deadline = ns ? later(os::now_ns(), ns) : kForever;
   }
   if (THRUM_LIKELY(!(v & of(d, kFdTurn)))) {
     f->word.unlock((v | of(d, kFdTurn)) + kFdCall);

@@ -70,6 +70,8 @@ struct alignas(2 * kCacheLine) PollFd {
   WaitQueue either;    // word: those who wait for any event
   WaitQueue turns[2];  // word
   int refused;         // word: why it cannot be armed, for the next wait
+  Atomic<i64>
+      timeouts[2];  // word writes: of calls that would wait for ever; 0: none
 
   int told;           // loop: for what it was started
   Atomic<u32> wants;  // atomic: of the loop, see poller.cpp
@@ -90,8 +92,16 @@ int fd_close(M* m, PollFd* f);     // repeatable
 // In the child of a fork: closes the copy of a parent's, once.
 void fd_release_copy(PollFd* f);
 
-// Around a call: 0, or why it may not come in. Waits for its turn.
-int turn_take(M*& m, PollFd* f, Dir d, i64 deadline);
+// How long a call of that direction without a deadline of its own may wait; 0: for
+// ever.
+void fd_set_timeout(PollFd* f, Dir d, i64 ns);
+inline i64 fd_timeout(const PollFd* f, Dir d) {
+  return f->timeouts[static_cast<u8>(d)].load(relaxed);
+}
+
+// Around a call: 0, or why it may not come in. Waits for its turn. A deadline of
+// kForever becomes that of the timeout, if there is one.
+int turn_take(M*& m, PollFd* f, Dir d, i64& deadline);
 void turn_give(M* m, PollFd* f, Dir d);
 // In between: until something has come; 0: try again. `seen`: what `events` was
 // before the try, for calls that share them.

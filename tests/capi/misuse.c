@@ -744,6 +744,10 @@ static int never_name(void* arg, const char* name, uint32_t kind) {
 #define OS_ROWS(R)                                                             \
   R(thrum_conn_wait, "NULL", thrum_conn_wait(NULL, 1, THRUM_FOREVER),          \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_conn_set_timeout, "NULL", thrum_conn_set_timeout(NULL, 1, 0),        \
+    THRUM_EINVAL, THRUM_EINVAL)                                                \
+  R(thrum_conn_timeout, "NULL", thrum_conn_timeout(NULL, 1), THRUM_EINVAL,     \
+    THRUM_EINVAL)                                                              \
   R(thrum_signal_notify, "ch NULL", thrum_signal_notify(w->rt, SIGUSR1, NULL), \
     THRUM_EINVAL, THRUM_EINVAL)                                                \
   R(thrum_signal_notify, "rt NULL", thrum_signal_notify(NULL, 0, w->ch),       \

@@ -156,6 +156,20 @@ THRUM_API int thrum_conn_adopt(thrum_rt* rt, int fd, thrum_conn** out);
  *   THRUM_ECLOSED THRUM_ENOMEM THRUM_EFORKED */
 THRUM_API int thrum_conn_wait(thrum_conn* c, int events, int64_t deadline_ns);
 
+/* How long a call of this connection that is given THRUM_FOREVER may wait, from its
+ * begin: each read (THRUM_READABLE), or each write (THRUM_WRITABLE). In nanoseconds; 0,
+ * as at first: for ever. It ends with THRUM_ETIMEDOUT. For programs that know a socket's
+ * SO_RCVTIMEO and SO_SNDTIMEO: as those it is one for all who share the connection, and
+ * leaves a call alone that has begun.
+ * Threads: any  Class: non-parking  Parks: no  Signal-safe: no  Since: 0.1
+ * Errors: THRUM_EINVAL (also ns below 0) THRUM_EFORKED */
+THRUM_API int thrum_conn_set_timeout(thrum_conn* c, int events, int64_t ns);
+
+/* That timeout, 0: none.
+ * Threads: any  Class: plain  Parks: no  Signal-safe: yes  Since: 0.1
+ * Errors: THRUM_EINVAL */
+THRUM_API int64_t thrum_conn_timeout(const thrum_conn* c, int events);
+
 /* Reads what is there, at least one byte: bytes read, 0 at the end of the stream.
  * n 0: 0 at once.
  * Threads: any  Class: parking  Parks: deadline  Signal-safe: no  Since: 0.1

@@ -605,6 +605,8 @@ extern "C" {
     pub fn thrum_dial(rt: *mut thrum_rt, to: *const thrum_addr, out: *mut *mut thrum_conn, deadline_ns: i64) -> c_int;
     pub fn thrum_conn_adopt(rt: *mut thrum_rt, fd: c_int, out: *mut *mut thrum_conn) -> c_int;
     pub fn thrum_conn_wait(c: *mut thrum_conn, events: c_int, deadline_ns: i64) -> c_int;
+    pub fn thrum_conn_set_timeout(c: *mut thrum_conn, events: c_int, ns: i64) -> c_int;
+    pub fn thrum_conn_timeout(c: *const thrum_conn, events: c_int) -> i64;
     pub fn thrum_read(c: *mut thrum_conn, buf: *mut c_void, n: usize, deadline_ns: i64) -> i64;
     pub fn thrum_write(c: *mut thrum_conn, buf: *const c_void, n: usize, deadline_ns: i64) -> i64;
     pub fn thrum_write_some(c: *mut thrum_conn, buf: *const c_void, n: usize, deadline_ns: i64) -> i64;

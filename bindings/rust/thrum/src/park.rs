@@ -134,10 +134,29 @@ fn give_up(code: i64, deadline: i64) {
     }
 }
 
-/// Whether it was the call's own deadline, and not the limit, that ended it.
+/// Whether it was the call's own deadline, and not the limit, that ended it. One that
+/// had none may be ended by its connection's timeout.
 fn passed(deadline: i64) -> bool {
     // SAFETY: a plain call.
-    deadline != sys::THRUM_FOREVER && unsafe { sys::thrum_now() } >= deadline
+    let now = unsafe { sys::thrum_now() };
+    if deadline == sys::THRUM_FOREVER {
+        now < limit()
+    } else {
+        now >= deadline
+    }
+}
+
+/// That of the calling green thread; an OS thread has none.
+fn limit() -> i64 {
+    // SAFETY: a plain call.
+    match unsafe { sys::thrum_limit(sys::THRUM_FOREVER) } {
+        ..=-1 => sys::THRUM_FOREVER,
+        limit => {
+            // SAFETY: a plain call; the limit is what it was.
+            unsafe { sys::thrum_limit(limit) };
+            limit
+        }
+    }
 }
 
 /// While it lives neither cancel nor limit ends a wait. Outside a green thread

@@ -292,17 +292,17 @@ pub struct Pipe(Conn);
 
 impl Read for Pipe {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read(into)
+        self.0.raw.read(into)
     }
 }
 
 impl Write for Pipe {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        self.0.write(from)
+        self.0.raw.write(from)
     }
 
     fn write_all(&mut self, from: &[u8]) -> io::Result<()> {
-        self.0.write_all(from)
+        self.0.raw.write_all(from)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -312,12 +312,12 @@ impl Write for Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.raw.close();
     }
 }
 
 impl fmt::Debug for Pipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pipe").field(&self.0.fd()).finish()
+        f.debug_tuple("Pipe").field(&self.0.raw.fd()).finish()
     }
 }

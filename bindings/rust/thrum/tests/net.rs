@@ -10,6 +10,7 @@ use thrum::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use thrum::{run, spawn, Cancelled};
 
 const MOMENT: Duration = Duration::from_millis(2);
+const LONG: Duration = Duration::from_secs(600);
 
 fn tcp_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -65,6 +66,15 @@ fn waits_end_in_time() {
         assert_eq!(full.kind(), ErrorKind::TimedOut);
         // The clock of an enclosing timeout unwinds, and is told apart from our own.
         b.set_read_timeout(None).unwrap();
+        assert!(thrum::time::timeout(MOMENT, || b.read(&mut buffer)).is_err());
+        // Whichever is the earlier; all handles have the same, also on an OS thread.
+        let mut twin = b.try_clone().unwrap();
+        twin.set_read_timeout(Some(MOMENT)).unwrap();
+        let ended = thrum::time::timeout(LONG, || b.read(&mut buffer)).unwrap();
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::TimedOut);
+        let ended = std::thread::spawn(move || twin.read_exact(&mut [0; 1]).unwrap_err());
+        assert_eq!(ended.join().unwrap().kind(), ErrorKind::TimedOut);
+        b.set_read_timeout(Some(LONG)).unwrap();
         assert!(thrum::time::timeout(MOMENT, || b.read(&mut buffer)).is_err());
         drop(a);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

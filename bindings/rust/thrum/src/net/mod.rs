@@ -105,17 +105,15 @@ impl Timeout {
     }
 
     fn set(&self, timeout: Option<Duration>) -> io::Result<()> {
-        if timeout == Some(Duration::ZERO) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a timeout of no time"));
-        }
-        self.0.store(timeout.map_or(0, crate::park::nanoseconds), Ordering::Relaxed);
+        self.0.store(timeout_ns(timeout)?, Ordering::Relaxed);
         Ok(())
     }
+}
 
-    fn get(&self) -> Option<Duration> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            ns => Some(Duration::from_nanos(ns as u64)),
-        }
+/// As thrum counts it; 0: none.
+fn timeout_ns(timeout: Option<Duration>) -> io::Result<i64> {
+    if timeout == Some(Duration::ZERO) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a timeout of no time"));
     }
+    Ok(timeout.map_or(0, crate::park::nanoseconds))
 }

@@ -45,21 +45,25 @@ impl TcpStream {
     }
 
     /// The other end.
+    #[inline]
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.std()?.peer_addr()
     }
 
     /// This end.
+    #[inline]
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.std()?.local_addr()
     }
 
     /// Whether small writes go out at once, as they do unless this says otherwise.
+    #[inline]
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.std()?.set_nodelay(nodelay)
     }
 
     /// See [`set_nodelay`](Self::set_nodelay).
+    #[inline]
     pub fn nodelay(&self) -> io::Result<bool> {
         self.std()?.nodelay()
     }
