@@ -34,8 +34,7 @@ constexpr u64 kFdArmed = 32;    // << Dir: events of this kind come
 constexpr u64 kFdHangup = 128;  // the peer has ended its half, or all is over,
                                 // or urgent data came: short reads say nothing
 constexpr u64 kFdClosed = 256;  // no more calls
-constexpr u64 kFdRare =
-    512;  // more than `waits` has been used, ever: look there
+constexpr u64 kFdRare = 512;    // what few use has been used: see below
 constexpr u64 kFdCall = 1 << 16;  // calls inside, 24 bits
 constexpr u64 kFdCalls = 0xffffffu * kFdCall;
 constexpr u64 kFdRef = u64{1} << 40;  // handles, and one while it is open
@@ -66,12 +65,11 @@ struct alignas(2 * kCacheLine) PollFd {
   bool listens;        // const: refuses from the moment of its close on
   u32 events;          // word: how many have come
 
-  // Only if kFdRare:
-  WaitQueue either;    // word: those who wait for any event
-  WaitQueue turns[2];  // word
-  int refused;         // word: why it cannot be armed, for the next wait
-  Atomic<i64>
-      timeouts[2];  // word writes: of calls that would wait for ever; 0: none
+  // Nothing is in these but with kFdRare, which stays.
+  WaitQueue either;         // word: those who wait for any event
+  WaitQueue turns[2];       // word
+  int refused;              // word: why it cannot be armed, for the next wait
+  Atomic<i64> timeouts[2];  // word writes: see fd_set_timeout
 
   int told;           // loop: for what it was started
   Atomic<u32> wants;  // atomic: of the loop, see poller.cpp
