@@ -112,7 +112,7 @@ void starved(M* m, G* g, const char* why) {
 
 u64 dispatched(Runtime* rt) {
   u64 n = 0;
-  for (u32 i = 0; i < rt->p_count.load(relaxed); ++i) {
+  for (u32 i = 0; i < rt->p_count.load(acquire); ++i) {
     n += rt->ps[i]->dispatches.load(relaxed);
   }
   return n;

@@ -192,8 +192,9 @@ static void all_at_once(void* arg) {
       raw_write(ends[i][1], "z", 1);
     let_others_run();
   }
-  for (int i = 0; i < CROWD; i++) {
+  for (int i = 0; i < CROWD; i++)
     join_g(gs[i]);
+  for (int i = 0; i < CROWD; i++) {
     thrum_conn_release(crowd.c[i]);
     close(ends[i][1]);
   }
