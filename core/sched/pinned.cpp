@@ -77,9 +77,9 @@ void own_push(M* m, G* g) {
   m->own_n.store(m->own.count, relaxed);
 }
 
-// As P::prefetch_ahead, but for several at once: each stack is a page of its own, and a
-// CPU finds two as fast as one. First the bodies of those behind, then, the next time,
-// what these point to. A few are warm anyway.
+// As P::prefetch_ahead, but for several at once: each stack is a page of its own, and
+// CPUs look for two pages at a time (Intel's since Skylake). First the bodies of those
+// behind, then, the next time, what these point to. A few are warm anyway.
 void fetch_own(M* m) {
   constexpr u32 kFetch = 8;
   constexpr u32 kFew = 64;
