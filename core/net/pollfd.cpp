@@ -54,7 +54,7 @@ int fd_new(Runtime* rt, int fd, bool stream, size_t size, PollFd** out) {
   if (int err = poller_of(rt, &poller)) {
     return err;
   }
-  auto* f = static_cast<PollFd*>(mem::alloc_aligned(size, kCacheLine));
+  auto* f = static_cast<PollFd*>(mem::alloc_aligned(size, alignof(PollFd)));
   if (!f) {
     return kENOMEM;
   }
