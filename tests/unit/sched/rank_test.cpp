@@ -129,15 +129,20 @@ TEST_CASE(
   CHECK(lock_of.word.word.load() == 0);
 }
 
-// The classic: low holds, high waits, normal ones take all the time there is.
-TEST_CASE("rank: three classes, no inversion") {
+namespace {
+
+// The classic: low holds, high waits, normal ones take all the time there is. Did the
+// fourth normal one see it? Where all is slow, low may have gone on before it looks:
+// for it has a share of its own.
+bool three_classes() {
   Rt x(hosted());
   Mutex lock_of{};
-  bool got = false;
+  bool got = false, went_on = false, seen = false;
   G* low = nullptr;
   low = go_as(x.rt, kLow, [&] {
     REQUIRE(lock(lock_of) == 0);
     (void)park();
+    went_on = true;
     REQUIRE(unlock(lock_of) == 0);
   });
   CHECK(x.pump() == 1);  // it holds, and waits
@@ -156,15 +161,25 @@ TEST_CASE("rank: three classes, no inversion") {
     // (Once is enough, unless a normal one is so late that it comes before.)
     until([&] {
       (void)check_slow();
-      return rank_now(low) == kHigh;
+      return rank_now(low) == kHigh || went_on;
     });
-    // The high one has run and waits: what it waits for is among its like.
-    CHECK((high->word.load() & kPhase) != 0);
-    CHECK(rank_now(low) == kHigh);
-    CHECK(low_ones(x.rt) == 0);
+    if (!went_on) {
+      // The high one has run and waits: what it waits for is among its like.
+      CHECK((high->word.load() & kPhase) != 0);
+      CHECK(rank_now(low) == kHigh);
+      CHECK(low_ones(x.rt) == 0);
+      seen = true;
+    }
   });
   CHECK(x.pump() == 0);
   CHECK(got);
+  return seen;
+}
+
+}  // namespace
+
+TEST_CASE("rank: three classes, no inversion") {
+  while (!three_classes()) {}
 }
 
 TEST_CASE("rank: two mutexes lend until both are unlocked") {
