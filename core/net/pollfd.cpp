@@ -41,6 +41,8 @@ u64 shut(PollFd* f, u64 v, Waiter** woken) {
     append(*woken, claim_list(*q, UINT64_MAX, kECLOSED));
   }
   if (f->listens) {
+    // Marked first: whoever is refused now looks for the reason (stream_accept).
+    f->word.word.store(v | kFdClosed | 1, relaxed);
     os::sock_shutdown(f->fd, os::kReadable | os::kWritable);
   }
   return v | kFdClosed;

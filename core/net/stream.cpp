@@ -187,6 +187,9 @@ int stream_accept(M*& m, Listener* l, Stream** out, i64 deadline) {
   } while (fd == kECONNABORTED || fd == kEPROTO || fd == kENETDOWN ||
            fd == kENOPROTOOPT || fd == kEHOSTDOWN || fd == kEHOSTUNREACH ||
            fd == kENETUNREACH);
+  if (fd == kEINVAL && fd_closed(&l->fd)) {
+    fd = kECLOSED;  // the close came between the turn and the call
+  }
   if (fd < 0) {
     return static_cast<int>(fd);
   }

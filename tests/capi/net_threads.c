@@ -130,6 +130,33 @@ TEST(waits_of_threads) {
   rt_end(rt);
 }
 
+/* Not what the system says of a listener that is shut down. */
+static void* accepts_till_closed(void* arg) {
+  struct call* k = arg;
+  do {
+    add(k->ends, 1);
+    k->result = thrum_accept(k->l, &k->accepted, THRUM_TRY);
+  } while (k->result == THRUM_EAGAIN);
+  return NULL;
+}
+TEST(a_close_beside_accepts) {
+  thrum_rt* rt = rt_make(RT_P2);
+  for (int i = 0; i < ROUNDS(1000); i++) {
+    word tries = 0;
+    struct call k = {.ends = &tries};
+    pthread_t thread;
+    REQUIRE_EQ(thrum_tcp_listen(rt, "127.0.0.1", 0, 0, &k.l), 0);
+    REQUIRE_EQ(pthread_create(&thread, NULL, accepts_till_closed, &k), 0);
+    while (get(&tries) < 1 + i % 5)
+      sched_yield();
+    CHECK_EQ(thrum_listener_close(k.l), 0);
+    pthread_join(thread, NULL);
+    CHECK_EQ(k.result, THRUM_ECLOSED);
+    thrum_listener_release(k.l);
+  }
+  rt_end(rt);
+}
+
 /* Threads and Gs queue behind each other. */
 static void g_reads(void* arg) { do_read(arg); }
 TEST(threads_and_gs_in_order) {
@@ -378,6 +405,7 @@ TEST(deterministic) {
 static const struct check_case cases[] = {
     CASE(echo_between_threads),
     CASE(waits_of_threads),
+    CASE(a_close_beside_accepts),
     CASE(threads_and_gs_in_order),
     CASE(a_wake_is_not_swallowed),
     CASE(visitors_with_small_stacks),
