@@ -61,6 +61,7 @@ static void all_give(struct all* a, int want) {
   CHECK_EQ(thrum_udp_local(a->u, &out), want);
   CHECK_EQ(thrum_fd_wait(a->f, THRUM_READABLE, THRUM_FOREVER), want);
   int closes = want == THRUM_ECLOSED ? 0 : want;
+  CHECK_EQ(thrum_conn_set_timeout(a->c, THRUM_READABLE, 1), closes);
   CHECK_EQ(thrum_conn_close(a->c), closes);
   CHECK_EQ(thrum_listener_close(a->l), closes);
   CHECK_EQ(thrum_udp_close(a->u), closes);

@@ -256,7 +256,7 @@ CHILD(rounds) {
     CHECK_EQ(dlclose(a.handle), 0);
     if (i == warm) { /* what the C library keeps is there by now */
       CHECK_EQ(is_mapped(copies[0]), !unloads);
-      threads = check_threads();
+      threads = check_threads_settle(1 + CHECK_TSAN);
       fds = check_fds();
       maps = mappings();
       kib = resident_kib();

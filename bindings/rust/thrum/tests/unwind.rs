@@ -3,7 +3,7 @@
 //!
 //! SPDX-License-Identifier: MIT
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::time::Duration;
 use thrum::net::UnixStream;
@@ -128,6 +128,12 @@ fn a_wait_goes_on_beside_one_that_unwinds() {
             sleep(Duration::from_millis(30));
             assert!(thrum::time::now() - began >= Duration::from_millis(30));
             other.recv_timeout(Duration::from_millis(30)).unwrap_err();
+            let (mut socket, _peer) = UnixStream::pair().unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+            let began = thrum::time::now();
+            assert_eq!(socket.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+            assert!(thrum::time::now() - began >= Duration::from_millis(30));
+            assert!(std::thread::panicking());
             other.recv().unwrap()
         });
         sleep(Duration::from_millis(100));

@@ -331,9 +331,9 @@ pub(crate) fn add(list: &mut List) {
         let hosted = Runtime::builder().hosted().unwrap();
         let ran = hosted.spawn(|| std::thread::current().id());
         std::thread::sleep(MOMENT);
-        assert!(!ran.is_finished() && own().0 == before);
+        assert!(!ran.is_finished() && own().0 <= before);
         hosted.pump(None).unwrap();
-        assert_eq!(own().0, before);
+        assert!(own().0 <= before);
         assert_eq!(ran.join().unwrap(), std::thread::current().id());
     });
     list.once("pump.wake_fd", || {
