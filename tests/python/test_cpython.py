@@ -75,7 +75,10 @@ KNOWN = {
 # What is not run: it interrupts the main thread, which cancels this run; since 3.13
 # CPython aborts, with thrum or without, when a thread that is not the main one ends
 # an interpreter in which a thread was started. VSOCK is a matter of the machine's.
-LEFT_OUT = (["InterruptMainTests", "ThreadedVSOCKSocketStreamTest"] +
+# test_makefile_close looks whether a number is nobody's descriptor: by then it may be
+# that of a file which a thread of the runtime has opened for itself.
+LEFT_OUT = (["InterruptMainTests", "ThreadedVSOCKSocketStreamTest",
+             "test_makefile_close"] +
             ([] if OLD else ["SubinterpThreadingTests"]))
 
 # (Where this runs in the background of a shell, SIGINT is ignored: some of the
@@ -97,7 +100,7 @@ def cases(suite):
     for one in suite:
         if isinstance(one, unittest.TestSuite):
             yield from cases(one)
-        elif type(one).__name__ not in left_out and (
+        elif not {type(one).__name__, one.id().split(".")[-1]} & set(left_out) and (
                 not only or brief(one) in only):
             yield one
 
