@@ -1,7 +1,7 @@
 #!/bin/sh
 # Every test of thrum, on a bare Debian 12 with one command:
 #
-#   sh tests/run.sh          under 25 minutes on two cores
+#   sh tests/run.sh          some 50 minutes on two cores, with three CPythons
 #   sh tests/run.sh --full   all mutants, weakened orders, long stress as well
 #
 # Installs what is missing, builds in build/, runs the suite as it ships, under
